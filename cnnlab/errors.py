@@ -1,0 +1,21 @@
+"""The ways a command can end other than well, each tied to one exit code of the CLI."""
+
+
+class UserError(Exception):
+    """A mistake of the user's (exit code 2).
+
+    The message is one line that names the key or file, the value and the way out; the CLI prints it as
+    ``error: …`` without a traceback.
+    """
+
+
+class Diverged(Exception):
+    """The loss or a weight became NaN or infinite (exit code 3)."""
+
+
+class Interrupted(Exception):
+    """SIGINT or SIGTERM was received and a checkpoint written (exit code 128 + signal number)."""
+
+    def __init__(self, signal_number: int, message: str):
+        super().__init__(message)
+        self.signal_number = signal_number
