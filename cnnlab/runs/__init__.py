@@ -1,0 +1,1 @@
+"""The run directory: its layout, record, lock and provenance."""

@@ -1,0 +1,47 @@
+"""Where a run came from: the command, the code, the versions and the machine."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("cnnlab", "tensorflow", "keras", "numpy", "hydra-core", "omegaconf")
+
+
+def provenance() -> dict[str, Any]:
+    """The part of run.json that is known before anything is built."""
+    commit, dirty = _commit()
+    return {
+        "command": shlex.join(["cnnlab", *sys.argv[1:]]),
+        "working_directory": str(Path.cwd()),
+        "commit": commit,
+        "dirty": dirty,
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "host": {
+            "name": platform.node(),
+            "system": platform.platform(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        },
+        "pid": os.getpid(),
+    }
+
+
+def _commit() -> tuple[str | None, bool | None]:
+    """The commit cnnlab's own source stands at, and whether it was changed since; None outside a checkout."""
+    source = Path(__file__).parents[2]
+    if not (source / ".git").exists():
+        return None, None
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(source), *arguments], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return None, None

@@ -1,0 +1,119 @@
+"""A run directory as an object: everything that reads or writes one goes through here."""
+
+import csv
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from cnnlab.errors import UserError
+from cnnlab.runs.files import write_atomically, write_json
+from cnnlab.runs.provenance import provenance
+
+
+class Run:
+    """A run directory: its paths, its configuration and its record (run.json).
+
+    Attributes:
+        path: the directory.
+        config: RUN/config.yaml, resolved.
+        record: RUN/run.json.
+    """
+
+    def __init__(self, path: Path, config: DictConfig, record: dict[str, Any]):
+        self.path = path
+        self.config = config
+        self.record = record
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Run":
+        """Open an existing run.
+
+        Raises:
+            UserError: `path` is missing, is no run, or its run.json cannot be read.
+        """
+        path = Path(path).expanduser().absolute()
+        if not (path / "run.json").is_file():
+            raise UserError(f"{path}: {_why_no_run(path)}")
+        try:
+            record = json.loads((path / "run.json").read_text())
+            config = OmegaConf.load(path / "config.yaml")
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: its run.json or config.yaml cannot be read ({error})") from error
+        return cls(path, config, record)
+
+    @classmethod
+    def create(cls, path: Path, config: DictConfig) -> "Run":
+        """Start a new run in `path`, which may exist but must hold no run yet.
+
+        Raises:
+            UserError: `path` already holds a run.
+        """
+        path = path.absolute()
+        if (path / "run.json").exists():
+            raise UserError(
+                f"{path}: holds a run already; go on with `cnnlab train resume={path}` or choose another hydra.run.dir"
+            )
+        run = cls(path, config, provenance() | {"status": "running", "started": _now()})
+        with write_atomically(path / "config.yaml") as temporary:
+            temporary.write_text(OmegaConf.to_yaml(config))
+        run.update()
+        return run
+
+    def update(self, **fields: Any) -> None:
+        """Merge `fields` into run.json and rewrite it atomically."""
+        self.record |= fields
+        write_json(self.path / "run.json", self.record)
+
+    def finish(self, status: str, error: str | None = None) -> None:
+        """Record how the run ended: completed, interrupted, diverged or failed."""
+        self.update(status=status, error=error, ended=_now())
+
+    def history(self) -> list[dict[str, float | int | None]]:
+        """The rows of metrics.csv, one per epoch; a value that was not measured is None."""
+        path = self.path / "metrics.csv"
+        if not path.exists():
+            return []
+        with path.open(newline="") as file:
+            return [{key: _number(text) for key, text in row.items()} for row in csv.DictReader(file)]
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def best_model(self) -> Path:
+        return self.path / "model.keras"
+
+    @property
+    def last_model(self) -> Path:
+        return self.path / "last.keras"
+
+    @property
+    def plots(self) -> Path:
+        return self.path / "plots"
+
+
+def _number(text: str) -> float | int | None:
+    if text == "":
+        return None
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _why_no_run(path: Path) -> str:
+    if not path.exists():
+        return "no such run directory"
+    inside = sorted(path.glob("*/run.json")) + sorted(path.glob("*/*/run.json"))
+    if inside:
+        return f"is no run itself (no run.json), but holds some; the newest is {_newest(inside)}"
+    return "is no run (it has no run.json)"
+
+
+def _newest(records: list[Path]) -> Path:
+    return max(records, key=lambda record: record.stat().st_mtime).parent
