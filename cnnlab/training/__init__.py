@@ -1,0 +1,1 @@
+"""The training loop: devices, feeds, steps, checkpoints, logs and progress."""
