@@ -1,0 +1,48 @@
+"""From a configuration node to the object it describes."""
+
+from collections.abc import Collection
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate as hydra_instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from cnnlab.errors import UserError
+
+
+def instantiate(node: DictConfig | None, /, *, drop: Collection[str] = (), **kwargs: Any) -> Any:
+    """Call the `_target_` of `node` with the node's other keys as arguments.
+
+    Nested nodes that have a `_target_` are built first. Lists and mappings arrive as plain `list` and
+    `dict`. The key `name` is a label for people and never handed on.
+
+    Args:
+        node: a group of the composed configuration, e.g. `config.optimizer`; None gives None.
+        drop: further keys of `node` that are not arguments of the target.
+        **kwargs: arguments known only now; they win over the node's keys and are passed on untouched.
+
+    Raises:
+        UserError: the target cannot be found, or refuses its arguments with TypeError or ValueError. The
+            message names the node's key.
+    """
+    if node is None:
+        return None
+    key = node._get_full_key("") or node.get("_target_")
+    unwanted = {"name", *drop, *kwargs}
+    arguments = OmegaConf.masked_copy(node, [name for name in node if name not in unwanted])
+    arguments._set_parent(node._get_parent())  # interpolations reach the whole configuration
+    try:
+        # Partial first, so that Hydra does not turn the objects in kwargs into configuration nodes.
+        return hydra_instantiate(arguments, _convert_="all", _partial_=True)(**kwargs)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if cause is None or isinstance(cause, TypeError | ValueError | ImportError):
+            raise _refusal(key, cause or error) from error
+        raise cause from error
+    except (TypeError, ValueError) as error:
+        raise _refusal(key, error) from error
+
+
+def _refusal(key: str, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())
+    return UserError(f"{key}: {reason}")
