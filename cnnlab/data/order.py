@@ -1,13 +1,10 @@
-"""In which order a training run sees its examples: a pure function of the seed and the step."""
-
-from dataclasses import dataclass
+"""Which examples a step takes: pure functions of the seed and the step."""
 
 import numpy as np
 
 PADDING = -1  # an index that stands for no example
 
 
-@dataclass(frozen=True)
 class TrainingOrder:
     """An endless sequence of shuffled passes over a split, cut into batches.
 
@@ -16,33 +13,48 @@ class TrainingOrder:
     s mod batches_per_pass of pass s div batches_per_pass, whatever was computed before it: a resumed run
     goes on where the uninterrupted one would have been.
 
-    Attributes:
+    Args:
         size: the number of examples.
         batch_size: the global batch size, at most `size`.
-        seed: the order's seed.
+        seed: the order's seed, at least 0.
     """
 
-    size: int
-    batch_size: int
-    seed: int
+    steps = None  # without end
 
-    @property
-    def batches_per_pass(self) -> int:
-        return self.size // self.batch_size
+    def __init__(self, size: int, batch_size: int, seed: int):
+        self.batch_size = batch_size
+        self.batches_per_pass = size // batch_size
+        self._size = size
+        self._seed = seed
+        self._pass = -1
+        self._batches = np.empty((0, batch_size), np.int64)
 
-    def pass_batches(self, number: int) -> np.ndarray:
-        """The batches of one pass: int32 indices of shape (batches_per_pass, batch_size)."""
-        order = np.random.Generator(np.random.Philox(key=[self.seed, number])).permutation(self.size)
-        whole = order[: self.batches_per_pass * self.batch_size].astype(np.int32)
-        return whole.reshape(self.batches_per_pass, self.batch_size)
+    def batch(self, step: int) -> np.ndarray:
+        """The (batch_size,) int64 indices of the examples that `step` (from 0) takes."""
+        number, position = divmod(step, self.batches_per_pass)
+        if number != self._pass:
+            order = np.random.Generator(np.random.Philox(key=[self._seed, number])).permutation(self._size)
+            whole = order[: self.batches_per_pass * self.batch_size]
+            self._batches = whole.reshape(self.batches_per_pass, self.batch_size)
+            self._pass = number
+        return self._batches[position]
 
 
-def evaluation_batches(size: int, batch_size: int, steps: int | None = None) -> np.ndarray:
-    """Every example once, in order: int32 indices of shape (batches, batch_size).
+class EvaluationOrder:
+    """Every example exactly once, in the split's order; the last batch is filled up with PADDING.
 
-    The last batch is filled up with PADDING. `steps` limits the number of batches.
+    Args:
+        size: the number of examples.
+        batch_size: the global batch size.
+        steps: at most this many batches; None for all.
     """
-    batches = -(-size // batch_size)
-    indices = np.full(batches * batch_size, PADDING, np.int32)
-    indices[:size] = np.arange(size, dtype=np.int32)
-    return indices.reshape(batches, batch_size)[:steps]
+
+    def __init__(self, size: int, batch_size: int, steps: int | None = None):
+        self.batch_size = batch_size
+        self.steps = min(-(-size // batch_size), steps or size)
+        self._size = size
+
+    def batch(self, step: int) -> np.ndarray:
+        """The (batch_size,) int64 indices of batch `step` (from 0)."""
+        indices = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        return np.where(indices < self._size, indices, PADDING)

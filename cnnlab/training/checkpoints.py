@@ -1,0 +1,109 @@
+"""Full training states on disk: written whole or not at all, the last few and the best."""
+
+import json
+import logging
+import os
+import shutil
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnlab.errors import UserError
+from cnnlab.runs.files import write_atomically
+
+log = logging.getLogger(__name__)
+
+BEST = "best.npz"
+
+
+class DamagedCheckpoint(Exception):
+    """A checkpoint that cannot be read back whole."""
+
+
+class Checkpoints:
+    """The checkpoints/ folder of a run.
+
+    A state is one .npz file: the variables in order (`v00000`, …) and the loop's own state as JSON. The zip
+    format's checksums tell a damaged file from a whole one.
+
+    Args:
+        directory: the folder; made when first written to.
+        keep: how many of the last states stay.
+    """
+
+    def __init__(self, directory: Path, keep: int):
+        self.directory = directory
+        self._keep = keep
+
+    def save(self, variables: Sequence[Any], state: dict[str, Any], *, best: bool) -> None:
+        """Write the state after `state["step"]` steps; `best` also makes it the best one.
+
+        Args:
+            variables: Keras variables, always in the same order.
+            state: what else the loop must know to go on; JSON.
+            best: whether no earlier state was better.
+        """
+        path = self.directory / f"step-{state['step']:08d}.npz"
+        arrays = {f"v{index:05d}": np.asarray(variable) for index, variable in enumerate(variables)}
+        text = np.frombuffer(json.dumps(state).encode(), np.uint8)
+        with write_atomically(path) as temporary:
+            np.savez(temporary, state=text, **arrays)
+        if best:
+            with write_atomically(self.directory / BEST) as temporary:
+                _link_or_copy(path, temporary)
+        for old in self._states()[: -self._keep]:
+            old.unlink()
+
+    def restore_latest(self, variables: Sequence[Any]) -> dict[str, Any] | None:
+        """Put the newest readable state back into `variables` and return the loop's part of it.
+
+        A damaged state is reported and the one before it taken. None if there is no state at all.
+
+        Raises:
+            UserError: all states are damaged, or they belong to another model.
+        """
+        damaged = []
+        candidates = [*reversed(self._states()), *self.directory.glob(BEST)]
+        for path in candidates:
+            try:
+                arrays, state = _read(path)
+            except DamagedCheckpoint as error:
+                log.warning("%s: %s; falling back to the state before it", path, error)
+                damaged.append(path.name)
+                continue
+            _assign(path, variables, arrays)
+            return state
+        if damaged:
+            raise UserError(f"{self.directory}: every checkpoint is damaged ({', '.join(damaged)}); train anew")
+        return None
+
+    def _states(self) -> list[Path]:
+        return sorted(self.directory.glob("step-*.npz"))
+
+
+def _read(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            state = json.loads(archive["state"].tobytes())
+            arrays = [archive[name] for name in sorted(archive.files) if name != "state"]
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DamagedCheckpoint(f"damaged ({error or type(error).__name__})") from error
+    return arrays, state
+
+
+def _assign(path: Path, variables: Sequence[Any], arrays: list[np.ndarray]) -> None:
+    shapes = [tuple(variable.shape) for variable in variables]
+    if shapes != [array.shape for array in arrays]:
+        raise UserError(f"{path}: holds the state of another model or optimizer than the configuration describes")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)

@@ -1,0 +1,168 @@
+"""The compiled training step and the compiled evaluation, under any distribution strategy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from cnnlab.augmentation.draws import Draws
+from cnnlab.data.feed import Feed
+from cnnlab.training.objective import Objective
+
+Augmentation = Callable[[tf.Tensor, Draws], tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Learner:
+    """All that a step reads or changes.
+
+    Attributes:
+        preprocessing: uint8 images to float32 network inputs; not trained.
+        network: preprocessed images to logits.
+        optimizer: built on the network's trainable variables.
+        strategy: the strategy in whose scope all of these were made.
+    """
+
+    preprocessing: keras.Model
+    network: keras.Model
+    optimizer: keras.optimizers.Optimizer
+    strategy: tf.distribute.Strategy
+
+    def logits(self, images: tf.Tensor, training: bool) -> tf.Tensor:
+        """float32 logits of uint8 images."""
+        return tf.cast(self.network(self.preprocessing(images), training=training), tf.float32)
+
+
+def compile_training(
+    learner: Learner,
+    feed: Feed,
+    objective: Objective,
+    augmentation: Augmentation,
+    *,
+    batch_size: int,
+    seed: int,
+    jit: bool,
+) -> Callable[[Any, tf.Tensor, int], tf.Tensor]:
+    """Compile the training step.
+
+    Args:
+        batch_size: the global batch size; the loss is summed over examples and divided by it.
+        seed: the augmentation's seed.
+        jit: compile with XLA: the whole call on one device, each replica's gradients on several.
+
+    Returns:
+        A function (inputs of the feed, first step, count) -> float32 (count, 3): the loss, the accuracy and
+        the learning rate of each step, left on the device. The loss is the mean cross-entropy of the batch,
+        without the network's L2 penalties.
+    """
+    strategy = learner.strategy
+    replicas = strategy.num_replicas_in_sync
+    share = batch_size // replicas
+
+    def gradients(inputs: Any, number: tf.Tensor, step: tf.Tensor, replica: tf.Tensor) -> tuple:
+        images, labels, _ = feed.select(inputs, number, replica)
+        draw_seed = tf.stack([seed, tf.cast(step, tf.int32)])
+        images = augmentation(images, Draws(draw_seed, batch_size, replica * share, share))
+        with tf.GradientTape() as tape:
+            logits = learner.logits(images, training=True)
+            loss = tf.reduce_sum(objective(labels, logits)) / batch_size
+            penalty = tf.add_n(learner.network.losses) / replicas if learner.network.losses else 0.0
+            scaled = learner.optimizer.scale_loss(loss + penalty)
+        correct = tf.equal(tf.argmax(logits, axis=-1), labels)
+        accuracy = tf.reduce_sum(tf.cast(correct, tf.float32)) / batch_size
+        return tape.gradient(scaled, learner.network.trainable_variables), loss, accuracy
+
+    if jit and replicas > 1:
+        gradients = tf.function(gradients, jit_compile=True)
+
+    def replica_step(inputs: Any, number: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        replica = context.replica_id_in_sync_group if replicas > 1 else 0
+        grads, loss, accuracy = gradients(inputs, number, step, replica)
+        learning_rate = tf.cast(learner.optimizer.learning_rate, tf.float32)
+        if replicas > 1:
+            grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
+        learner.optimizer.apply(grads, learner.network.trainable_variables)
+        return tf.stack([loss, accuracy, learning_rate / replicas])
+
+    def one_step(inputs: Any, number: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        result = strategy.run(replica_step, args=(inputs, number, step))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, result, axis=None) if replicas > 1 else result
+
+    @tf.function(jit_compile=jit and replicas == 1)
+    def call(inputs: Any, first_step: tf.Tensor, count: int) -> tf.Tensor:
+        if count == 1:
+            return one_step(inputs, 0, first_step)[tf.newaxis]
+        results = tf.TensorArray(tf.float32, count, element_shape=(3,))
+        for number in tf.range(count):
+            results = results.write(number, one_step(inputs, number, first_step + tf.cast(number, tf.int64)))
+        return results.stack()
+
+    return call
+
+
+def compile_evaluation(learner: Learner, feed: Feed) -> Callable[[Any], tf.Tensor]:
+    """Compile the evaluation of one batch.
+
+    Returns:
+        A function (inputs of the feed) -> float32 (3,): the summed cross-entropy in nats, the number of
+        correct examples and the number of examples, padding left out, over all replicas.
+    """
+    strategy = learner.strategy
+
+    def replica_evaluation(inputs: Any) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        images, labels, indices = feed.select(inputs, 0, context.replica_id_in_sync_group)
+        logits = learner.logits(images, training=False)
+        real = tf.cast(indices >= 0, tf.float32)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1), labels), tf.float32)
+        return tf.stack([tf.reduce_sum(losses * real), tf.reduce_sum(correct * real), tf.reduce_sum(real)])
+
+    @tf.function
+    def call(inputs: Any) -> tf.Tensor:
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica_evaluation, args=(inputs,)), axis=None)
+
+    return call
+
+
+def reduce_gradients_once(optimizer: keras.optimizers.Optimizer) -> None:
+    """Keep a Keras optimizer from summing gradients over the replicas, because the step has done so.
+
+    Keras clips before it sums, and its loss scaling looks for overflows in what it is given, so under a
+    strategy with several replicas both would act on each replica's own part of the gradient.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars
+
+
+def separate_dropout(learner: Learner) -> None:
+    """Give each replica dropout masks of its own: Keras starts them all from the same seed."""
+    generators = [v for v in learner.network.variables if v.path.endswith("seed_generator_state")]
+
+    def offset() -> None:
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        for state in generators:
+            state.value.assign_add(tf.stack([tf.cast(replica, state.value.dtype), tf.zeros((), state.value.dtype)]))
+
+    if learner.strategy.num_replicas_in_sync > 1 and generators:
+        learner.strategy.run(offset)
+
+
+def average_statistics(learner: Learner) -> None:
+    """Average the moving statistics of normalisation layers over the replicas.
+
+    Each replica updates its own from its share of the batch; a moving average is linear, so averaging
+    before they are used equals averaging at each step.
+    """
+    statistics = [v for v in learner.network.non_trainable_variables if v.dtype.startswith("float")]
+
+    def average() -> None:
+        context = tf.distribute.get_replica_context()
+        for variable in statistics:
+            variable.value.assign(context.all_reduce(tf.distribute.ReduceOp.MEAN, variable.value))
+
+    if learner.strategy.num_replicas_in_sync > 1 and statistics:
+        learner.strategy.run(tf.function(average))
