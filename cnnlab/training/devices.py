@@ -74,7 +74,9 @@ def _devices(requested: int | str) -> list[str]:
         return names
     if requested > len(names):
         kind = devices[0].device_type
-        raise UserError(f"trainer.devices={requested}: this host has {len(names)} {kind} device(s); use devices=auto")
+        raise UserError(
+            f"trainer.devices={requested}: this host has {len(names)} {kind} device(s); use devices=auto"
+        )
     return names[:requested]
 
 

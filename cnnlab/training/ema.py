@@ -1,0 +1,26 @@
+"""Judging and exporting the moving average of the weights, where the optimizer keeps one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cnnlab.training.step import Learner
+
+
+@contextmanager
+def averaged_weights(learner: Learner) -> Iterator[None]:
+    """Put the optimizer's moving averages in the weights' place for the length of the block.
+
+    Does nothing unless the optimizer was built with `use_ema=True`.
+    """
+    optimizer = getattr(learner.optimizer, "inner_optimizer", learner.optimizer)
+    if not optimizer.use_ema:
+        yield
+        return
+    weights = learner.network.trainable_variables
+    trained = [weight.numpy() for weight in weights]
+    optimizer.finalize_variable_values(weights)
+    try:
+        yield
+    finally:
+        for weight, value in zip(weights, trained, strict=True):
+            weight.assign(value)

@@ -1,0 +1,184 @@
+"""The training loop: chunks of steps, and what happens between them."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cnnlab.data.feed import Feed
+from cnnlab.errors import Diverged, Interrupted
+from cnnlab.training.outputs import DIVERGENCE_ADVICE, Outputs
+from cnnlab.training.plan import Plan
+from cnnlab.training.progress import ProgressDisplay, Pulse
+from cnnlab.training.selection import Selection
+from cnnlab.training.signals import StopRequest
+from cnnlab.training.state import Best, LoopState
+
+CHUNK_SECONDS = 1.0  # how long the device works between two looks at its results
+LONGEST_CHUNK = 1024  # steps
+
+
+class HistorySchedule(Protocol):
+    """A learning-rate schedule that also follows the validation, such as plateau."""
+
+    def update(self, history: list[dict[str, Any]]) -> None: ...
+
+
+@dataclass
+class Loop:
+    """One training, from where `state` stands to the end of `plan`.
+
+    Between two stops of the plan, steps are sent to the device in chunks of about a second without waiting for
+    any of them; then the chunk's losses are fetched at once. Where something must be decided in common by
+    several processes, chunks have a fixed length.
+
+    Attributes:
+        plan: when things happen.
+        state: where the training stands; changed in place.
+        feed, train_call, batch_size: the training images and the compiled step.
+        steps_per_call: updates per call of `train_call`.
+        validate: scores the validation split; None where there is none.
+        selection: chooses the best model.
+        outputs: the run directory's writer.
+        display: the progress display.
+        callbacks: Keras callbacks.
+        schedule: a learning-rate schedule that follows the history, or None.
+        stop: whether a signal asked for the end.
+        agree: makes one decision out of those of all processes; None where there is one process.
+    """
+
+    plan: Plan
+    state: LoopState
+    feed: Feed
+    train_call: Callable[[Any, tf.Tensor, int], tf.Tensor]
+    batch_size: int
+    steps_per_call: int
+    validate: Callable[[], dict[str, float]] | None
+    selection: Selection
+    outputs: Outputs
+    display: ProgressDisplay
+    callbacks: keras.callbacks.CallbackList
+    schedule: HistorySchedule | None
+    stop: StopRequest
+    agree: Callable[[list[int]], list[int]] | None
+
+    def __post_init__(self) -> None:
+        self._seen_counts: set[int] = set()
+        self._chunk = self.steps_per_call * (16 if self.agree else 1)
+        self._saved_at = time.monotonic()
+        self._mark = time.monotonic()
+
+    def run(self) -> None:
+        """Train to the end, to the early stop, or to the next safe point after a signal.
+
+        Raises:
+            Interrupted: a signal asked for the end; the state is saved.
+            Diverged: the loss or a weight became NaN or infinite; the last finite state is kept.
+        """
+        self.callbacks.on_train_begin()
+        self.display.start(self.state.step)
+        self._mark = time.monotonic()
+        try:
+            while self.state.step < self.plan.total_steps:
+                self._train_chunk()
+                if self._between_chunks():
+                    break
+            self.outputs.finish(self.state)
+        finally:
+            self.display.stop()
+        self.callbacks.on_train_end()
+        if self.stop.signal_number:
+            raise Interrupted(self.stop.signal_number, f"stopped at step {self.state.step}; the state is saved")
+
+    def _between_chunks(self) -> bool:
+        """Validate, close the epoch and save where the plan says so; return whether the training ends here."""
+        state, plan = self.state, self.plan
+        epoch = plan.epoch_of(state.step)
+        improved = False
+        if self.validate and plan.validates(state.step):
+            state.validation = self.validate()
+            improved = self.selection.judge(state, epoch)
+        if plan.ends_epoch(state.step):
+            self._close_epoch(epoch)
+        stopped, due = self._decide()
+        ends = stopped or state.step == plan.total_steps or self.selection.gives_up(state)
+        ends = ends or self.callbacks.model.stop_training
+        if improved or due or ends:
+            if self.validate is None:
+                state.best, improved = Best(state.step, epoch, None, None), True
+            self.outputs.checkpoint(state, best=improved)
+            self._saved_at = time.monotonic()
+        return ends
+
+    def _decide(self) -> tuple[bool, bool]:
+        """Whether a signal asks for the end, and whether a checkpoint is due; the same in all processes."""
+        seconds = self.plan.checkpoint_seconds
+        late = seconds is not None and time.monotonic() - self._saved_at >= seconds
+        signal_number = self.stop.signal_number
+        if self.agree:
+            signal_number, late = self.agree([signal_number, int(late)])
+            self.stop.signal_number = signal_number
+        return bool(signal_number), bool(late) or self.plan.checkpoints(self.state.step)
+
+    def _train_chunk(self) -> None:
+        state = self.state
+        count = min(self._chunk, self.plan.next_stop(state.step) - state.step)
+        epoch = self.plan.epoch_of(state.step + 1)
+        if state.sums.steps == 0:
+            self.callbacks.on_epoch_begin(epoch - 1)
+        started, step, pending, traced = time.monotonic(), state.step, [], False
+        while count:
+            size = self.steps_per_call if count >= self.steps_per_call else 1
+            traced |= size not in self._seen_counts
+            self._seen_counts.add(size)
+            inputs = self.feed.inputs(step, size)
+            pending.append(self.train_call(inputs, tf.constant(step, tf.int64), size))
+            step, count = step + size, count - size
+        results = np.concatenate([result.numpy() for result in pending])
+        seconds = time.monotonic() - started
+        self._account(results, None if traced else seconds)
+        if self.agree is None:
+            self._chunk = self._next_chunk(len(results) / seconds)
+
+    def _account(self, results: np.ndarray, seconds: float | None) -> None:
+        """Record the steps of a chunk; `seconds` is None where the chunk traced the step."""
+        state, steps_per_epoch = self.state, self.plan.steps_per_epoch
+        first = state.step + 1
+        self.outputs.steps(first, steps_per_epoch, results)
+        finite = np.isfinite(results[:, 0])
+        if not finite.all():
+            bad = first + int(np.argmin(finite))
+            epoch = self.plan.epoch_of(bad)
+            loss = results[bad - first, 0]
+            raise Diverged(f"the loss became {loss} at step {bad} (epoch {epoch}); {DIVERGENCE_ADVICE}")
+        for number, (loss, accuracy, _) in enumerate(results):
+            batch, logs = (state.step + number) % steps_per_epoch, {"loss": float(loss), "accuracy": float(accuracy)}
+            self.callbacks.on_train_batch_begin(batch)
+            self.callbacks.on_train_batch_end(batch, logs)
+        state.step += len(results)
+        sums, now = state.sums, time.monotonic()
+        sums.add(results)
+        sums.seconds, self._mark = sums.seconds + now - self._mark, now
+        if seconds is not None:
+            sums.timed_images += len(results) * self.batch_size
+            sums.timed_seconds += seconds
+        means = sums.loss / sums.steps, sums.accuracy / sums.steps
+        self.display.chunk(Pulse(state.step, self.plan.epoch_of(state.step), *means, sums.images_per_second))
+
+    def _next_chunk(self, steps_per_second: float) -> int:
+        calls = min(steps_per_second * CHUNK_SECONDS, LONGEST_CHUNK) / self.steps_per_call
+        return max(1, int(calls)) * self.steps_per_call
+
+    def _close_epoch(self, epoch: int) -> None:
+        now = time.monotonic()
+        self.state.sums.seconds, self._mark = self.state.sums.seconds + now - self._mark, now
+        row = self.state.close_epoch(epoch)
+        if self.schedule:
+            self.schedule.update(self.state.history)
+        self.outputs.epoch(self.state)
+        self.display.epoch(row)
+        self.callbacks.on_epoch_end(epoch - 1, {key: value for key, value in row.items() if value is not None})

@@ -1,0 +1,82 @@
+"""Everything a training writes into its run directory while it goes on."""
+
+from dataclasses import asdict
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cnnlab.errors import Diverged
+from cnnlab.evaluation.curves import draw_curves
+from cnnlab.runs.files import write_atomically
+from cnnlab.runs.run import Run
+from cnnlab.training.checkpoints import Checkpoints
+from cnnlab.training.ema import averaged_weights
+from cnnlab.training.state import LoopState
+from cnnlab.training.step import Learner, average_statistics
+from cnnlab.training.tables import StepTable, write_epochs
+
+
+class Outputs:
+    """The writer of a run: tables, checkpoints, models.
+
+    Args:
+        run: the run directory.
+        learner: whose weights are written.
+        exported: the model that leaves the run: raw uint8 images in, probabilities out; shares the layers.
+        keep_checkpoints: how many of the last states stay.
+        last_step: the step training goes on from; later rows of steps.csv are dropped.
+    """
+
+    def __init__(self, run: Run, learner: Learner, exported: keras.Model, keep_checkpoints: int, last_step: int):
+        self._run = run
+        self._learner = learner
+        self._exported = exported
+        self._checkpoints = Checkpoints(run.checkpoints, keep_checkpoints)
+        self._steps = StepTable(run.path / "steps.csv", last_step)
+
+    def steps(self, first_step: int, steps_per_epoch: int, results: np.ndarray) -> None:
+        """Append the rows of consecutive steps (see StepTable.append)."""
+        self._steps.append(first_step, steps_per_epoch, results)
+
+    def epoch(self, state: LoopState) -> None:
+        """Bring metrics.csv up to date."""
+        write_epochs(self._run.path / "metrics.csv", state.history)
+
+    def checkpoint(self, state: LoopState, *, best: bool) -> None:
+        """Write the full state, and model.keras if it is the best so far.
+
+        Raises:
+            Diverged: a weight is NaN or infinite; nothing is written.
+            OSError: the disk is full or read-only; what was written before stays.
+        """
+        average_statistics(self._learner)
+        self._require_finite(state.step)
+        self._checkpoints.save(training_variables(self._learner), state.to_json(), best=best)
+        if best:
+            self._export(self._run.best_model)
+            self._run.update(best=asdict(state.best))
+
+    def finish(self, state: LoopState) -> None:
+        """Write last.keras and the curves."""
+        self._export(self._run.last_model)
+        self._steps.close()
+        if state.history:
+            draw_curves(state.history, self._run.plots / "curves.png")
+
+    def _export(self, path: str) -> None:
+        with averaged_weights(self._learner), write_atomically(path) as temporary:
+            self._exported.save(temporary)
+
+    def _require_finite(self, step: int) -> None:
+        for variable in self._learner.network.weights:
+            if not tf.reduce_all(tf.math.is_finite(variable.value)):
+                raise Diverged(f"{variable.path} is NaN or infinite after step {step}; {DIVERGENCE_ADVICE}")
+
+
+DIVERGENCE_ADVICE = "lower optimizer.learning_rate or set optimizer.global_clipnorm"
+
+
+def training_variables(learner: Learner) -> list[keras.Variable]:
+    """Everything a checkpoint holds, in a fixed order: weights, dropout seeds, optimizer, preprocessing."""
+    return [*learner.network.variables, *learner.optimizer.variables, *learner.preprocessing.variables]
