@@ -44,26 +44,20 @@ class ResidentFeed:
         strategy: the strategy whose replicas share the batch.
     """
 
-    def __init__(
-        self, images: np.ndarray, labels: np.ndarray, order: Order, strategy: tf.distribute.Strategy
-    ):
+    def __init__(self, images: np.ndarray, labels: np.ndarray, order: Order, strategy: tf.distribute.Strategy):
         self._shape = images.shape[1:]
         self._order = order
         self._size = order.batch_size // strategy.num_replicas_in_sync
         words = _as_words(images)
         self._images = strategy.experimental_distribute_values_from_function(lambda _: tf.constant(words))
-        self._labels = strategy.experimental_distribute_values_from_function(
-            lambda _: tf.constant(labels, tf.int64)
-        )
+        self._labels = strategy.experimental_distribute_values_from_function(lambda _: tf.constant(labels, tf.int64))
 
     def inputs(self, first_step: int, count: int) -> tuple[Any, ...]:
         """The arguments of a call that makes `count` steps from `first_step` on."""
         indices = np.stack([self._order.batch(step) for step in range(first_step, first_step + count)])
         return self._images, self._labels, tf.constant(indices, tf.int64)
 
-    def select(
-        self, inputs: tuple[tf.Tensor, ...], number: int | tf.Tensor, replica: int | tf.Tensor
-    ) -> Selected:
+    def select(self, inputs: tuple[tf.Tensor, ...], number: int | tf.Tensor, replica: int | tf.Tensor) -> Selected:
         """This replica's share of the call's step `number` (from 0), in the graph."""
         words, labels, indices = inputs
         mine = indices[number, replica * self._size : (replica + 1) * self._size]
@@ -71,9 +65,7 @@ class ResidentFeed:
         rows = tf.maximum(mine, 0)
         height, width, channels = self._shape
         image_bytes = tf.reshape(tf.bitcast(tf.gather(words, rows), tf.uint8), (self._size, -1))
-        images = tf.reshape(
-            image_bytes[:, : height * width * channels], (self._size, height, width, channels)
-        )
+        images = tf.reshape(image_bytes[:, : height * width * channels], (self._size, height, width, channels))
         return images, tf.gather(labels, rows), mine
 
 
@@ -115,9 +107,7 @@ class StreamFeed:
         first = self._first_local_replica()
         return tuple(self._split(part, first) for part in batch)
 
-    def select(
-        self, inputs: tuple[tf.Tensor, ...], number: int | tf.Tensor, replica: int | tf.Tensor
-    ) -> Selected:
+    def select(self, inputs: tuple[tf.Tensor, ...], number: int | tf.Tensor, replica: int | tf.Tensor) -> Selected:
         """This replica's share, in the graph."""
         return inputs
 
@@ -141,11 +131,7 @@ class StreamFeed:
         last = first + self._local_replicas() * self._size
 
         def indices() -> Iterator[np.ndarray]:
-            steps = (
-                itertools.count(first_step)
-                if self._order.steps is None
-                else range(first_step, self._order.steps)
-            )
+            steps = itertools.count(first_step) if self._order.steps is None else range(first_step, self._order.steps)
             for step in steps:
                 yield self._order.batch(step)[first:last]
 

@@ -2,13 +2,15 @@
 
 import csv
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.errors import UserError
+from cnnlab.errors import Diverged, Interrupted, UserError
 from cnnlab.runs.files import write_atomically, write_json
 from cnnlab.runs.provenance import provenance
 
@@ -57,15 +59,37 @@ class Run:
                 f"{path}: holds a run already; go on with `cnnlab train resume={path}` or choose another hydra.run.dir"
             )
         run = cls(path, config, provenance() | {"status": "running", "started": _now()})
-        with write_atomically(path / "config.yaml") as temporary:
-            temporary.write_text(OmegaConf.to_yaml(config))
+        run._write_config(config)
         run.update()
         return run
+
+    def _write_config(self, config: DictConfig) -> None:
+        self.config = config
+        with write_atomically(self.path / "config.yaml") as temporary:
+            temporary.write_text(OmegaConf.to_yaml(config))
 
     def update(self, **fields: Any) -> None:
         """Merge `fields` into run.json and rewrite it atomically."""
         self.record |= fields
         write_json(self.path / "run.json", self.record)
+
+    def resume(self, config: DictConfig) -> None:
+        """Go on with this run under `config`, which may differ in what resuming allows."""
+        earlier = {key: self.record.get(key) for key in ("command", "commit", "started", "ended", "status")}
+        sessions = [*self.record.get("earlier_sessions", []), earlier]
+        self._write_config(config)
+        self.update(**provenance(), status="running", started=_now(), ended=None, error=None, earlier_sessions=sessions)
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Record how the block ends; a disk that takes no more does not hide the error that ended it."""
+        try:
+            yield
+        except BaseException as error:
+            with suppress(OSError):
+                self.finish(_status_of(error), " ".join(f"{type(error).__name__}: {error}".split()))
+            raise
+        self.finish("completed")
 
     def finish(self, status: str, error: str | None = None) -> None:
         """Record how the run ended: completed, interrupted, diverged or failed."""
@@ -100,6 +124,12 @@ def _number(text: str) -> float | int | None:
     if text == "":
         return None
     return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def _status_of(error: BaseException) -> str:
+    if isinstance(error, Diverged):
+        return "diverged"
+    return "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
 
 
 def _now() -> str:

@@ -77,9 +77,7 @@ class Checkpoints:
             _assign(path, variables, arrays)
             return state
         if damaged:
-            raise UserError(
-                f"{self.directory}: every checkpoint is damaged ({', '.join(damaged)}); train anew"
-            )
+            raise UserError(f"{self.directory}: every checkpoint is damaged ({', '.join(damaged)}); train anew")
         return None
 
     def _states(self) -> list[Path]:
@@ -99,9 +97,7 @@ def _read(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
 def _assign(path: Path, variables: Sequence[Any], arrays: list[np.ndarray]) -> None:
     shapes = [tuple(variable.shape) for variable in variables]
     if shapes != [array.shape for array in arrays]:
-        raise UserError(
-            f"{path}: holds the state of another model or optimizer than the configuration describes"
-        )
+        raise UserError(f"{path}: holds the state of another model or optimizer than the configuration describes")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from collections.abc import Callable
 
 import tensorflow as tf
 from omegaconf import DictConfig
@@ -54,10 +55,7 @@ def build_strategy(trainer: DictConfig) -> tf.distribute.Strategy:
     workers = _workers_in_tf_config()
     if kind == "auto" and workers > 1:
         kind = "multi_worker"
-    if kind == "multi_worker":
-        strategy = _multi_worker(workers)
-    else:
-        strategy = _one_host(kind, _devices(trainer.devices))
+    strategy = _multi_worker(workers) if kind == "multi_worker" else _one_host(kind, _devices(trainer.devices))
     replicas = strategy.num_replicas_in_sync
     if trainer.batch_size % replicas:
         raise UserError(
@@ -74,9 +72,7 @@ def _devices(requested: int | str) -> list[str]:
         return names
     if requested > len(names):
         kind = devices[0].device_type
-        raise UserError(
-            f"trainer.devices={requested}: this host has {len(names)} {kind} device(s); use devices=auto"
-        )
+        raise UserError(f"trainer.devices={requested}: this host has {len(names)} {kind} device(s); use devices=auto")
     return names[:requested]
 
 
@@ -114,3 +110,30 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process is the one that writes the run directory."""
     resolver = strategy.cluster_resolver
     return resolver is None or not resolver.cluster_spec() or resolver.task_id in (0, None)
+
+
+def has_gpu(strategy: tf.distribute.Strategy) -> bool:
+    """Whether the strategy's devices are GPUs."""
+    return "GPU" in strategy.extended.worker_devices[0].upper()
+
+
+def agreement(strategy: tf.distribute.Strategy) -> Callable[[list[bool]], list[bool]] | None:
+    """For several processes, a function that tells for each entry whether any of them has it set; else None.
+
+    Every process must call it at the same step.
+    """
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return None
+
+    def sum_over_replicas(mine: tf.Tensor) -> tf.Tensor:
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, mine)
+
+    @tf.function
+    def total(values: tf.Tensor) -> tf.Tensor:
+        return strategy.run(sum_over_replicas, args=(values,))
+
+    def agree(values: list[bool]) -> list[bool]:
+        result = total(tf.constant(values, tf.float32))
+        return [value > 0 for value in strategy.experimental_local_results(result)[0].numpy()]
+
+    return agree

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from signal import SIGINT, SIGTERM
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 import numpy as np
@@ -22,6 +23,7 @@ CHUNK_SECONDS = 1.0  # how long the device works between two looks at its result
 LONGEST_CHUNK = 1024  # steps
 
 
+@runtime_checkable
 class HistorySchedule(Protocol):
     """A learning-rate schedule that also follows the validation, such as plateau."""
 
@@ -64,7 +66,7 @@ class Loop:
     callbacks: keras.callbacks.CallbackList
     schedule: HistorySchedule | None
     stop: StopRequest
-    agree: Callable[[list[int]], list[int]] | None
+    agree: Callable[[list[bool]], list[bool]] | None
 
     def __post_init__(self) -> None:
         self._seen_counts: set[int] = set()
@@ -118,11 +120,11 @@ class Loop:
         """Whether a signal asks for the end, and whether a checkpoint is due; the same in all processes."""
         seconds = self.plan.checkpoint_seconds
         late = seconds is not None and time.monotonic() - self._saved_at >= seconds
-        signal_number = self.stop.signal_number
         if self.agree:
-            signal_number, late = self.agree([signal_number, int(late)])
-            self.stop.signal_number = signal_number
-        return bool(signal_number), bool(late) or self.plan.checkpoints(self.state.step)
+            asked = self.stop.signal_number
+            interrupt, terminate, late = self.agree([asked == SIGINT, asked == SIGTERM, late])
+            self.stop.signal_number = SIGINT if interrupt else SIGTERM if terminate else 0
+        return bool(self.stop.signal_number), late or self.plan.checkpoints(self.state.step)
 
     def _train_chunk(self) -> None:
         state = self.state

@@ -18,9 +18,7 @@ class Objective:
         class_weight: (num_classes,) float32 factor of each class's examples; None for equal weights.
     """
 
-    def __init__(
-        self, num_classes: int, label_smoothing: float = 0.0, class_weight: np.ndarray | None = None
-    ):
+    def __init__(self, num_classes: int, label_smoothing: float = 0.0, class_weight: np.ndarray | None = None):
         self._num_classes = num_classes
         self._crossentropy = keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=label_smoothing, reduction="none", dtype="float32"
@@ -48,9 +46,7 @@ def build_objective(trainer: DictConfig, dataset: Dataset, num_classes: int) -> 
     return Objective(num_classes, trainer.label_smoothing, weights)
 
 
-def _class_weights(
-    requested: DictConfig | str | None, dataset: Dataset, num_classes: int
-) -> np.ndarray | None:
+def _class_weights(requested: DictConfig | str | None, dataset: Dataset, num_classes: int) -> np.ndarray | None:
     if requested is None:
         return None
     weights = np.ones(num_classes, np.float32)

@@ -25,9 +25,7 @@ def choose_precision(requested: str) -> tuple[Precision, str]:
 
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
-        capabilities = [
-            tf.config.experimental.get_device_details(gpu).get("compute_capability") for gpu in gpus
-        ]
+        capabilities = [tf.config.experimental.get_device_details(gpu).get("compute_capability") for gpu in gpus]
         if all(capability and capability >= (8, 0) for capability in capabilities):
             return "bfloat16", "the GPU computes bfloat16 natively (compute capability 8.0 or higher)"
         return "float32", "the GPU has no native bfloat16 (compute capability below 8.0)"

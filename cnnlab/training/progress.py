@@ -77,9 +77,7 @@ class PlainProgress:
         if time.monotonic() - self._spoken >= HEARTBEAT_SECONDS:
             speed = f"  {pulse.images_per_second:,.0f} images/s" if pulse.images_per_second else ""
             numbers = f"loss {pulse.loss:.4f}  accuracy {pulse.accuracy:.4f}"
-            self._say(
-                f"epoch {pulse.epoch}/{self._epochs:g}  step {pulse.step}  {numbers}{speed}  {self._remaining}"
-            )
+            self._say(f"epoch {pulse.epoch}/{self._epochs:g}  step {pulse.step}  {numbers}{speed}  {self._remaining}")
 
     def epoch(self, row: dict[str, Any]) -> None:
         self._say(f"{epoch_line(row, self._epochs)}  {self._remaining}")
@@ -169,9 +167,7 @@ def epoch_line(row: dict[str, Any], epochs: float) -> str:
     return "  ".join(parts)
 
 
-def build_progress(
-    kind: Literal["auto", "rich", "plain", "none"], epochs: float, total_steps: int
-) -> ProgressDisplay:
+def build_progress(kind: Literal["auto", "rich", "plain", "none"], epochs: float, total_steps: int) -> ProgressDisplay:
     """The display `kind` names; `auto` is rich in a terminal and plain elsewhere."""
     if kind == "auto":
         kind = "rich" if Console(stderr=True).is_terminal else "plain"

@@ -123,9 +123,7 @@ def compile_evaluation(learner: Learner, feed: Feed) -> Callable[[Any], tf.Tenso
 
     @tf.function
     def call(inputs: Any) -> tf.Tensor:
-        return strategy.reduce(
-            tf.distribute.ReduceOp.SUM, strategy.run(replica_evaluation, args=(inputs,)), axis=None
-        )
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica_evaluation, args=(inputs,)), axis=None)
 
     return call
 
@@ -147,9 +145,7 @@ def separate_dropout(learner: Learner) -> None:
     def offset() -> None:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         for state in generators:
-            state.value.assign_add(
-                tf.stack([tf.cast(replica, state.value.dtype), tf.zeros((), state.value.dtype)])
-            )
+            state.value.assign_add(tf.stack([tf.cast(replica, state.value.dtype), tf.zeros((), state.value.dtype)]))
 
     if learner.strategy.num_replicas_in_sync > 1 and generators:
         learner.strategy.run(offset)

@@ -1,43 +1,31 @@
 """`cnnlab train`: build → run → report."""
 
 import logging
-import tempfile
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import keras
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.config.build import instantiate
-from cnnlab.data.feed import build_feed
 from cnnlab.data.load import load_dataset
-from cnnlab.data.order import EvaluationOrder, TrainingOrder
 from cnnlab.evaluation.report import write_report
-from cnnlab.models.build import export
 from cnnlab.runs.lock import sole_writer
 from cnnlab.runs.run import Run
 from cnnlab.schedules.build import build_schedule
-from cnnlab.training.checkpoints import Checkpoints
-from cnnlab.training.devices import agreement, build_strategy, configure_runtime, is_chief, thread_count
+from cnnlab.training.build import build_loop
+from cnnlab.training.devices import build_strategy, configure_runtime, is_chief, thread_count
 from cnnlab.training.learner import build_learner
-from cnnlab.training.loop import Loop
-from cnnlab.training.objective import build_objective
-from cnnlab.training.outputs import Outputs, training_variables
 from cnnlab.training.plan import build_plan
 from cnnlab.training.precision import choose_precision
-from cnnlab.training.progress import build_progress
-from cnnlab.training.selection import build_selection
-from cnnlab.training.signals import StopRequest, stop_on_signals
-from cnnlab.training.state import LoopState
-from cnnlab.training.step import compile_training, separate_dropout
-from cnnlab.training.validation import build_validation
+from cnnlab.training.signals import stop_on_signals
 
 log = logging.getLogger(__name__)
 
 
 def train(config: DictConfig, directory: Path) -> None:
-    """Train a model, or go on with `config.resume`; print the run's path.
+    """Train a model, or go on with the run in `directory` if `config.resume` is set; print the run's path.
 
     Args:
         config: the resolved and validated configuration (conf/train.yaml).
@@ -49,4 +37,61 @@ def train(config: DictConfig, directory: Path) -> None:
     """
     configure_runtime(config.trainer)
     strategy = build_strategy(config.trainer)
-    ...
+    precision, reason = choose_precision(config.trainer.precision)
+    dataset = load_dataset(config.dataset, config.seeds.split)
+    plan = build_plan(config.trainer, len(dataset.splits["train"]))
+    schedule = build_schedule(config.schedule, config.optimizer.learning_rate, plan.steps_per_epoch, plan.total_steps)
+    learner = build_learner(config, dataset, strategy, schedule, precision)
+    with stop_on_signals() as stop, _output_directory(directory, strategy) as output, sole_writer(output):
+        run = _open_or_create(output, config)
+        with run.recorded():
+            run.update(
+                precision=precision,
+                precision_reason=reason,
+                devices=list(strategy.extended.worker_devices),
+                replicas=strategy.num_replicas_in_sync,
+                threads=_same_threads(run),
+                seeds=dict(config.seeds),
+                total_params=learner.network.count_params(),
+                class_names=list(dataset.class_names),
+            )
+            states = directory / "checkpoints"
+            build_loop(config, run, dataset, plan, schedule, learner, states, stop).run()
+        write_report(run)
+    print(directory)
+
+
+@contextmanager
+def _output_directory(directory: Path, strategy: tf.distribute.Strategy) -> Iterator[Path]:
+    """Where this process writes: the run directory for the chief, one that is dropped for its helpers."""
+    if is_chief(strategy):
+        directory.mkdir(parents=True, exist_ok=True)
+        yield directory
+    else:
+        with TemporaryDirectory(prefix="cnnlab-worker-") as temporary:
+            yield Path(temporary)
+
+
+def _open_or_create(path: Path, config: DictConfig) -> Run:
+    """The run to write: a new one, or on resume the one that is there, with the changes asked for."""
+    config = config.copy()
+    resumed, config.resume = config.resume is not None, None
+    if not resumed or not (path / "run.json").exists():
+        return Run.create(path, config)
+    run = Run.open(path)
+    run.resume(config)
+    return run
+
+
+def _same_threads(run: Run) -> int:
+    """The thread count; says so where a resumed run had another, since the last bits then differ."""
+    before, now = run.record.get("threads"), thread_count()
+    if before not in (None, now):
+        log.warning(
+            "%s ran with %d threads, now with %d: results differ in the last bits; set trainer.threads=%d",
+            run.path,
+            before,
+            now,
+            before,
+        )
+    return now

@@ -1,0 +1,128 @@
+"""From the configuration to a loop that is ready to run, at the start or where a checkpoint left it."""
+
+import logging
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+from omegaconf import DictConfig
+
+from cnnlab.config.build import instantiate
+from cnnlab.data.dataset import Dataset
+from cnnlab.data.feed import Feed, StreamFeed, build_feed
+from cnnlab.data.order import EvaluationOrder, TrainingOrder
+from cnnlab.errors import UserError
+from cnnlab.models.build import export
+from cnnlab.runs.run import Run
+from cnnlab.training.checkpoints import Checkpoints
+from cnnlab.training.devices import agreement, has_gpu
+from cnnlab.training.learner import Learner
+from cnnlab.training.loop import HistorySchedule, Loop
+from cnnlab.training.objective import build_objective
+from cnnlab.training.outputs import Outputs, training_variables
+from cnnlab.training.plan import Plan
+from cnnlab.training.progress import SilentProgress, build_progress
+from cnnlab.training.selection import build_selection
+from cnnlab.training.signals import StopRequest
+from cnnlab.training.state import LoopState
+from cnnlab.training.step import compile_training, separate_dropout
+from cnnlab.training.validation import build_validation
+
+log = logging.getLogger(__name__)
+
+GPU_STEPS_PER_CALL = 32  # on a GPU launches dominate small steps, so the loop over steps is in the graph
+
+
+def build_loop(
+    config: DictConfig,
+    run: Run,
+    dataset: Dataset,
+    plan: Plan,
+    schedule: keras.optimizers.schedules.LearningRateSchedule,
+    learner: Learner,
+    states: Path,
+    stop: StopRequest,
+) -> Loop:
+    """Connect feeds, compiled steps and outputs, and restore the newest state in `states`, if any."""
+    trainer, strategy = config.trainer, learner.strategy
+    train_split = dataset.splits["train"]
+    order = TrainingOrder(len(train_split), trainer.batch_size, config.seeds.order)
+    feed = build_feed(train_split, order, strategy, mode=trainer.data, resident_limit_mib=trainer.resident_limit_mib)
+    train_call = compile_training(
+        learner,
+        feed,
+        build_objective(trainer, dataset, config.dataset.num_classes),
+        instantiate(config.augmentation),
+        batch_size=trainer.batch_size,
+        seed=config.seeds.augmentation,
+        jit=_jit(trainer, strategy),
+    )
+    state = _restore(states, learner, schedule)
+    exported = export(learner.preprocessing, learner.network)
+    chief = run.path == states.parent
+    return Loop(
+        plan=plan,
+        state=state,
+        feed=feed,
+        train_call=train_call,
+        batch_size=trainer.batch_size,
+        steps_per_call=_steps_per_call(trainer, feed),
+        validate=_validation(trainer, dataset, learner),
+        selection=build_selection(trainer),
+        outputs=Outputs(run, learner, exported, trainer.keep_checkpoints, state.step),
+        display=build_progress(trainer.progress, plan.epochs, plan.total_steps) if chief else SilentProgress(),
+        callbacks=_callbacks(trainer, exported, plan),
+        schedule=schedule if isinstance(schedule, HistorySchedule) else None,
+        stop=stop,
+        agree=agreement(strategy),
+    )
+
+
+def _restore(states: Path, learner: Learner, schedule: keras.optimizers.schedules.LearningRateSchedule) -> LoopState:
+    saved = Checkpoints(states, keep=1).restore_latest(training_variables(learner))
+    separate_dropout(learner)
+    if saved is None:
+        return LoopState()
+    state = LoopState.from_json(saved)
+    if isinstance(schedule, HistorySchedule):
+        schedule.update(state.history)
+    log.info("going on from step %d", state.step)
+    return state
+
+
+def _validation(trainer: DictConfig, dataset: Dataset, learner: Learner):
+    split = dataset.splits.get("validation")
+    if split is None:
+        return None
+    order = EvaluationOrder(len(split), trainer.batch_size, trainer.validation_steps)
+    feed = build_feed(split, order, learner.strategy, mode=trainer.data, resident_limit_mib=trainer.resident_limit_mib)
+    return build_validation(learner, feed, order.steps)
+
+
+def _jit(trainer: DictConfig, strategy: tf.distribute.Strategy) -> bool:
+    if trainer.jit != "auto":
+        return trainer.jit
+    return has_gpu(strategy) and strategy.num_replicas_in_sync == 1
+
+
+def _steps_per_call(trainer: DictConfig, feed: Feed) -> int:
+    if trainer.steps_per_call != "auto":
+        if isinstance(feed, StreamFeed) and trainer.steps_per_call != 1:
+            raise UserError(
+                f"trainer.steps_per_call={trainer.steps_per_call}: streamed data is fed one step at a time; "
+                "use steps_per_call=auto or data=resident"
+            )
+        return trainer.steps_per_call
+    on_gpu = bool(tf.config.list_logical_devices("GPU"))
+    return GPU_STEPS_PER_CALL if on_gpu and not isinstance(feed, StreamFeed) else 1
+
+
+def _callbacks(trainer: DictConfig, model: keras.Model, plan: Plan) -> keras.callbacks.CallbackList:
+    model.stop_training = False
+    return keras.callbacks.CallbackList(
+        [instantiate(node) for node in trainer.callbacks.values()],
+        model=model,
+        epochs=round(plan.epochs),
+        steps=plan.steps_per_epoch,
+        verbose=0,
+    )
