@@ -1,0 +1,94 @@
+"""The run directory: record, lock, refusals."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from omegaconf import OmegaConf
+
+from cnnlab.errors import Diverged, Interrupted, UserError
+from cnnlab.runs.lock import sole_writer
+from cnnlab.runs.run import Run
+
+CONFIG = OmegaConf.create({"seed": 3})
+
+
+def record(path) -> dict:
+    return json.loads((path / "run.json").read_text())
+
+
+def test_a_new_run_records_where_it_comes_from(tmp_path):
+    Run.create(tmp_path / "run", CONFIG)
+    written = record(tmp_path / "run")
+    assert written["status"] == "running"
+    assert written["versions"]["tensorflow"]
+    assert written["command"].startswith("cnnlab")
+    assert OmegaConf.load(tmp_path / "run" / "config.yaml") == CONFIG
+
+
+def test_an_existing_run_is_never_overwritten(tmp_path):
+    Run.create(tmp_path, CONFIG)
+    with pytest.raises(UserError, match="holds a run already.*resume="):
+        Run.create(tmp_path, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Diverged("nan at step 3"), "diverged"),
+        (Interrupted(15, "stopped"), "interrupted"),
+        (UserError("disk"), "failed"),
+        (RuntimeError("boom"), "failed"),
+    ],
+)
+def test_the_record_says_how_a_run_ended(tmp_path, error, status):
+    run = Run.create(tmp_path, CONFIG)
+    with pytest.raises(type(error)), run.recorded():
+        raise error
+    assert record(tmp_path)["status"] == status
+    assert str(error) in record(tmp_path)["error"]
+
+
+def test_a_run_that_ends_well_is_completed(tmp_path):
+    run = Run.create(tmp_path, CONFIG)
+    with run.recorded():
+        pass
+    assert record(tmp_path)["status"] == "completed"
+    assert record(tmp_path)["error"] is None
+
+
+def test_a_resumed_run_remembers_its_earlier_sessions(tmp_path):
+    run = Run.create(tmp_path, CONFIG)
+    run.finish("interrupted")
+    Run.open(tmp_path).resume(CONFIG)
+    written = record(tmp_path)
+    assert written["status"] == "running"
+    assert [session["status"] for session in written["earlier_sessions"]] == ["interrupted"]
+
+
+def test_opening_what_is_no_run_names_the_runs_inside(tmp_path):
+    Run.create(tmp_path / "name" / "first", CONFIG)
+    with pytest.raises(UserError, match="is no run itself.*name/first"):
+        Run.open(tmp_path / "name")
+    with pytest.raises(UserError, match="no such run directory"):
+        Run.open(tmp_path / "absent")
+
+
+def test_a_second_writer_is_refused_and_the_lock_dies_with_its_process(tmp_path):
+    code = (
+        "import sys, pathlib; from cnnlab.runs.lock import sole_writer\n"
+        "with sole_writer(pathlib.Path(sys.argv[1])): print('locked', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout.readline() == "locked\n"
+        with pytest.raises(UserError, match=f"process {holder.pid} is writing this run"), sole_writer(tmp_path):
+            pass
+    finally:
+        holder.kill()
+        holder.wait()
+    with sole_writer(tmp_path):
+        pass
