@@ -1,8 +1,11 @@
-"""What every reader returns: uint8 images or image files, integer labels, and the names of the classes."""
+"""What a dataset is made of: uint8 images or image files, integer labels, and the names of the classes."""
 
 from dataclasses import dataclass
 
 import numpy as np
+
+ImageShape = tuple[int, int, int]
+"""(height, width, channels); channels is 1 or 3."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class ImageFiles:
     """
 
     paths: np.ndarray
-    image_shape: tuple[int, int, int]
+    image_shape: ImageShape
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -36,10 +39,31 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def take(self, indices: np.ndarray) -> "Split":
+        """The examples at `indices`, in that order."""
+        return Split(_take(self.images, indices), self.labels[indices])
+
+    def join(self, other: "Split") -> "Split":
+        """These examples, then those of `other`; both hold arrays of one shape, or both hold files."""
+        return Split(_join(self.images, other.images), np.concatenate([self.labels, other.labels]))
+
+
+@dataclass(frozen=True)
+class PublishedDataset:
+    """What a reader returns: a dataset as its files hold it, before `load_dataset` fits it to the run.
+
+    Attributes:
+        class_names: one name per class, in label order.
+        splits: "train" always; "validation" and "test" where the files have them.
+    """
+
+    class_names: tuple[str, ...]
+    splits: dict[str, Split]
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset with explicit splits.
+    """A dataset with explicit splits, ready for a run.
 
     Attributes:
         name: the dataset's name, for titles.
@@ -49,6 +73,18 @@ class Dataset:
     """
 
     name: str
-    image_shape: tuple[int, int, int]
+    image_shape: ImageShape
     class_names: tuple[str, ...]
     splits: dict[str, Split]
+
+
+def _take(images: np.ndarray | ImageFiles, indices: np.ndarray) -> np.ndarray | ImageFiles:
+    if isinstance(images, ImageFiles):
+        return ImageFiles(images.paths[indices], images.image_shape)
+    return images[indices]
+
+
+def _join(first: np.ndarray | ImageFiles, second: np.ndarray | ImageFiles) -> np.ndarray | ImageFiles:
+    if isinstance(first, ImageFiles) and isinstance(second, ImageFiles):
+        return ImageFiles(np.concatenate([first.paths, second.paths]), first.image_shape)
+    return np.concatenate([first, second])
