@@ -1,0 +1,94 @@
+"""Drawing validation and test splits."""
+
+import numpy as np
+import pytest
+
+from cnnlab.data.dataset import Split
+from cnnlab.data.splits import carve_test, carve_validation, parse_validation
+from cnnlab.errors import UserError
+
+
+def split(count: int, first: int = 0) -> Split:
+    """Images that are their own number, of three classes, the last one rare."""
+    labels = np.array([0, 1, 0, 1, 2] * (count // 5), np.int32)
+    return Split(np.arange(first, first + count, dtype=np.uint8).reshape(-1, 1, 1, 1), labels)
+
+
+def numbers(part: Split) -> list[int]:
+    return part.images.reshape(-1).tolist()
+
+
+def test_a_fraction_takes_its_share_of_every_class():
+    splits = carve_validation({"train": split(100), "test": split(10)}, 0.2, seed=0)
+    assert np.bincount(splits["validation"].labels).tolist() == [8, 8, 4]
+    assert np.bincount(splits["train"].labels).tolist() == [32, 32, 16]
+    assert sorted(numbers(splits["train"]) + numbers(splits["validation"])) == list(range(100))
+    assert numbers(splits["test"]) == list(range(10))
+
+
+def test_the_order_of_the_examples_stays():
+    splits = carve_validation({"train": split(100)}, 0.2, seed=0)
+    for part in splits.values():
+        assert numbers(part) == sorted(numbers(part))
+
+
+def test_the_draw_depends_on_the_seed_alone():
+    def draw(seed: int) -> list[int]:
+        return numbers(carve_validation({"train": split(100)}, 0.2, seed)["validation"])
+
+    assert draw(0) == draw(0)
+    assert draw(0) != draw(1)
+    assert draw(2**40) == draw(2**40)
+
+
+def test_test_and_validation_are_separate_draws():
+    def test_split(validation: float) -> list[int]:
+        return numbers(carve_validation(carve_test({"train": split(100)}, 0.2, 0), validation, 0)["test"])
+
+    assert test_split(0.2) == test_split(0.4)
+    splits = carve_validation(carve_test({"train": split(100)}, 0.2, 0), 0.5, 0)
+    assert {name: len(part) for name, part in splits.items()} == {"train": 40, "validation": 40, "test": 20}
+
+
+def test_published_keeps_the_datasets_own_split():
+    splits = carve_validation({"train": split(10), "validation": split(5, first=50)}, "published", seed=0)
+    assert numbers(splits["validation"]) == [50, 51, 52, 53, 54]
+    assert len(splits["train"]) == 10
+
+
+def test_none_trains_on_the_datasets_own_validation_split_too():
+    splits = carve_validation({"train": split(10), "validation": split(5, first=50)}, "none", seed=0)
+    assert set(splits) == {"train"}
+    assert numbers(splits["train"]) == [*range(10), *range(50, 55)]
+
+
+def test_a_published_split_that_is_not_there_is_refused():
+    with pytest.raises(UserError, match=r"^dataset\.validation=published: .* use a fraction such as 0\.2, or none$"):
+        carve_validation({"train": split(10)}, "published", seed=0)
+
+
+def test_a_share_too_small_for_the_classes_is_refused():
+    with pytest.raises(UserError, match=r"^dataset\.validation=0\.1: "):
+        carve_validation({"train": split(10)}, 0.1, seed=0)
+
+
+def test_a_second_test_split_is_refused():
+    with pytest.raises(UserError, match=r"^dataset\.test_fraction=0\.2: .* has a test split of its own"):
+        carve_test({"train": split(10), "test": split(5)}, 0.2, seed=0)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.2, 20])
+def test_a_test_share_that_is_no_fraction_is_refused(fraction):
+    with pytest.raises(UserError, match=r"^dataset\.test_fraction="):
+        carve_test({"train": split(10)}, fraction, seed=0)
+
+
+@pytest.mark.parametrize("value", ["none", "published", 0.2, 0.999])
+def test_validation_is_none_published_or_a_fraction(value):
+    assert parse_validation(value) == value
+
+
+@pytest.mark.parametrize("value", ["nine", None, 0.0, 1.0, 2, True, -0.1, float("nan"), "0.2"])
+def test_any_other_validation_is_refused(value):
+    with pytest.raises(UserError, match=r"^dataset\.validation=.*: use none, published, or a fraction such as 0\.2$"):
+        parse_validation(value)
