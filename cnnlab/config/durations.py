@@ -3,12 +3,9 @@
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from cnnlab.errors import UserError
-
-DurationLike = str | int | float
-"""How a duration is written in a configuration; a bare number means epochs."""
 
 Unit = Literal["epochs", "steps", "percent", "minutes"]
 
@@ -57,13 +54,13 @@ class Duration:
             case "percent":
                 return round(self.value / 100 * total_steps)
             case "minutes":
-                raise UserError(f"{self}: minutes are no number of steps here; use epochs, steps or %")
+                raise UserError(f"{self}: minutes are no number of steps; use epochs, steps or %")
 
     def __str__(self) -> str:
         return f"{self.value:g} {'%' if self.unit == 'percent' else self.unit}"
 
 
-def parse_duration(text: DurationLike, key: str) -> Duration:
+def parse_duration(text: str | float, key: str) -> Duration:
     """Read a duration as it stands in a configuration.
 
     Args:
@@ -78,3 +75,19 @@ def parse_duration(text: DurationLike, key: str) -> Duration:
     if match is None or unit is None or not math.isfinite(float(match["value"])):
         raise UserError(f"{key}={text}: is no duration; write {_EXAMPLES} (a bare number means epochs)")
     return Duration(float(match["value"]), unit)
+
+
+def parse_training_duration(text: str | float, key: str) -> Duration:
+    """Read a duration that must come to a number of steps.
+
+    Raises:
+        UserError: `text` is no duration, negative, or in minutes.
+    """
+    duration = parse_duration(text, key)
+    if duration.unit == "minutes":
+        raise UserError(f"{key}={text}: minutes are no number of steps; use epochs, steps or %")
+    return duration
+
+
+DurationLike = Annotated[str | int | float, parse_training_duration]
+"""The type hint of an argument that is a length of training: checked as soon as it is configured."""

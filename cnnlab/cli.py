@@ -1,0 +1,156 @@
+"""The command line: `cnnlab COMMAND key=value …`.
+
+Nothing heavy is imported before a command's configuration is known to be good, so that help, completion and
+mistakes answer at once.
+"""
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cnnlab import __version__
+from cnnlab.config.nearest import did_you_mean
+from cnnlab.errors import Diverged, Interrupted, UserError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand.
+
+    Attributes:
+        target: "module:function" of the function that runs it with (config, directory); None: not there yet.
+        summary: one line for the help.
+    """
+
+    target: str | None
+    summary: str
+
+
+COMMANDS = {
+    "train": Command("cnnlab.training.train:train", "train a model; the run's directory explains itself"),
+    "eval": Command("cnnlab.evaluation.evaluate:evaluate", "judge a run, or weights, on one split"),
+    "predict": Command("cnnlab.evaluation.predict:predict", "classify image files with a run's best model"),
+    "inspect": Command("cnnlab.models.inspect:inspect", "print a model's layers, parameters, multiply-adds, memory"),
+    "doctor": Command("cnnlab.doctor:doctor", "print what this machine offers and what cnnlab makes of it"),
+    "visualize": Command(None, "look inside a trained model (arrives later)"),
+    "compare": Command(None, "compare the runs of a sweep (arrives later)"),
+}
+
+HELP = """\
+usage: cnnlab COMMAND [group=option] [key=value] …
+
+{commands}
+
+examples:
+  cnnlab train                                             the default: a small net on handwritten digits
+  cnnlab train model=all_cnn_c dataset=cifar10 optimizer.learning_rate=0.05
+  cnnlab train resume=RUN                                  go on exactly where a run stopped
+  cnnlab eval run=RUN split=test
+  cnnlab predict run=RUN images='photos/*.jpg'
+  cnnlab inspect model=all_cnn_c dataset=cifar10
+
+cnnlab COMMAND --help lists the groups, their options and all keys; --cfg job prints the composed configuration.
+Completion in bash or zsh: eval "$(cnnlab -sc install=bash)"
+"""
+
+DISK_ERRORS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
+)
+USER_MISTAKE, DIVERGED, BUG = 2, 3, 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    0 done; 2 the user's mistake, told in one line on stderr; 3 diverged; 128 + N ended by signal N, 130 for
+    Ctrl-C; 1 a bug, with its traceback.
+
+    Args:
+        arguments: the command line without the program; None takes `sys.argv`.
+    """
+    try:
+        code = _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except UserError as error:
+        code = _report(str(error), USER_MISTAKE)
+    except Diverged as error:
+        code = _report(str(error), DIVERGED)
+    except Interrupted as error:
+        code = _report(str(error), 128 + error.signal_number)
+    except KeyboardInterrupt:
+        code = _report("interrupted", 130)
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            traceback.print_exc()
+            code = BUG
+        else:
+            code = _report(f"{error.filename or 'output'}: {error.strerror}", USER_MISTAKE)
+    except Exception:
+        traceback.print_exc()
+        code = BUG
+    return code
+
+
+def _report(message: str, code: int) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_help(), end="")
+        return 0
+    if arguments[0] == "--version":
+        print(f"cnnlab {__version__}")
+        return 0
+    if arguments[0] in ("-sc", "--shell-completion"):
+        from cnnlab.config.completion import complete
+
+        return complete(arguments, COMMANDS)
+    name, *rest = arguments
+    command = COMMANDS.get(name)
+    if command is None:
+        commands = [known for known in COMMANDS if COMMANDS[known].target]
+        raise UserError(f"{name}: no such command{did_you_mean(name, COMMANDS)}; commands: {', '.join(commands)}")
+    if command.target is None:
+        raise UserError(f"{name}: arrives in a later version")
+    return _run(name, command.target, rest)
+
+
+def _run(name: str, target: str, arguments: list[str]) -> int:
+    from cnnlab.config.compose import launch
+
+    def task(config: "DictConfig", directory: Path) -> None:
+        from cnnlab.startup import import_tensorflow
+
+        import_tensorflow()
+        module, _, function = target.partition(":")
+        getattr(import_module(module), function)(config, directory)
+
+    try:
+        launch(name, arguments, task)
+    except SystemExit as request:  # --help and other flags that only print
+        return request.code if isinstance(request.code, int) else 0
+    return 0
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    return HELP.format(commands="\n".join(lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

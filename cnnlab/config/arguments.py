@@ -1,0 +1,69 @@
+"""The command line on its way to Hydra."""
+
+import re
+from collections.abc import Sequence
+from typing import NoReturn
+
+from hydra._internal.utils import get_args_parser
+
+from cnnlab.config.nearest import did_you_mean
+from cnnlab.errors import UserError
+
+_PATH = re.compile(r"(?P<key>\+{0,2}(?:run|resume|runs|images|weights|output|dataset\.root))=(?P<value>.*)", re.DOTALL)
+_LISTS = ("runs", "images")
+
+
+def prepare(arguments: Sequence[str]) -> list[str]:
+    """Order and quote the arguments of a command so that Hydra takes them as they are meant.
+
+    Flags go first, because Hydra knows no overrides after them. Paths are quoted, because Hydra's grammar
+    gives `=`, commas, spaces and braces a meaning; values that are quoted already, `null` and lists of runs
+    or images stay as they are.
+
+    Raises:
+        UserError: a flag that Hydra does not know, or a value that the flag does not take.
+    """
+    parser = get_args_parser()
+    parser.error = _refuse
+    parsed, unknown = parser.parse_known_intermixed_args(list(arguments))
+    for flag in unknown:
+        known = [option for action in parser._actions for option in action.option_strings]
+        raise UserError(f"{flag}: no such flag{did_you_mean(flag, known)}")
+    overrides = list(parsed.overrides)
+    flags = list(arguments)
+    for override in overrides:
+        flags.remove(override)
+    return [*flags, *(quote_path(override) for override in overrides)]
+
+
+def path_argument(arguments: Sequence[str], key: str) -> str | None:
+    """The path that the last `key=…` among the arguments names; None where there is none."""
+    path = None
+    for argument in arguments:
+        match = _PATH.fullmatch(argument)
+        if match and match["key"].lstrip("+") == key:
+            value = match["value"]
+            path = value[1:-1] if _is_quoted(value) else value
+    return None if path in (None, "", "null") else path
+
+
+def _refuse(message: str) -> NoReturn:
+    raise UserError(message)
+
+
+def quote_path(override: str) -> str:
+    """Quote the value of an override whose key stands for a path; others stay as they are."""
+    match = _PATH.fullmatch(override)
+    if match is None:
+        return override
+    key, value = match["key"], match["value"]
+    is_list = key.lstrip("+") in _LISTS and value.startswith("[") and value.endswith("]")
+    if value in ("", "null") or is_list or _is_quoted(value):
+        return override
+    # In Hydra's quotes a backslash counts only before a quote, so only there it is doubled.
+    escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + (r"\'" if found[2] else ""), value)
+    return f"{key}='{escaped}'"
+
+
+def _is_quoted(value: str) -> bool:
+    return len(value) >= 2 and value[0] == value[-1] and value[0] in "'\""

@@ -1,0 +1,128 @@
+"""From a command line to a command: Hydra composes, cnnlab checks, then the command runs."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import hydra
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from cnnlab.config.arguments import prepare
+from cnnlab.config.explain import explain
+from cnnlab.config.resolve import resolve
+from cnnlab.config.stored import check_resumable, register, stored_run
+from cnnlab.config.validate import validate
+from cnnlab.errors import Interrupted, UserError
+from cnnlab.runs.run import Run
+
+log = logging.getLogger(__name__)
+
+Task = Callable[[DictConfig, Path], None]
+
+
+def launch(command: str, arguments: Sequence[str], task: Task) -> None:
+    """Compose the configuration of a command and call `task` with it: once, or with -m once per combination.
+
+    Hydra's flags that only print (--help, --cfg, --info, completion) do that instead.
+
+    Args:
+        command: train, eval, predict, inspect or doctor.
+        arguments: the command line after the command.
+        task: called with the resolved configuration and the directory to write into.
+
+    Raises:
+        UserError: the command line or the configuration is wrong.
+        SystemExit: a flag that prints has printed.
+        Exception: whatever `task` raises, the first of several with -m.
+    """
+    run = stored_run(command, arguments)
+    job = _Job(command, run, task, list(sys.argv))
+    config_name = register(command, run) if run else command
+    main = hydra.main(version_base="1.3", config_path="pkg://cnnlab.conf", config_name=config_name)(job)
+    with _environment("HYDRA_FULL_ERROR", "1"), _arguments([sys.argv[0], *prepare(arguments)]):
+        try:
+            main()
+        except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
+            raise UserError(explain(error, arguments)) from error
+    if job.failures:
+        raise job.failures[0]
+
+
+class _Job:
+    """What Hydra calls. It keeps exceptions to itself: Hydra would wrap them in messages of its own."""
+
+    def __init__(self, command: str, run: Run | None, task: Task, arguments: list[str]):
+        self.command = command
+        self.run = run
+        self.task = task
+        self.arguments = arguments
+        self.failures: list[Exception] = []
+
+    def __call__(self, config: DictConfig) -> None:
+        if any(isinstance(failure, Interrupted) for failure in self.failures):
+            return
+        directory = Path(HydraConfig.get().runtime.output_dir)
+        try:
+            self._check(config, directory)
+            with _arguments(self.arguments):  # a run records the command as it was given
+                self.task(config, self.run.path if self.run else directory)
+        except Exception as error:
+            if directory != Path.cwd():
+                _remove_empty(directory)
+            if HydraConfig.get().mode is RunMode.MULTIRUN:
+                log.error("job %s: %s", HydraConfig.get().job.num, error)
+            self.failures.append(error)
+
+    def _check(self, config: DictConfig, directory: Path) -> None:
+        try:
+            validate(config, self.command, HydraConfig.get().overrides.task)
+            resolve(config)
+        except OmegaConfBaseException as error:
+            raise UserError(explain(error, self.arguments)) from error
+        if self.run and self.command == "train":
+            if directory != self.run.path:
+                raise UserError(f"hydra.run.dir={directory}: a run that goes on stays in {self.run.path}")
+            check_resumable(config, self.run)
+
+
+def _remove_empty(directory: Path) -> None:
+    """Remove the directory that Hydra made for a job that wrote nothing, and the empty ones above it.
+
+    Above, only what lies below the working directory is touched; rmdir itself removes nothing but the empty.
+    """
+    with suppress(OSError):
+        directory.rmdir()
+        for folder in directory.parents:
+            if Path.cwd() not in folder.parents:
+                break
+            folder.rmdir()
+
+
+@contextmanager
+def _arguments(argv: list[str]) -> Iterator[None]:
+    previous, sys.argv = sys.argv, argv
+    try:
+        yield
+    finally:
+        sys.argv = previous
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    previous = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if previous is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = previous

@@ -1,0 +1,99 @@
+"""Hydra's and OmegaConf's errors, retold in one line that names the key, the value and the way out."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+import yaml
+from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from cnnlab.config.nearest import did_you_mean
+from cnnlab.config.schema import GROUPS
+
+GROUP_NAMES = (*GROUPS, "trainer", "experiment")
+
+
+def explain(error: Exception, arguments: Sequence[str]) -> str:
+    """One line about an error in composing a configuration.
+
+    Args:
+        error: what Hydra, OmegaConf or PyYAML raised.
+        arguments: the command line that led to it.
+    """
+    cause = error.__cause__
+    match error:
+        case MissingConfigException(options=[*options], missing_cfg_file=str(path)):
+            return _unknown_option(path, options)
+        case OverrideParseException(override=override):
+            return _unreadable(override, str(error))
+        case yaml.MarkedYAMLError(problem_mark=mark, problem=problem) if mark:
+            return f"{mark.name}:{mark.line + 1}: {problem}"
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and isinstance(cause.parent_node, DictConfig):
+        return _unknown_key(cause, arguments)
+    return _retold(error, arguments)
+
+
+def _unknown_option(path: str, options: list[str]) -> str:
+    group, _, option = path.rpartition("/")
+    options = [name for name in options if name != "run"]
+    return f"{group}={option}: no such option{did_you_mean(option, options)}; options: {', '.join(options)}"
+
+
+def _unreadable(override: str, message: str) -> str:
+    key, equals, value = override.partition("=")
+    if not equals:
+        return f"{override}: expected key=value"
+    reason = message.splitlines()[0]
+    return f"{override}: cannot be read ({reason}); quote the value: \"{key}='{value}'\""
+
+
+def _unknown_key(error: OmegaConfBaseException, arguments: Sequence[str]) -> str:
+    node = error.parent_node
+    where = node._get_full_key("")
+    name = str(error.full_key).removeprefix(f"{where}." if where else "")
+    known = [str(key) for key in node if key != "hydra"]
+    candidates = known if where else [*known, *GROUP_NAMES]
+    way_out = did_you_mean(name, candidates)
+    if not way_out:
+        namesakes = [key for key in _all_keys(node._get_root()) if key.rpartition(".")[2] == name]
+        way_out = f"; did you mean {namesakes[0]}?" if namesakes else f"; the keys are {', '.join(candidates)}"
+    place = f" in {where}" if where else ""
+    return f"{_as_given(str(error.full_key), arguments)}: no such key{place}{way_out}"
+
+
+def _all_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    for key in node:
+        if key == "hydra" and not prefix:
+            continue
+        yield f"{prefix}{key}"
+        if OmegaConf.is_dict(node._get_node(key)) and not node._get_node(key)._is_none():
+            yield from _all_keys(node._get_node(key), f"{prefix}{key}.")
+
+
+def _as_given(key: str, arguments: Sequence[str]) -> str:
+    """The argument that sets `key` or something below it, or just the key where a file does."""
+    for argument in reversed(arguments):
+        given = argument.lstrip("+~").partition("=")[0]
+        if given == key or given.startswith(f"{key}."):
+            return argument
+    return key
+
+
+def _retold(error: Exception, arguments: Sequence[str]) -> str:
+    message = str(error)
+    if found := re.match(r"Ambiguous value for argument '(.*?)(?==)=(.*)'$", message, re.MULTILINE):
+        key, value = found.groups()
+        return f"{key}={value}: several values need -m, one job each; a list is written {key}=[{value}]"
+    if found := re.match(r"Sweep parameters '(.*)' require", message):
+        return f"{found[1]}: several values need -m, one job each"
+    if found := re.search(r"An item is already at '(.*)'", message):
+        return f"{_as_given(found[1], arguments)}: the key exists already; leave out the +"
+    if found := re.match(r"Multiple values for (\S+)\.", message):
+        return f"{_as_given(found[1], arguments)}: the group has an option already; leave out the +"
+    if "Config group override must be" in message:
+        wrong = [argument for argument in arguments if argument.lstrip("+").split("=")[0] in GROUP_NAMES]
+        return f"{' '.join(wrong) or ' '.join(arguments)}: an option of a group is a name"
+    lines = [line.strip() for part in (error, error.__cause__) if part is not None for line in str(part).splitlines()]
+    said = [line for line in lines if line and not line.startswith(("object_type=", "reference_type=", "See http"))]
+    return "; ".join(dict.fromkeys(said))

@@ -1,0 +1,38 @@
+"""The values of a configuration that follow from others."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+SEEDS = ("initializer", "order", "augmentation", "split")  # a new one goes to the end: the others keep their values
+PATHS = ("run", "resume", "weights", "output", "dataset.root")
+
+
+def resolve(config: DictConfig) -> None:
+    """Fill in, in place, everything a configuration leaves to be derived, and resolve its interpolations.
+
+    - each of `seeds` that is null, from `seed`;
+    - `dataset.image_shape` and `dataset.num_classes`, from `input_shape` and `num_classes` where those are set;
+    - paths become absolute, `~` expanded, so that they still hold when a run goes on from elsewhere.
+    """
+    with open_dict(config):
+        if "seeds" in config:
+            _fill_seeds(config)
+        if "dataset" in config:
+            for key, target in (("input_shape", "image_shape"), ("num_classes", "num_classes")):
+                if config[key] is not None:
+                    config.dataset[target] = config[key]
+        for key in PATHS:
+            path = OmegaConf.select(config, key)
+            if path is not None:
+                OmegaConf.update(config, key, str(Path(path).expanduser().absolute()))
+    OmegaConf.resolve(config)
+
+
+def _fill_seeds(config: DictConfig) -> None:
+    from numpy.random import SeedSequence  # configuration errors answer without waiting for NumPy
+
+    children = SeedSequence(config.seed).spawn(len(SEEDS))
+    for name, child in zip(SEEDS, children, strict=True):
+        if config.seeds[name] is None:
+            config.seeds[name] = int(child.generate_state(1)[0]) >> 1  # 31 bits: an int32 everywhere

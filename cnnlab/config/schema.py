@@ -1,0 +1,162 @@
+"""The keys of a configuration that no `_target_` declares, with their types and ranges.
+
+A group's other keys are the arguments of its `_target_`, whose signature is their schema.
+"""
+
+from typing import Annotated, Any, Literal, TypedDict
+
+from cnnlab.config.durations import DurationLike, parse_duration
+from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, BELOW_1, POSITIVE, SHARE
+from cnnlab.config.types import shown
+from cnnlab.errors import UserError
+
+Count = Annotated[int, AT_LEAST_1]
+Auto = Literal["auto"]
+Checkpoints = Annotated[str | int | float, parse_duration]  # the one rhythm that may be in minutes
+
+
+def _check_image_shape(value: list[int], key: str) -> None:
+    if min(value) < 1 or value[2] not in (1, 3):
+        raise UserError(f"{key}={shown(value)}: must be [height, width, channels], with 1 or 3 channels")
+
+
+ImageShape = Annotated[tuple[int, int, int], _check_image_shape]
+
+
+class Trainer(TypedDict):
+    """conf/trainer."""
+
+    epochs: Annotated[float, POSITIVE]
+    steps: Count | None
+    batch_size: Count
+    steps_per_epoch: Count | None
+    validation_steps: Count | None
+    validate_every: DurationLike
+    monitor: Literal["val_accuracy", "val_loss", "accuracy", "loss"]
+    early_stopping_patience: Count | None
+    early_stopping_min_delta: Annotated[float, AT_LEAST_0]
+    checkpoint_every: Checkpoints
+    keep_checkpoints: Count
+    label_smoothing: Annotated[float, BELOW_1]
+    class_weight: Literal["balanced"] | dict[str, Annotated[float, AT_LEAST_0]] | None
+    strategy: Literal["auto", "one_device", "mirrored", "multi_worker"]
+    devices: Auto | Count
+    precision: Literal["auto", "float32", "bfloat16", "float16"]
+    jit: Auto | bool
+    steps_per_call: Auto | Count
+    deterministic: Auto | bool
+    threads: Count | None
+    data: Literal["auto", "resident", "stream"]
+    resident_limit_mib: Annotated[float, AT_LEAST_0]
+    progress: Literal["auto", "rich", "plain", "none"]
+    callbacks: dict[str, dict | None]
+
+
+class Dataset(TypedDict):
+    """The keys of conf/dataset that are not the reader's."""
+
+    name: str
+    image_shape: ImageShape
+    num_classes: Count
+    validation: Literal["none", "published"] | Annotated[float, SHARE]
+    test_fraction: Annotated[float, SHARE] | None
+
+
+class Model(TypedDict):
+    """The keys of conf/model that are not the builder's."""
+
+    name: str
+    preprocessing: dict[str, Any] | None
+
+
+class Initializer(TypedDict):
+    """The keys of conf/initializer that are not the Keras initializer's."""
+
+    name: str
+    bias: float | None
+
+
+class Schedule(TypedDict):
+    """The keys of conf/schedule that are not the schedule's."""
+
+    name: str
+    warmup: DurationLike
+
+
+class Named(TypedDict):
+    """Groups whose options have nothing but a label beside the arguments of their target."""
+
+    name: str
+
+
+GROUPS: dict[str, type] = {
+    "dataset": Dataset,
+    "augmentation": Named,
+    "model": Model,
+    "initializer": Initializer,
+    "optimizer": Named,
+    "schedule": Schedule,
+}
+
+
+class Seeds(TypedDict):
+    """Independent seeds; null derives one from `seed`."""
+
+    initializer: Annotated[int, AT_LEAST_0] | None
+    order: Annotated[int, AT_LEAST_0] | None
+    augmentation: Annotated[int, AT_LEAST_0] | None
+    split: Annotated[int, AT_LEAST_0] | None
+
+
+class Train(TypedDict):
+    """conf/train.yaml; the groups are checked against their targets."""
+
+    dataset: dict[str, Any]
+    augmentation: dict[str, Any]
+    model: dict[str, Any]
+    initializer: dict[str, Any]
+    optimizer: dict[str, Any]
+    schedule: dict[str, Any]
+    trainer: Trainer
+    name: str
+    seed: Annotated[int, AT_LEAST_0]
+    seeds: Seeds
+    input_shape: ImageShape | None
+    num_classes: Count | None
+    weights: str | None
+    resume: str | None
+    targets: list[str]
+
+
+class Inspect(Train):
+    """conf/inspect.yaml."""
+
+    format: Literal["table", "json"]
+
+
+class Eval(Train):
+    """conf/eval.yaml."""
+
+    run: str | None
+    split: Literal["train", "validation", "test"]
+    tta: Literal["none", "flip", "flip_shift"]
+    batch_size: Count | None
+
+
+class Predict(Train):
+    """conf/predict.yaml; the keys of `Train` come from the run."""
+
+    run: str
+    images: str | list[str]
+    top: Count
+    batch_size: Count | None
+    output: str | None
+
+
+class Doctor(TypedDict):
+    """conf/doctor.yaml."""
+
+    format: Literal["table", "json"]
+
+
+COMMANDS: dict[str, type] = {"train": Train, "eval": Eval, "predict": Predict, "inspect": Inspect, "doctor": Doctor}

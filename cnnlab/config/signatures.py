@@ -1,0 +1,222 @@
+"""The arguments of a `_target_`, read from its source without importing it.
+
+Importing a builder means importing TensorFlow, which takes seconds; its source says the same at once.
+"""
+
+import ast
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, Optional, Union
+
+from cnnlab.config.durations import DurationLike
+from cnnlab.config.nearest import did_you_mean
+from cnnlab.errors import UserError
+
+KERAS_ARGUMENTS = Path(__file__).with_name("keras_arguments.py")
+
+_TYPES = {
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "str": str,
+    "list": list,
+    "tuple": tuple,
+    "dict": dict,
+    "Sequence": list,
+    "Mapping": dict,
+    "DurationLike": DurationLike,
+}
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a target accepts by keyword.
+
+    Attributes:
+        hints: argument name to type hint; Any where the source gives none, or none that says something
+            about configuration values.
+        open: whether it takes further arguments (`**kwargs` that lead nowhere known).
+    """
+
+    hints: dict[str, Any] = field(default_factory=dict)
+    open: bool = False
+
+
+def find_signature(target: str) -> Signature | None:
+    """The signature of a function or class by its dotted name.
+
+    Args:
+        target: e.g. "cnnlab.models.all_cnn_c.all_cnn_c" or "keras.optimizers.SGD".
+
+    Returns:
+        The signature, or None where the source cannot tell: a name that a foreign module only re-exports, a
+        package without Python source, a part of Keras that the table of arguments leaves out.
+
+    Raises:
+        UserError: there is no such module, or no such name in it; the message names the nearest.
+    """
+    owner, _, name = target.rpartition(".")
+    package = target.partition(".")[0]
+    body = _keras_namespace(owner) if package == "keras" else _module_body(owner)
+    if body is None:
+        return None
+    known = _definitions(body)
+    if name in known:
+        return _Module(body).signature(name)
+    if package in ("keras", "cnnlab"):
+        offered = [other for other in known if not other.startswith("_")]
+        raise UserError(f"no {name} in {owner}{did_you_mean(name, offered)}")
+    return None
+
+
+def _keras_namespace(owner: str) -> list[ast.stmt] | None:
+    """The classes the table lists for e.g. "keras.optimizers"; None where it lists none."""
+    body = _parse(KERAS_ARGUMENTS).body
+    namespaces = owner.split(".")[1:]
+    for name in namespaces:
+        known = _definitions(body)
+        if name not in known:
+            raise UserError(f"{owner} is no part of Keras that may be named here{did_you_mean(name, known)}")
+        body = known[name].body
+    return body if namespaces and _definitions(body) else None
+
+
+def _module_body(owner: str) -> list[ast.stmt] | None:
+    """The source of a module, found without importing anything; None where it has none."""
+    package, *rest = owner.split(".")
+    spec = find_spec(package) if package else None
+    if spec is None:
+        raise UserError(f"no package {package or owner} is installed")
+    if not spec.submodule_search_locations:
+        source = Path(spec.origin or "")
+        return _parse(source).body if source.suffix == ".py" and not rest else None
+    folder = Path(next(iter(spec.submodule_search_locations)))
+    for index, name in enumerate(rest):
+        module = folder / f"{name}.py"
+        if module.is_file():
+            return _parse(module).body if index == len(rest) - 1 else None
+        if not (folder / name).is_dir():
+            if package != "cnnlab":
+                return None
+            modules = [child.stem for child in folder.iterdir() if not child.name.startswith(("_", "."))]
+            raise UserError(f"no {name} in {'.'.join([package, *rest[:index]])}{did_you_mean(name, modules)}")
+        folder /= name
+    source = folder / "__init__.py"
+    return _parse(source).body if source.is_file() else None
+
+
+@lru_cache(maxsize=32)
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _definitions(body: list[ast.stmt]) -> dict[str, ast.ClassDef | ast.FunctionDef]:
+    return {node.name: node for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+
+
+class _Module:
+    """The definitions of one module, or of one namespace of the Keras table."""
+
+    def __init__(self, body: list[ast.stmt]):
+        self.body = body
+        self.definitions = _definitions(body)
+        self.aliases = {
+            target.id: node.value
+            for node in body
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+
+    def signature(self, name: str) -> Signature | None:
+        node = self.definitions[name]
+        return self._function(node) if isinstance(node, ast.FunctionDef) else self._class(node)
+
+    def _class(self, node: ast.ClassDef) -> Signature | None:
+        if any(_name(decorator) == "dataclass" for decorator in node.decorator_list):
+            return Signature(self._fields(node))
+        own = _definitions(node.body).get("__init__")
+        if own is None:
+            return self._base(node)
+        signature = self._function(own)
+        base = self._base(node) if signature.open else None
+        return Signature({**base.hints, **signature.hints}, base.open) if base else signature
+
+    def _base(self, node: ast.ClassDef) -> Signature | None:
+        """What the first base class of this module takes; None where it is defined elsewhere."""
+        names = [_name(base) for base in node.bases]
+        if not names:
+            return Signature()
+        return self.signature(names[0]) if names[0] in self.definitions else None
+
+    def _function(self, node: ast.FunctionDef) -> Signature:
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        hints = {argument.arg: self.hint(argument.annotation) for argument in arguments if argument.arg != "self"}
+        match node.args.kwarg:
+            case None:
+                return Signature(hints)
+            case ast.arg(annotation=ast.Subscript(value=ast.Name(id="Unpack"), slice=ast.Name(id=name))):
+                return Signature(hints | self._fields(self.definitions[name]))
+            case _:
+                return Signature(hints, open=True)
+
+    def _fields(self, node: ast.ClassDef) -> dict[str, Any]:
+        """The annotated names of a dataclass or TypedDict."""
+        return {
+            statement.target.id: self.hint(statement.annotation)
+            for statement in node.body
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+        }
+
+    def hint(self, node: ast.expr | None) -> Any:
+        """The type hint an annotation stands for; Any where it says nothing about configuration values."""
+        match node:
+            case ast.Constant(value=None):
+                return None
+            case ast.Constant(value=str(text)):
+                return self.hint(ast.parse(text, mode="eval").body)
+            case ast.Name(id=name) if name in _TYPES:
+                return _TYPES[name]
+            case ast.Name(id=name) if name in self.aliases:
+                return self.hint(self.aliases[name])
+            case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+                return self._union([left, right])
+            case ast.Subscript(value=value, slice=inside):
+                items = inside.elts if isinstance(inside, ast.Tuple) else [inside]
+                return self._generic(_name(value), items)
+        return Any
+
+    def _generic(self, name: str | None, items: list[ast.expr]) -> Any:
+        match name:
+            case "Literal":
+                return Literal[tuple(ast.literal_eval(item) for item in items)]
+            case "Union":
+                return self._union(items)
+            case "Optional":
+                return Optional[self.hint(items[0])]  # noqa: UP045 - the hint is a value here
+            case "Annotated":
+                return self.hint(items[0])
+            case "list" | "Sequence":
+                return list[self.hint(items[0])]
+            case "tuple" if not (isinstance(items[-1], ast.Constant) and items[-1].value is Ellipsis):
+                return tuple[tuple(self.hint(item) for item in items)]
+            case "tuple":
+                return list[self.hint(items[0])]
+            case "dict" | "Mapping":
+                return dict[str, self.hint(items[-1])]
+        return Any
+
+    def _union(self, items: list[ast.expr]) -> Any:
+        hints = [self.hint(item) for item in items]
+        return Any if Any in hints else Union[tuple(hints)]  # noqa: UP007 - the hint is a value here
+
+
+def _name(node: ast.expr) -> str | None:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case ast.Call(func=function):
+            return _name(function)
+    return None

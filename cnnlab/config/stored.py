@@ -1,0 +1,113 @@
+"""The configuration a run was trained with, as the start of another command's."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from cnnlab.config.arguments import path_argument
+from cnnlab.config.schema import GROUPS
+from cnnlab.config.targets import DEFAULT_PACKAGES
+from cnnlab.config.types import shown
+from cnnlab.errors import UserError
+from cnnlab.runs.run import Run
+
+RUN_KEYS = {"train": "resume", "eval": "run", "predict": "run"}
+
+# What may change when a run goes on: its length, the hardware, the display and where the data lies now. None of
+# them changes what an update computes. `resume` itself and `targets` belong to the command, not to the run.
+CHANGEABLE = frozenset(
+    {
+        "trainer.epochs",
+        "trainer.steps",
+        "trainer.devices",
+        "trainer.strategy",
+        "trainer.progress",
+        "dataset.root",
+        "resume",
+        "targets",
+    }
+)
+
+
+def stored_run(command: str, arguments: Sequence[str]) -> Run | None:
+    """The run that the command line builds upon (`run=RUN`, for train `resume=RUN`), if any.
+
+    Raises:
+        UserError: the path is no run.
+    """
+    key = RUN_KEYS.get(command)
+    path = path_argument(arguments, key) if key else None
+    if path is None:
+        return None
+    try:
+        return Run.open(path)
+    except UserError as error:
+        raise UserError(f"{key}={error}") from None
+
+
+def register(command: str, run: Run) -> str:
+    """Make a run's configuration the primary configuration of a command.
+
+    Every group of the run becomes the option "run" of that group, so that groups and keys can be overridden
+    on the command line as usual.
+
+    Returns:
+        The name of the primary configuration in Hydra's store.
+    """
+    store = ConfigStore.instance()
+    stored = OmegaConf.to_container(run.config)
+    own = _primary(command)
+    groups = [group for group in (*GROUPS, "trainer") if isinstance(stored.get(group), dict)]
+    for group in groups:
+        store.store(name="run", group=group, node=stored.pop(group), provider=str(run.path))
+    hydra_options = _hydra_options(_primary("train")) | _hydra_options(own)
+    defaults = [{group: "run"} for group in groups] + ["_self_"] + [{key: hydra_options[key]} for key in hydra_options]
+    keys = {key: value for key, value in own.items() if key != "defaults"}
+    primary = keys | stored if command == "train" else stored | keys
+    primary |= {"defaults": defaults, "targets": DEFAULT_PACKAGES, "hydra": {"run": {"dir": str(run.path)}}}
+    name = f"{command}_of_run"
+    store.store(name=name, node=primary, provider=str(run.path))
+    return name
+
+
+def check_resumable(config: DictConfig, run: Run) -> None:
+    """Check that a run can go on exactly with this configuration.
+
+    Raises:
+        UserError: something other than what `CHANGEABLE` lists differs from the run's configuration.
+    """
+    was, asked = _flat(OmegaConf.to_container(run.config)), _flat(OmegaConf.to_container(config, resolve=True))
+    differences = [
+        f"{key}: {shown(was.get(key))} → {shown(asked.get(key))}"
+        for key in sorted(was.keys() | asked.keys())
+        if was.get(key) != asked.get(key) and key not in CHANGEABLE
+    ]
+    if differences:
+        more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
+        raise UserError(
+            f"resume={run.path}: its configuration no longer matches ({', '.join(differences[:3])}{more}); "
+            "train a new run to change this"
+        )
+
+
+def _primary(command: str) -> dict[str, Any]:
+    return OmegaConf.to_container(OmegaConf.create((files("cnnlab.conf") / f"{command}.yaml").read_text()))
+
+
+def _hydra_options(primary: dict[str, Any]) -> dict[str, str]:
+    """The entries of a defaults list that choose options of Hydra's own groups."""
+    entries = [entry for entry in primary["defaults"] if isinstance(entry, dict)]
+    return {key: value for entry in entries for key, value in entry.items() if key.startswith("override hydra/")}
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one mapping from full keys to leaves."""
+    if not isinstance(value, dict) or not value:
+        return {prefix: value}
+    flat = {}
+    for key, item in value.items():
+        flat |= _flat(item, f"{prefix}.{key}" if prefix else str(key))
+    return flat

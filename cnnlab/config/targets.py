@@ -1,0 +1,66 @@
+"""Checking every `_target_` of a configuration: may it be named, does it exist, does it take its arguments."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from cnnlab.config.ranges import check_named_range
+from cnnlab.config.signatures import find_signature
+from cnnlab.config.types import check, check_keys
+from cnnlab.errors import UserError
+
+DEFAULT_PACKAGES = ["cnnlab", "keras"]
+_HYDRA_KEYS = frozenset({"_target_", "_args_", "_convert_", "_partial_", "_recursive_"})
+
+_INSTEAD = {  # callbacks that would fight with the loop over what it does itself
+    "keras.callbacks.LearningRateScheduler": "use a schedule, e.g. schedule=cosine",
+    "keras.callbacks.ReduceLROnPlateau": "use schedule=plateau",
+    "keras.callbacks.BackupAndRestore": "every run keeps its state: go on with resume=RUN",
+}
+
+
+def check_targets(value: Any, key: str, packages: Sequence[str], labels: Collection[str] = ()) -> None:
+    """Check all `_target_` nodes in a plain configuration value.
+
+    Args:
+        value: a plain value of a configuration.
+        key: its full key, for error messages.
+        packages: the packages a `_target_` may name.
+        labels: keys of `value` itself that are not arguments of its target.
+
+    Raises:
+        UserError: a target that is not allowed or does not exist, or an argument it does not take.
+    """
+    if isinstance(value, dict):
+        if value.get("_target_") is not None:
+            _check_node(value, key, packages, labels)
+        for name, item in value.items():
+            check_named_range(name, item, f"{key}.{name}")
+            check_targets(item, f"{key}.{name}", packages)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            check_targets(item, f"{key}[{index}]", packages)
+
+
+def _check_node(node: dict[str, Any], key: str, packages: Sequence[str], labels: Collection[str]) -> None:
+    target = node["_target_"]
+    where = f"{key}._target_={target}"
+    package = str(target).partition(".")[0]
+    if package not in packages:
+        raise UserError(
+            f"{where}: only {' and '.join(packages)} may be named; "
+            f"if you trust {package}, add 'targets=[{','.join([*packages, package])}]' to the command"
+        )
+    if target in _INSTEAD:
+        raise UserError(f"{where}: {_INSTEAD[target]}")
+    try:
+        signature = find_signature(target)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    if signature is None:
+        return
+    arguments = {name: item for name, item in node.items() if name not in _HYDRA_KEYS and name not in labels}
+    if not signature.open:
+        check_keys(arguments, [*signature.hints, *labels], key)
+    for name, item in arguments.items():
+        if name in signature.hints:
+            check(item, signature.hints[name], f"{key}.{name}")

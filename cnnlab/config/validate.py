@@ -1,0 +1,100 @@
+"""Refusing what cannot work before anything slow is imported."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+
+from cnnlab.config.schema import COMMANDS, GROUPS
+from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets
+from cnnlab.config.types import check, shown
+from cnnlab.errors import UserError
+
+
+def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None:
+    """Check a composed configuration: keys, types, ranges, targets with their arguments, contradictions.
+
+    Args:
+        config: the configuration of a command; interpolations need not be resolved.
+        command: train, eval, predict, inspect or doctor.
+        overrides: what the command line itself set, as "key=value".
+
+    Raises:
+        UserError: something is wrong; the message names the key, the value and the way out.
+    """
+    values = OmegaConf.to_container(config, resolve=True)
+    given = {override.lstrip("+~").partition("=")[0] for override in overrides}
+    _check_command(values, command)
+    if command != "inspect":  # needs no files, so no path to them
+        for key in _missing(values, ""):
+            raise UserError(f"{key}: has no value; give {key}=…")
+    packages = _packages(values, given)
+    for group, keys in GROUPS.items():
+        node = values.get(group)
+        if node is not None:
+            labels = get_type_hints(keys)
+            check({name: item for name, item in node.items() if name in labels}, keys, group)
+            check_targets(node, group, packages, labels)
+    check(values, COMMANDS[command], "")
+    if "trainer" in values:
+        check_targets(values["trainer"]["callbacks"], "trainer.callbacks", packages)
+        _check_contradictions(values, given)
+
+
+def _check_command(values: dict[str, Any], command: str) -> None:
+    if command == "eval":
+        if (values["run"] is None) == (values["weights"] is None):
+            raise UserError("eval: give either run=RUN, a run's folder, or weights=FILE with model=… and dataset=…")
+    elif command == "predict":
+        for key, what in (("run", "a run's folder"), ("images", "a file, a glob or a list of files")):
+            if values[key] is None:
+                raise UserError(f"predict: give {key}=…, {what}")
+    if command != "train" and values.get("resume") is not None:
+        raise UserError(f"resume={values['resume']}: only train goes on with a run; give {command} run=RUN")
+
+
+def _missing(value: Any, key: str) -> Iterator[str]:
+    """The keys whose value is OmegaConf's mark for "mandatory"."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _missing(item, f"{key}.{name}" if key else name)
+    elif value == "???":
+        yield key
+
+
+def _packages(values: dict[str, Any], given: set[str]) -> list[str]:
+    packages = values.get("targets", DEFAULT_PACKAGES)
+    if packages != DEFAULT_PACKAGES and "targets" not in given:
+        raise UserError(
+            f"targets={shown(packages)}: which code may run is decided on the command line, not in a file; "
+            f"add 'targets={shown(packages)}' to the command if you trust it"
+        )
+    return packages
+
+
+def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:
+    trainer = values["trainer"]
+    if "trainer.epochs" in given and trainer["steps"] is not None:
+        raise UserError(
+            f"trainer.epochs={trainer['epochs']}: trainer.steps={trainer['steps']} sets the length already; "
+            "give one of them, or trainer.steps=null"
+        )
+    if trainer["strategy"] == "one_device" and trainer["devices"] not in ("auto", 1):
+        raise UserError(
+            f"trainer.devices={trainer['devices']}: strategy=one_device uses one; use trainer.strategy=mirrored"
+        )
+    if values["dataset"]["validation"] == "none":
+        _check_without_validation(values, given)
+
+
+def _check_without_validation(values: dict[str, Any], given: set[str]) -> None:
+    trainer = values["trainer"]
+    patience, monitor = trainer["early_stopping_patience"], trainer["monitor"]
+    nothing = "dataset.validation=none leaves nothing to validate on"
+    if patience is not None and monitor.startswith("val_"):
+        raise UserError(f"trainer.early_stopping_patience={patience}: {nothing}; keep a validation split or use null")
+    if "trainer.monitor" in given and monitor.startswith("val_"):
+        raise UserError(f"trainer.monitor={monitor}: {nothing}; use monitor={monitor.removeprefix('val_')}")
+    watched = values["schedule"].get("monitor")
+    if watched is not None and str(watched).startswith("val_"):
+        raise UserError(f"schedule.monitor={watched}: {nothing}; use monitor={str(watched).removeprefix('val_')}")
