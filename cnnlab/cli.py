@@ -71,8 +71,8 @@ USER_MISTAKE, DIVERGED, BUG = 2, 3, 1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    0 done; 2 the user's mistake, told in one line on stderr; 3 diverged; 128 + N ended by signal N, 130 for
-    Ctrl-C; 1 a bug, with its traceback.
+    0 done; 2 the user's mistake, told in one line on stderr (after its traceback where HYDRA_FULL_ERROR=1);
+    3 diverged; 128 + N ended by signal N, 130 for Ctrl-C; 1 a bug, with its traceback.
 
     Args:
         arguments: the command line without the program; None takes `sys.argv`.
@@ -81,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _dispatch(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
     except UserError as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            traceback.print_exc()
         code = _report(str(error), USER_MISTAKE)
     except Diverged as error:
         code = _report(str(error), DIVERGED)

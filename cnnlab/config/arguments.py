@@ -21,7 +21,7 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     or images stay as they are.
 
     Raises:
-        UserError: a flag that Hydra does not know, or a value that the flag does not take.
+        UserError: a flag that Hydra does not know, a value that the flag does not take, or a value without a key.
     """
     parser = get_args_parser()
     parser.error = _refuse
@@ -30,6 +30,9 @@ def prepare(arguments: Sequence[str]) -> list[str]:
         known = [option for action in parser._actions for option in action.option_strings]
         raise UserError(f"{flag}: no such flag{did_you_mean(flag, known)}")
     overrides = list(parsed.overrides)
+    for override in overrides:
+        if override.startswith("="):
+            raise UserError(f"{override}: expected key=value")
     flags = list(arguments)
     for override in overrides:
         flags.remove(override)

@@ -29,15 +29,18 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
             return _unreadable(override, str(error))
         case yaml.MarkedYAMLError(problem_mark=mark, problem=problem) if mark:
             return f"{mark.name}:{mark.line + 1}: {problem}"
-    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and isinstance(cause.parent_node, DictConfig):
-        return _unknown_key(cause, arguments)
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError):
+        if isinstance(cause.parent_node, DictConfig):
+            return _unknown_key(cause, arguments)
+        return f"{_as_given(str(cause.full_key), arguments)}: {str(cause.full_key).rpartition('.')[0]} has no keys"
     return _retold(error, arguments)
 
 
 def _unknown_option(path: str, options: list[str]) -> str:
     group, _, option = path.rpartition("/")
     options = [name for name in options if name != "run"]
-    return f"{group}={option}: no such option{did_you_mean(option, options)}; options: {', '.join(options)}"
+    listed = f"options: {', '.join(options)}" if options else f"{group} has no options yet"
+    return f"{group}={option}: no such option{did_you_mean(option, options)}; {listed}"
 
 
 def _unreadable(override: str, message: str) -> str:
@@ -53,11 +56,14 @@ def _unknown_key(error: OmegaConfBaseException, arguments: Sequence[str]) -> str
     where = node._get_full_key("")
     name = str(error.full_key).removeprefix(f"{where}." if where else "")
     known = [str(key) for key in node if key != "hydra"]
-    candidates = known if where else [*known, *GROUP_NAMES]
+    candidates = known if where else list(dict.fromkeys([*known, *GROUP_NAMES]))
     way_out = did_you_mean(name, candidates)
     if not way_out:
         namesakes = [key for key in _all_keys(node._get_root()) if key.rpartition(".")[2] == name]
-        way_out = f"; did you mean {namesakes[0]}?" if namesakes else f"; the keys are {', '.join(candidates)}"
+        listed = (
+            f"; the keys are {', '.join(candidates)}" if candidates else "; it is empty: a + before the key adds it"
+        )
+        way_out = f"; did you mean {namesakes[0]}?" if namesakes else listed
     place = f" in {where}" if where else ""
     return f"{_as_given(str(error.full_key), arguments)}: no such key{place}{way_out}"
 
@@ -92,8 +98,10 @@ def _retold(error: Exception, arguments: Sequence[str]) -> str:
     if found := re.match(r"Multiple values for (\S+)\.", message):
         return f"{_as_given(found[1], arguments)}: the group has an option already; leave out the +"
     if "Config group override must be" in message:
-        wrong = [argument for argument in arguments if argument.lstrip("+").split("=")[0] in GROUP_NAMES]
-        return f"{' '.join(wrong) or ' '.join(arguments)}: an option of a group is a name"
+        wrong = [argument for argument in arguments if re.split("[@=]", argument.lstrip("+"))[0] in GROUP_NAMES]
+        return f"{' '.join(wrong)}: an option of a group is a name"
+    if isinstance(error, OmegaConfBaseException) and error.full_key:
+        return f"{_as_given(str(error.full_key), arguments)}: {message.splitlines()[0]}"
     lines = [line.strip() for part in (error, error.__cause__) if part is not None for line in str(part).splitlines()]
     said = [line for line in lines if line and not line.startswith(("object_type=", "reference_type=", "See http"))]
     return "; ".join(dict.fromkeys(said))

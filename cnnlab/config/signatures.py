@@ -57,7 +57,9 @@ def find_signature(target: str) -> Signature | None:
     Raises:
         UserError: there is no such module, or no such name in it; the message names the nearest.
     """
-    owner, _, name = target.rpartition(".")
+    owner, dot, name = target.rpartition(".")
+    if not dot:
+        raise UserError("expected package.module.name")
     package = target.partition(".")[0]
     body = _keras_namespace(owner) if package == "keras" else _module_body(owner)
     if body is None:
@@ -86,22 +88,22 @@ def _keras_namespace(owner: str) -> list[ast.stmt] | None:
 def _module_body(owner: str) -> list[ast.stmt] | None:
     """The source of a module, found without importing anything; None where it has none."""
     package, *rest = owner.split(".")
-    spec = find_spec(package) if package else None
+    spec = find_spec(package)
     if spec is None:
-        raise UserError(f"no package {package or owner} is installed")
+        raise UserError(f"no package {package} is installed")
     if not spec.submodule_search_locations:
         source = Path(spec.origin or "")
         return _parse(source).body if source.suffix == ".py" and not rest else None
     folder = Path(next(iter(spec.submodule_search_locations)))
     for index, name in enumerate(rest):
         module = folder / f"{name}.py"
-        if module.is_file():
-            return _parse(module).body if index == len(rest) - 1 else None
+        if module.is_file() and index == len(rest) - 1:
+            return _parse(module).body
         if not (folder / name).is_dir():
             if package != "cnnlab":
                 return None
             modules = [child.stem for child in folder.iterdir() if not child.name.startswith(("_", "."))]
-            raise UserError(f"no {name} in {'.'.join([package, *rest[:index]])}{did_you_mean(name, modules)}")
+            raise UserError(f"no module {name} in {'.'.join([package, *rest[:index]])}{did_you_mean(name, modules)}")
         folder /= name
     source = folder / "__init__.py"
     return _parse(source).body if source.is_file() else None
@@ -141,7 +143,7 @@ class _Module:
         if own is None:
             return self._base(node)
         signature = self._function(own)
-        base = self._base(node) if signature.open else None
+        base = self._base(node) if signature.open and node.bases else None
         return Signature({**base.hints, **signature.hints}, base.open) if base else signature
 
     def _base(self, node: ast.ClassDef) -> Signature | None:

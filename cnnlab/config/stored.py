@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
+import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
@@ -46,6 +47,8 @@ def stored_run(command: str, arguments: Sequence[str]) -> Run | None:
         return Run.open(path)
     except UserError as error:
         raise UserError(f"{key}={error}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{key}={path}: its config.yaml cannot be read ({' '.join(str(error).split())})") from error
 
 
 def register(command: str, run: Run) -> str:
@@ -65,9 +68,10 @@ def register(command: str, run: Run) -> str:
         store.store(name="run", group=group, node=stored.pop(group), provider=str(run.path))
     hydra_options = _hydra_options(_primary("train")) | _hydra_options(own)
     defaults = [{group: "run"} for group in groups] + ["_self_"] + [{key: hydra_options[key]} for key in hydra_options]
-    keys = {key: value for key, value in own.items() if key != "defaults"}
+    keys = {key: value for key, value in own.items() if key not in ("defaults", "hydra")}
     primary = keys | stored if command == "train" else stored | keys
-    primary |= {"defaults": defaults, "targets": DEFAULT_PACKAGES, "hydra": {"run": {"dir": str(run.path)}}}
+    hydra = {"output_subdir": None, "run": {"dir": str(run.path)}}
+    primary |= {"defaults": defaults, "targets": DEFAULT_PACKAGES, "hydra": hydra}
     name = f"{command}_of_run"
     store.store(name=name, node=primary, provider=str(run.path))
     return name

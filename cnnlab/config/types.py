@@ -125,7 +125,8 @@ def _describe(hint: Any) -> str:
     if origin is Annotated:
         return " or ".join(_describe(member) for member in _members(get_args(hint)[0]))
     if origin is Literal:
-        return ", ".join(shown(choice) for choice in get_args(hint))
+        choices = [shown(choice) for choice in get_args(hint)]
+        return choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
     if origin in (list, tuple, Sequence):
         length = _length(hint)
         return f"a list of {length} values" if length else "a list"

@@ -64,6 +64,7 @@ def _missing(value: Any, key: str) -> Iterator[str]:
 
 def _packages(values: dict[str, Any], given: set[str]) -> list[str]:
     packages = values.get("targets", DEFAULT_PACKAGES)
+    check(packages, list[str], "targets")
     if packages != DEFAULT_PACKAGES and "targets" not in given:
         raise UserError(
             f"targets={shown(packages)}: which code may run is decided on the command line, not in a file; "

@@ -1,0 +1,103 @@
+"""What the machine offers: processor, memory, the limits set on this process, and GPUs."""
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+CPUINFO = Path("/proc/cpuinfo")
+CGROUPS = Path("/sys/fs/cgroup")
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/gpus")
+
+
+def processor_name() -> str:
+    """The processor's model as the operating system calls it."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def physical_cores() -> int | None:
+    """Cores without hyper-threads; None where the operating system does not say."""
+    if not CPUINFO.exists():
+        return None
+    blocks = CPUINFO.read_text().split("\n\n")
+    cores = {(_field(block, "physical id"), _field(block, "core id")) for block in blocks if block.strip()}
+    return len(cores) if all(core for _, core in cores) else None
+
+
+def usable_cores() -> int:
+    """Logical cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def core_limit() -> float | None:
+    """How many cores' worth of time the control group grants; None where it sets no limit."""
+    limits = []
+    for text in _cgroup_files("cpu.max"):  # version 2: "quota period"
+        quota, period = text.split()
+        if quota != "max":
+            limits.append(int(quota) / int(period))
+    quotas, periods = _cgroup_files("cpu.cfs_quota_us"), _cgroup_files("cpu.cfs_period_us")  # version 1
+    limits += [int(quota) / int(period) for quota, period in zip(quotas, periods, strict=True) if int(quota) > 0]
+    return min(limits, default=None)
+
+
+def memory_bytes() -> int:
+    """Physical memory in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def memory_limit_bytes() -> int | None:
+    """The control group's limit on memory in bytes; None where it sets none below the physical memory."""
+    texts = [*_cgroup_files("memory.max"), *_cgroup_files("memory.limit_in_bytes")]
+    limit = min((int(text) for text in texts if text != "max"), default=memory_bytes())
+    return limit if limit < memory_bytes() else None
+
+
+def installed_gpus() -> list[str]:
+    """NVIDIA GPUs the driver knows, with memory and driver version where nvidia-smi tells them.
+
+    They are listed whether or not TensorFlow can use them.
+    """
+    program = shutil.which("nvidia-smi")
+    if program is not None:
+        command = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+        with suppress(OSError, subprocess.SubprocessError):
+            answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+            return [line.strip() for line in answer.stdout.splitlines() if line.strip()]
+    files = sorted(NVIDIA_DRIVER.glob("*/information"))
+    return [_field(file.read_text(), "Model") or file.parent.name for file in files]
+
+
+def _cpuinfo(name: str) -> str | None:
+    return _field(CPUINFO.read_text(), name) if CPUINFO.exists() else None
+
+
+def _field(text: str, name: str) -> str | None:
+    """The value of the first "name : value" line."""
+    for line in text.splitlines():
+        key, colon, value = line.partition(":")
+        if colon and key.strip() == name:
+            return value.strip()
+    return None
+
+
+def _cgroup_files(name: str) -> list[str]:
+    """The content of a control file in this process's control groups and all above them."""
+    return [path.read_text().strip() for folder in _cgroup_folders() if (path := folder / name).is_file()]
+
+
+def _cgroup_folders() -> Iterator[Path]:
+    memberships = Path("/proc/self/cgroup")
+    if not memberships.exists():
+        return
+    for line in memberships.read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers not in ("", "cpu,cpuacct", "cpu", "memory"):
+            continue
+        root = CGROUPS / controllers
+        group = Path(path.lstrip("/"))
+        for folder in dict.fromkeys((group, *group.parents)):
+            yield root / folder
