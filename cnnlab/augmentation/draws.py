@@ -1,0 +1,63 @@
+"""Random numbers per example that depend on the seed and the example's place in the batch alone."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+FLOAT_BITS = 24  # as many as a float32 in [0, 1) holds exactly
+
+
+class Draws:
+    """Stateless random numbers for a replica's share of a batch.
+
+    Every call draws for the whole global batch and keeps the rows of this share, so what an example gets does
+    not depend on how many replicas share the batch. Numbers repeat exactly for the same seed and order of
+    calls, on any device, compiled with XLA or not.
+
+    Args:
+        seed: int32 (2,), e.g. (augmentation seed, step).
+        batch_size: examples in the global batch.
+        start: position of the share's first example in the global batch, a number or an int32 scalar.
+        size: examples in the share.
+    """
+
+    def __init__(self, seed: tf.Tensor, batch_size: int, start: tf.Tensor | int, size: int):
+        self._seed = seed
+        self._batch_size = batch_size
+        self._start = start
+        self._size = size
+        self._calls = 0
+
+    def uniform(
+        self,
+        shape: Sequence[int] = (),
+        minval: float = 0,
+        maxval: float = 1,
+        dtype: tf.DType = tf.float32,
+    ) -> tf.Tensor:
+        """Draw from the uniform distribution on [minval, maxval).
+
+        Args:
+            shape: of what one example gets.
+            dtype: float32, or int32 for whole numbers.
+
+        Returns:
+            A tensor of shape (size, *shape).
+        """
+        seed = tf.random.experimental.stateless_fold_in(self._seed, self._calls, alg="philox")
+        self._calls += 1
+        if dtype.is_integer:
+            return self._share(self._integers(shape, seed, minval, maxval, dtype))
+        # Made from integers, because XLA's floating-point generator does not return TensorFlow's numbers.
+        fractions = tf.cast(self._integers(shape, seed, 0, 2**FLOAT_BITS, tf.int32), dtype) * 2.0**-FLOAT_BITS
+        return self._share(minval + (maxval - minval) * fractions)
+
+    def _integers(
+        self, shape: Sequence[int], seed: tf.Tensor, minval: float, maxval: float, dtype: tf.DType
+    ) -> tf.Tensor:
+        rows = (self._batch_size, *shape)
+        return tf.random.stateless_uniform(rows, seed, minval, maxval, dtype, alg="philox")
+
+    def _share(self, values: tf.Tensor) -> tf.Tensor:
+        shape = values.shape[1:]
+        return tf.slice(values, [self._start, *(0 for _ in shape)], [self._size, *shape])
