@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from cnnlab import __version__
 from cnnlab.config.nearest import did_you_mean
-from cnnlab.errors import Diverged, Interrupted, UserError
+from cnnlab.errors import Diverged, Interrupted, UserError, WorkerLost
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -65,7 +65,7 @@ Completion in bash or zsh: eval "$(cnnlab -sc install=bash)"
 DISK_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
 )
-USER_MISTAKE, DIVERGED, BUG = 2, 3, 1
+USER_MISTAKE, DIVERGED, BUG, LOST = 2, 3, 1, 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,6 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _report(str(error), DIVERGED)
     except Interrupted as error:
         code = _report(str(error), 128 + error.signal_number)
+    except WorkerLost as error:
+        code = _report(str(error), LOST)
     except KeyboardInterrupt:
         code = _report("interrupted", 130)
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough

@@ -19,3 +19,7 @@ class Interrupted(Exception):
     def __init__(self, signal_number: int, message: str):
         super().__init__(message)
         self.signal_number = signal_number
+
+
+class WorkerLost(Exception):
+    """Another process of a training on several hosts is gone (exit code 1, without a traceback)."""

@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.data.dataset import ImageFiles, Split
-from cnnlab.data.decode import decode_image, load_images
+from cnnlab.data.decode import decode_image, find_damaged, load_images
+from cnnlab.errors import UserError
 
 WORD = 8  # bytes
 
@@ -89,6 +90,7 @@ class StreamFeed:
         self._strategy = strategy
         self._size = order.batch_size // strategy.num_replicas_in_sync
         self._load = _loader(images)
+        self._paths = images.paths if isinstance(images, ImageFiles) else ()
         with tf.device("CPU"):
             self._labels = tf.constant(labels, tf.int64)
         self._next_step = -1
@@ -101,7 +103,7 @@ class StreamFeed:
         if first_step != self._next_step:
             self._batches = iter(self._stream(first_step))
         self._next_step = first_step + 1
-        batch = next(self._batches)
+        batch = self._next_batch(first_step)
         if self._strategy.num_replicas_in_sync == 1:
             return batch
         first = self._first_local_replica()
@@ -110,6 +112,14 @@ class StreamFeed:
     def select(self, inputs: tuple[tf.Tensor, ...], number: int | tf.Tensor, replica: int | tf.Tensor) -> Selected:
         """This replica's share, in the graph."""
         return inputs
+
+    def _next_batch(self, step: int) -> Selected:
+        try:
+            return next(self._batches)
+        except tf.errors.InvalidArgumentError as error:
+            # The stream works ahead, so the damaged file may belong to a later batch: look through them all.
+            damaged = find_damaged(self._paths)
+            raise UserError(f"{damaged}: cannot be decoded (step {step}); replace or remove it") from error
 
     def _split(self, part: tf.Tensor, first: int) -> Any:
         def share(context: tf.distribute.ReplicaContext) -> tf.Tensor:

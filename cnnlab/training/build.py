@@ -12,7 +12,7 @@ from cnnlab.data.dataset import Dataset
 from cnnlab.data.feed import Feed, StreamFeed, build_feed
 from cnnlab.data.order import EvaluationOrder, TrainingOrder
 from cnnlab.errors import UserError
-from cnnlab.models.build import export
+from cnnlab.models.build import export, finalize_preprocessing
 from cnnlab.runs.run import Run
 from cnnlab.training.checkpoints import Checkpoints
 from cnnlab.training.devices import agreement, has_gpu
@@ -83,6 +83,7 @@ def _restore(states: Path, learner: Learner, schedule: keras.optimizers.schedule
     separate_dropout(learner)
     if saved is None:
         return LoopState()
+    finalize_preprocessing(learner.preprocessing)
     state = LoopState.from_json(saved)
     if isinstance(schedule, HistorySchedule):
         schedule.update(state.history)
@@ -122,7 +123,7 @@ def _callbacks(trainer: DictConfig, model: keras.Model, plan: Plan) -> keras.cal
     return keras.callbacks.CallbackList(
         [instantiate(node) for node in trainer.callbacks.values()],
         model=model,
-        epochs=round(plan.epochs),
+        epochs=plan.epochs,
         steps=plan.steps_per_epoch,
         verbose=0,
     )

@@ -3,12 +3,13 @@
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, WorkerLost
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,8 @@ def configure_runtime(trainer: DictConfig) -> None:
             raise UserError(
                 f"trainer.threads={trainer.threads}: TensorFlow already runs with another count in this process"
             ) from error
-    deterministic = trainer.deterministic if trainer.deterministic != "auto" else not gpus
-    if deterministic:
+    repeatable = not gpus and trainer.jit is not True  # XLA has no deterministic gradient of a max-pool
+    if repeatable if trainer.deterministic == "auto" else trainer.deterministic:
         tf.config.experimental.enable_op_determinism()
 
 
@@ -117,6 +118,24 @@ def has_gpu(strategy: tf.distribute.Strategy) -> bool:
     return "GPU" in strategy.extended.worker_devices[0].upper()
 
 
+@contextmanager
+def watch_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Turn TensorFlow's account of a broken connection into one line.
+
+    Raises:
+        WorkerLost: another process of a training on several hosts is gone.
+    """
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+        if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            raise
+        raise WorkerLost(
+            f"worker {strategy.cluster_resolver.task_id} lost another worker of TF_CONFIG; the last checkpoint "
+            "stays: start all workers again with resume=RUN"
+        ) from error
+
+
 def agreement(strategy: tf.distribute.Strategy) -> Callable[[list[bool]], list[bool]] | None:
     """For several processes, a function that tells for each entry whether any of them has it set; else None.
 
@@ -125,15 +144,12 @@ def agreement(strategy: tf.distribute.Strategy) -> Callable[[list[bool]], list[b
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return None
 
-    def sum_over_replicas(mine: tf.Tensor) -> tf.Tensor:
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, mine)
-
-    @tf.function
+    @tf.function(autograph=False)
     def total(values: tf.Tensor) -> tf.Tensor:
-        return strategy.run(sum_over_replicas, args=(values,))
+        mine = strategy.run(tf.identity, args=(values,))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None)
 
     def agree(values: list[bool]) -> list[bool]:
-        result = total(tf.constant(values, tf.float32))
-        return [value > 0 for value in strategy.experimental_local_results(result)[0].numpy()]
+        return [value > 0 for value in total(tf.constant(values, tf.float32)).numpy()]
 
     return agree

@@ -94,7 +94,10 @@ class Loop:
             self.display.stop()
         self.callbacks.on_train_end()
         if self.stop.signal_number:
-            raise Interrupted(self.stop.signal_number, f"stopped at step {self.state.step}; the state is saved")
+            raise Interrupted(
+                self.stop.signal_number,
+                f"stopped at step {self.state.step}, state saved; go on with: cnnlab train resume={self.outputs.path}",
+            )
 
     def _between_chunks(self) -> bool:
         """Validate, close the epoch and save where the plan says so; return whether the training ends here."""

@@ -29,6 +29,7 @@ class Outputs:
     """
 
     def __init__(self, run: Run, learner: Learner, exported: keras.Model, keep_checkpoints: int, last_step: int):
+        self.path = run.path
         self._run = run
         self._learner = learner
         self._exported = exported

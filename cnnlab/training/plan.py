@@ -27,8 +27,9 @@ class Plan:
     checkpoint_seconds: float | None
 
     @property
-    def epochs(self) -> float:
-        return self.total_steps / self.steps_per_epoch
+    def epochs(self) -> int:
+        """The number of epochs, the last of which may be cut short."""
+        return self.epoch_of(self.total_steps)
 
     def epoch_of(self, step: int) -> int:
         """The epoch (from 1) that update number `step` (from 1) belongs to."""

@@ -58,11 +58,11 @@ class PlainProgress:
     """One line per epoch, and a heartbeat within long ones: for log files, pipes and dumb terminals.
 
     Args:
-        epochs: the number of epochs; need not be whole.
+        epochs: the number of epochs.
         total_steps: the length of the training.
     """
 
-    def __init__(self, epochs: float, total_steps: int):
+    def __init__(self, epochs: int, total_steps: int):
         self._epochs = epochs
         self._clock = RemainingTime(total_steps)
         self._spoken = 0.0
@@ -77,7 +77,7 @@ class PlainProgress:
         if time.monotonic() - self._spoken >= HEARTBEAT_SECONDS:
             speed = f"  {pulse.images_per_second:,.0f} images/s" if pulse.images_per_second else ""
             numbers = f"loss {pulse.loss:.4f}  accuracy {pulse.accuracy:.4f}"
-            self._say(f"epoch {pulse.epoch}/{self._epochs:g}  step {pulse.step}  {numbers}{speed}  {self._remaining}")
+            self._say(f"epoch {pulse.epoch}/{self._epochs}  step {pulse.step}  {numbers}{speed}  {self._remaining}")
 
     def epoch(self, row: dict[str, Any]) -> None:
         self._say(f"{epoch_line(row, self._epochs)}  {self._remaining}")
@@ -95,7 +95,7 @@ class RichProgress:
     Args: as PlainProgress.
     """
 
-    def __init__(self, epochs: float, total_steps: int):
+    def __init__(self, epochs: int, total_steps: int):
         self._epochs = epochs
         self._clock = RemainingTime(total_steps)
         self._bar = Progress(
@@ -119,7 +119,7 @@ class RichProgress:
         self._bar.update(
             self._task,
             completed=pulse.step,
-            description=f"epoch {pulse.epoch}/{self._epochs:g}",
+            description=f"epoch {pulse.epoch}/{self._epochs}",
             numbers=f"loss {pulse.loss:.4f}  accuracy {pulse.accuracy:.4f}{speed}",
             remaining=self._clock.remaining(pulse.step),
         )
@@ -157,9 +157,9 @@ class RemainingTime:
         return f"{hours}:{minutes:02}:{seconds:02} left"
 
 
-def epoch_line(row: dict[str, Any], epochs: float) -> str:
+def epoch_line(row: dict[str, Any], epochs: int) -> str:
     """One row of metrics.csv as a line for people."""
-    parts = [f"epoch {row['epoch']}/{epochs:g}", f"loss {row['loss']:.4f}", f"accuracy {row['accuracy']:.4f}"]
+    parts = [f"epoch {row['epoch']}/{epochs}", f"loss {row['loss']:.4f}", f"accuracy {row['accuracy']:.4f}"]
     if row["val_loss"] is not None:
         parts += [f"val_loss {row['val_loss']:.4f}", f"val_accuracy {row['val_accuracy']:.4f}"]
     if row["images_per_second"] is not None:
@@ -167,7 +167,7 @@ def epoch_line(row: dict[str, Any], epochs: float) -> str:
     return "  ".join(parts)
 
 
-def build_progress(kind: Literal["auto", "rich", "plain", "none"], epochs: float, total_steps: int) -> ProgressDisplay:
+def build_progress(kind: Literal["auto", "rich", "plain", "none"], epochs: int, total_steps: int) -> ProgressDisplay:
     """The display `kind` names; `auto` is rich in a terminal and plain elsewhere."""
     if kind == "auto":
         kind = "rich" if Console(stderr=True).is_terminal else "plain"

@@ -37,10 +37,10 @@ class EpochSums:
         The order of the additions does not depend on how the steps were cut into chunks, so the sums of a
         resumed epoch equal those of an uninterrupted one to the last bit.
         """
-        for loss, accuracy, learning_rate in results.astype(np.float64):
+        for loss, accuracy, _ in results.astype(np.float64):
             self.loss += float(loss)
             self.accuracy += float(accuracy)
-            self.learning_rate = float(learning_rate)
+        self.learning_rate = float(str(results[-1, 2]))  # 0.1, not the 0.10000000149… a float32 widens to
         self.steps += len(results)
 
 

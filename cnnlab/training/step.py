@@ -75,7 +75,7 @@ def compile_training(
         return tape.gradient(scaled, learner.network.trainable_variables), loss, accuracy
 
     if jit and replicas > 1:
-        gradients = tf.function(gradients, jit_compile=True)
+        gradients = tf.function(gradients, autograph=False, jit_compile=True)
 
     def replica_step(inputs: Any, number: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         context = tf.distribute.get_replica_context()
@@ -87,6 +87,7 @@ def compile_training(
         learner.optimizer.apply(grads, learner.network.trainable_variables)
         return tf.stack([loss, accuracy, learning_rate / replicas])
 
+    @tf.autograph.experimental.do_not_convert
     def one_step(inputs: Any, number: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         result = strategy.run(replica_step, args=(inputs, number, step))
         return strategy.reduce(tf.distribute.ReduceOp.SUM, result, axis=None) if replicas > 1 else result
@@ -121,7 +122,7 @@ def compile_evaluation(learner: Learner, feed: Feed) -> Callable[[Any], tf.Tenso
         correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1), labels), tf.float32)
         return tf.stack([tf.reduce_sum(losses * real), tf.reduce_sum(correct * real), tf.reduce_sum(real)])
 
-    @tf.function
+    @tf.function(autograph=False)
     def call(inputs: Any) -> tf.Tensor:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica_evaluation, args=(inputs,)), axis=None)
 
@@ -148,7 +149,7 @@ def separate_dropout(learner: Learner) -> None:
             state.value.assign_add(tf.stack([tf.cast(replica, state.value.dtype), tf.zeros((), state.value.dtype)]))
 
     if learner.strategy.num_replicas_in_sync > 1 and generators:
-        learner.strategy.run(offset)
+        tf.function(lambda: learner.strategy.run(offset), autograph=False)()
 
 
 def average_statistics(learner: Learner) -> None:
@@ -165,4 +166,4 @@ def average_statistics(learner: Learner) -> None:
             variable.value.assign(context.all_reduce(tf.distribute.ReduceOp.MEAN, variable.value))
 
     if learner.strategy.num_replicas_in_sync > 1 and statistics:
-        learner.strategy.run(tf.function(average))
+        tf.function(lambda: learner.strategy.run(average), autograph=False)()

@@ -15,7 +15,7 @@ from cnnlab.runs.lock import sole_writer
 from cnnlab.runs.run import Run
 from cnnlab.schedules.build import build_schedule
 from cnnlab.training.build import build_loop
-from cnnlab.training.devices import build_strategy, configure_runtime, is_chief, thread_count
+from cnnlab.training.devices import build_strategy, configure_runtime, is_chief, thread_count, watch_workers
 from cnnlab.training.learner import build_learner
 from cnnlab.training.plan import build_plan
 from cnnlab.training.precision import choose_precision
@@ -44,7 +44,7 @@ def train(config: DictConfig, directory: Path) -> None:
     learner = build_learner(config, dataset, strategy, schedule, precision)
     with stop_on_signals() as stop, _output_directory(directory, strategy) as output, sole_writer(output):
         run = _open_or_create(output, config)
-        with run.recorded():
+        with run.recorded(), watch_workers(strategy):
             run.update(
                 precision=precision,
                 precision_reason=reason,
@@ -58,7 +58,8 @@ def train(config: DictConfig, directory: Path) -> None:
             states = directory / "checkpoints"
             build_loop(config, run, dataset, plan, schedule, learner, states, stop).run()
         write_report(run)
-    print(directory)
+    if is_chief(strategy):
+        print(directory)
 
 
 @contextmanager
