@@ -1,0 +1,114 @@
+"""What the networks are made of: layers with the knobs that every model has, named alike in all of them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import keras
+from keras import KerasTensor
+
+from cnnlab.errors import UserError
+
+Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh"]
+Padding = Literal["valid", "same"]
+
+
+class Collapsed(UserError):
+    """A layer finds fewer pixels than its window needs.
+
+    Attributes:
+        layer: the layer's name.
+        height, width: the map it was given, in pixels.
+    """
+
+    def __init__(self, layer: str, height: int, width: int):
+        super().__init__(f"layer {layer} cannot work on a map of {height}x{width} pixels")
+        self.layer = layer
+        self.height = height
+        self.width = width
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Makes the layers of one network.
+
+    A block called `conv1` consists of the layers `conv1` (linear: its output is the pre-activation),
+    `conv1_bn`, `conv1_act` and `conv1_dropout`, as far as they are asked for.
+
+    Attributes:
+        activation: a function of keras.activations, after every hidden layer.
+        batch_norm: normalise each batch between a hidden layer and its activation; the layer then has no
+            bias, since normalisation would take it away again.
+        l2: adds l2 · sum(kernel²) to the loss, for every kernel. This is keras.regularizers.L2; a paper
+            that writes λ/2 · w² means l2 = λ/2.
+        kernel_initializer: a Keras initializer's name, so that each layer draws from a seed of its own.
+        bias_initializer: the same for biases.
+    """
+
+    activation: Activation = "relu"
+    batch_norm: bool = False
+    l2: float = 0.0
+    kernel_initializer: str = "glorot_uniform"
+    bias_initializer: str = "zeros"
+
+    def conv(
+        self,
+        x: KerasTensor,
+        name: str,
+        filters: int,
+        size: int,
+        *,
+        strides: int = 1,
+        padding: Padding = "same",
+        dropout: float = 0.0,
+    ) -> KerasTensor:
+        """Square convolution, then the rest of a hidden block."""
+        layer = keras.layers.Conv2D(
+            filters, size, strides=strides, padding=padding, name=name, use_bias=not self.batch_norm, **self._weights()
+        )
+        return self._finish(apply(layer, x), name, dropout)
+
+    def dense(self, x: KerasTensor, name: str, units: int, *, dropout: float = 0.0) -> KerasTensor:
+        """Fully connected layer on flat inputs, then the rest of a hidden block."""
+        layer = keras.layers.Dense(units, name=name, use_bias=not self.batch_norm, **self._weights())
+        return self._finish(layer(x), name, dropout)
+
+    def logits(self, x: KerasTensor, num_classes: int) -> KerasTensor:
+        """The last layer, linear and in float32, since a loss suffers from rounded logits."""
+        return keras.layers.Dense(num_classes, name="logits", dtype="float32", **self._weights())(x)
+
+    def _finish(self, x: KerasTensor, name: str, dropout: float) -> KerasTensor:
+        if self.batch_norm:
+            x = keras.layers.BatchNormalization(name=f"{name}_bn")(x)
+        x = keras.layers.Activation(self.activation, name=f"{name}_act")(x)
+        return drop(x, f"{name}_dropout", dropout)
+
+    def _weights(self) -> dict:
+        return {
+            "kernel_initializer": self.kernel_initializer,
+            "bias_initializer": self.bias_initializer,
+            "kernel_regularizer": keras.regularizers.L2(self.l2) if self.l2 else None,
+        }
+
+
+def drop(x: KerasTensor, name: str, rate: float) -> KerasTensor:
+    """Dropout, where `rate` is above zero."""
+    return keras.layers.Dropout(rate, name=name)(x) if rate else x
+
+
+def max_pool(x: KerasTensor, name: str, size: int, *, strides: int, padding: Padding = "valid") -> KerasTensor:
+    """Square max-pooling."""
+    return apply(keras.layers.MaxPooling2D(size, strides=strides, padding=padding, name=name), x)
+
+
+def apply(layer: keras.layers.Layer, x: KerasTensor) -> KerasTensor:
+    """`layer(x)` for a layer that slides a window over maps of shape (N, H, W, C).
+
+    Raises:
+        Collapsed: the window does not fit into the map.
+    """
+    try:
+        return layer(x)
+    except ValueError as error:
+        if "zero or negative" not in str(error):  # Keras says so, but neither which layer nor why
+            raise
+        raise Collapsed(layer.name, *x.shape[1:3]) from error

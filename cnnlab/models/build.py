@@ -1,0 +1,173 @@
+"""From the configuration to a network, its preprocessing, and the model that leaves a run."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import keras
+import numpy as np
+from omegaconf import DictConfig
+
+from cnnlab.config.build import instantiate
+from cnnlab.data.dataset import ImageShape, Split
+from cnnlab.data.decode import load_images
+from cnnlab.errors import UserError
+from cnnlab.models.blocks import Collapsed
+from cnnlab.models.layers import ZCAWhitening
+
+FITTING_BATCH = 512
+FITTING_BYTES = 256 * 2**20
+"""How many pixels of a dataset of files are decoded to fit the preprocessing."""
+
+WHITENING_LIMIT = 64 * 64 * 3
+"""Values per image beyond which the whitening matrix (their number squared) would take gigabytes."""
+
+
+def build_network(config: DictConfig, image_shape: ImageShape, num_classes: int) -> keras.Model:
+    """Build the network a model group describes, in the dtype policy that is set.
+
+    Args:
+        config: the model group of the configuration.
+        image_shape: (height, width, channels).
+        num_classes: number of logits.
+
+    Returns:
+        A functional model from preprocessed float images (N, H, W, C) to logits (N, num_classes).
+
+    Raises:
+        UserError: the builder refuses its arguments, or the image shrinks to nothing on the way.
+    """
+
+    def build(shape: ImageShape) -> keras.Model:
+        return instantiate(config, drop=("preprocessing",), input_shape=shape, num_classes=num_classes)
+
+    try:
+        return build(image_shape)
+    except Collapsed as error:
+        raise UserError(
+            f"input_shape={_shown(image_shape)}: too small for model={config.name}, whose layer {error.layer} gets "
+            f"{error.height}x{error.width} pixels; use input_shape={_shown(_large_enough(build, image_shape))}"
+        ) from error
+
+
+def build_preprocessing(config: DictConfig, image_shape: ImageShape) -> keras.Model:
+    """Build what turns stored images into the network's input, in this order: rescaling, normalisation, ZCA.
+
+    Args:
+        config: the node `preprocessing` of a model group:
+            rescaling: bring pixels from 0-255 to 0-1.
+            normalization: bring each channel to mean 0 and variance 1 over the training split.
+            zca_epsilon: whiten (see ZCAWhitening), adding this to the eigenvalues of the covariance of what
+                the layers before return: variances of 0-1 pixels after rescaling alone; relative to
+                a variance of 1 after normalisation. None leaves whitening out.
+        image_shape: (height, width, channels).
+
+    Returns:
+        A functional model from uint8 (N, H, W, C) to float32 (N, H, W, C), in float32 whatever the dtype
+        policy, not yet fitted.
+
+    Raises:
+        UserError: the images are too large to be whitened.
+    """
+    images = keras.Input(image_shape, dtype="uint8", name="images")
+    if config.rescaling:
+        x = keras.layers.Rescaling(1 / 255, dtype="float32", name="rescaling")(images)
+    else:
+        x = keras.layers.Rescaling(1.0, dtype="float32", name="to_float")(images)
+    if config.normalization:
+        x = keras.layers.Normalization(axis=-1, dtype="float32", name="normalization")(x)
+    if config.zca_epsilon is not None:
+        _require_whitenable(config.zca_epsilon, image_shape)
+        x = ZCAWhitening(config.zca_epsilon, dtype="float32", name="zca_whitening")(x)
+    return keras.Model(images, x, name="preprocessing")
+
+
+def fit_preprocessing(preprocessing: keras.Model, split: Split, seed: int) -> None:
+    """Fit each layer that has something to fit to what the layers before it make of the images.
+
+    Args:
+        preprocessing: what `build_preprocessing` returned.
+        split: the training split. All images of an array are used; of files, a sample of at most
+            FITTING_BYTES of pixels is decoded.
+        seed: draws the sample.
+
+    Raises:
+        UserError: a file of the sample cannot be decoded.
+    """
+    layers = [layer for layer in preprocessing.layers if hasattr(layer, "adapt")]
+    if not layers:
+        return
+    images = _fitting_images(split, seed)
+    for layer in layers:
+        layer.adapt(_outputs(keras.Model(preprocessing.input, layer.input), images))
+
+
+def finalize_preprocessing(preprocessing: keras.Model) -> None:
+    """Make changed weights take effect: Keras's Normalization computes with copies of its own."""
+    for layer in preprocessing.layers:
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
+
+
+def export(preprocessing: keras.Model, network: keras.Model) -> keras.Model:
+    """Join preprocessing and network to the model that leaves a run; the layers are shared, not copied.
+
+    Returns:
+        A functional model from uint8 images (N, H, W, C) to float32 probabilities (N, num_classes). It
+        consists of `images`, `preprocessing`, the network under its own name, and `probabilities`.
+    """
+    images = keras.Input(preprocessing.input_shape[1:], dtype="uint8", name="images")
+    logits = network(preprocessing(images))
+    probabilities = keras.layers.Softmax(dtype="float32", name="probabilities")(logits)
+    return keras.Model(images, probabilities, name="exported")
+
+
+def take_apart(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """The preprocessing and the network of a model that `export` made, also of a loaded one.
+
+    Raises:
+        ValueError: `export` did not make it.
+    """
+    names = [layer.name for layer in model.layers]
+    if len(names) != 4 or (names[0], names[1], names[3]) != ("images", "preprocessing", "probabilities"):
+        raise ValueError(f"not a model exported by cnnlab: its layers are {', '.join(names)}")
+    return model.layers[1], model.layers[2]
+
+
+def _large_enough(build: Callable[[ImageShape], keras.Model], image_shape: ImageShape) -> ImageShape:
+    """An image shape that `build` accepts: the shorter side is doubled until it does."""
+    height, width, channels = image_shape
+    side = min(height, width)
+    while True:
+        side *= 2
+        larger = (max(height, side), max(width, side), channels)
+        with suppress(Collapsed):
+            build(larger)
+            return larger
+
+
+def _shown(image_shape: ImageShape) -> str:
+    return f"[{','.join(map(str, image_shape))}]"
+
+
+def _require_whitenable(epsilon: float, image_shape: ImageShape) -> None:
+    size = math.prod(image_shape)
+    if size > WHITENING_LIMIT:
+        raise UserError(
+            f"model.preprocessing.zca_epsilon={epsilon}: whitening images of {_shown(image_shape)} "
+            f"takes a matrix of {size}x{size}; use zca_epsilon=null, or images of at most 64x64x3 (input_shape=…)"
+        )
+
+
+def _fitting_images(split: Split, seed: int) -> np.ndarray:
+    if isinstance(split.images, np.ndarray):
+        return split.images
+    count = max(1, FITTING_BYTES // math.prod(split.images.image_shape))
+    if count < len(split):
+        split = split.take(np.sort(np.random.default_rng(seed).choice(len(split), count, replace=False)))
+    return load_images(split.images)
+
+
+def _outputs(model: keras.Model, images: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(images), FITTING_BATCH):
+        yield np.asarray(model(images[start : start + FITTING_BATCH]))

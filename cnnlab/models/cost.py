@@ -1,0 +1,82 @@
+"""What a network costs: parameters, multiply-adds and memory, layer by layer, from its graph alone."""
+
+import math
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+from keras import KerasTensor
+
+# Layers that multiply each output position by the whole kernel (its channel axis holds one group's inputs).
+CONVOLUTIONS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+)
+SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer's share.
+
+    Attributes:
+        name, type: of the layer.
+        output_shape: without the batch axis.
+        params: number of weights, trainable or not.
+        macs: multiply-adds per image; see `count_macs`.
+        activation_bytes: size of the output for the whole batch, in the precision it is computed in.
+    """
+
+    name: str
+    type: str
+    output_shape: tuple[int, ...]
+    params: int
+    macs: int
+    activation_bytes: int
+
+
+def layer_costs(network: keras.Model, batch_size: int) -> list[LayerCost]:
+    """The costs of all layers of a functional model with one output each, inputs first."""
+    return [
+        LayerCost(
+            name=layer.name,
+            type=type(layer).__name__,
+            output_shape=tuple(layer.output.shape[1:]),
+            params=layer.count_params(),
+            macs=count_macs(layer),
+            activation_bytes=tensor_bytes(layer.output, batch_size),
+        )
+        for layer in network.layers
+    ]
+
+
+def count_macs(layer: keras.layers.Layer) -> int:
+    """Multiply-adds of a layer's forward pass for one image.
+
+    Counted as the literature does: the products with the kernels of convolutions and dense layers, padding
+    included; not biases, activations, pooling or normalisation.
+    """
+    if isinstance(layer, CONVOLUTIONS):
+        return _positions(layer.output) * math.prod(layer.kernel.shape)
+    if isinstance(layer, SEPARABLE):
+        kernels = math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape)
+        return _positions(layer.output) * kernels
+    if isinstance(layer, TRANSPOSED):  # the other way round: each input position meets the whole kernel
+        return _positions(layer.input) * math.prod(layer.kernel.shape)
+    if isinstance(layer, keras.layers.Dense):
+        return _positions(layer.output) * math.prod(layer.kernel.shape)
+    return 0
+
+
+def tensor_bytes(tensor: KerasTensor, batch_size: int) -> int:
+    """Size of a graph's tensor at a batch size."""
+    return batch_size * math.prod(tensor.shape[1:]) * tf.as_dtype(tensor.dtype).size
+
+
+def _positions(tensor: KerasTensor) -> int:
+    """How often a kernel is applied: the pixels of a map; 1 for a flat tensor."""
+    return math.prod(tensor.shape[1:-1])

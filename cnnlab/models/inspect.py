@@ -1,0 +1,121 @@
+"""`cnnlab inspect`: what a model consists of and what it costs, without reading any data."""
+
+import json
+import math
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+from omegaconf import DictConfig
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from cnnlab.models.build import build_network
+from cnnlab.models.cost import LayerCost, layer_costs
+from cnnlab.models.memory import inference_bytes, training_bytes
+from cnnlab.training.devices import configure_runtime
+from cnnlab.training.precision import POLICIES, Precision, choose_precision
+
+WIDTH_WITHOUT_TERMINAL = 120
+WIDTH_WITH_TYPES = 90
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` reports; `format=json` prints these keys.
+
+    Attributes:
+        model: the model's name.
+        input_shape: (height, width, channels).
+        total_params, trainable_params: number of weights of the network, preprocessing not counted.
+        macs: multiply-adds per image; see `count_macs`.
+        precision: what the activations' size is computed for.
+        batch_size: images the memory is given for.
+        inference_bytes, training_bytes: memory of the activations; see cnnlab.models.memory.
+        layers: the shares of the layers, inputs first.
+    """
+
+    model: str
+    input_shape: tuple[int, int, int]
+    total_params: int
+    trainable_params: int
+    macs: int
+    precision: Precision
+    batch_size: int
+    inference_bytes: int
+    training_bytes: int
+    layers: list[LayerCost]
+
+
+def inspect(config: DictConfig, directory: Path) -> None:
+    """Print the layers of the configured model and their costs.
+
+    Args:
+        config: the resolved and validated configuration (conf/inspect.yaml); `format` is "table" or "json".
+        directory: nothing is written.
+
+    Raises:
+        UserError: the model cannot be built; see `build_network`.
+    """
+    configure_runtime(config.trainer)
+    precision, _ = choose_precision(config.trainer.precision)
+    keras.config.set_dtype_policy(POLICIES[precision])
+    network = build_network(config.model, tuple(config.dataset.image_shape), config.dataset.num_classes)
+    inspection = measure(network, config.trainer.batch_size, precision)
+    if config.format == "json":
+        print(json.dumps(asdict(inspection), indent=2))
+    else:
+        print_table(inspection, Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL))
+
+
+def measure(network: keras.Model, batch_size: int, precision: Precision) -> Inspection:
+    """Count everything for a network that was built in `precision`."""
+    layers = layer_costs(network, batch_size)
+    return Inspection(
+        model=network.name,
+        input_shape=network.input_shape[1:],
+        total_params=network.count_params(),
+        trainable_params=sum(math.prod(weight.shape) for weight in network.trainable_weights),
+        macs=sum(layer.macs for layer in layers),
+        precision=precision,
+        batch_size=batch_size,
+        inference_bytes=inference_bytes(network, batch_size),
+        training_bytes=training_bytes(network, batch_size),
+        layers=layers,
+    )
+
+
+def print_table(inspection: Inspection, console: Console) -> None:
+    """Print one line per layer and the totals; narrow consoles go without the layers' types."""
+    wide = console.width >= WIDTH_WITH_TYPES
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_footer=True)
+    table.add_column("layer", "total", overflow="fold")
+    if wide:
+        table.add_column("type", overflow="fold")
+    table.add_column("output", justify="right", overflow="fold")
+    table.add_column("parameters", f"{inspection.total_params:,}", justify="right", no_wrap=True)
+    table.add_column("multiply-adds", f"{inspection.macs:,}", justify="right", no_wrap=True)
+    table.add_column("MiB", justify="right", no_wrap=True)
+    for layer in inspection.layers:
+        table.add_row(
+            layer.name,
+            *([layer.type] if wide else []),
+            "x".join(map(str, layer.output_shape)),
+            f"{layer.params:,}",
+            f"{layer.macs:,}",
+            _mib(layer.activation_bytes),
+        )
+    console.print(table)
+    console.print(
+        f"trainable parameters: {inspection.trainable_params:,}\n"
+        f"activations of {inspection.batch_size} images in {inspection.precision}: "
+        f"{_mib(inspection.inference_bytes)} MiB for inference, {_mib(inspection.training_bytes)} MiB for training",
+        highlight=False,
+    )
+
+
+def _mib(size: int) -> str:
+    return f"{size / MIB:,.2f}"

@@ -1,0 +1,75 @@
+"""Starting from the weights in a file."""
+
+from pathlib import Path
+
+import keras
+
+from cnnlab.errors import UserError
+from cnnlab.models.build import finalize_preprocessing, take_apart
+
+NETWORK_WEIGHTS = ".weights.h5"
+MODEL = ".keras"
+
+
+def load_weights(path: str, preprocessing: keras.Model, network: keras.Model) -> None:
+    """Set the weights of a network, and the fitted preprocessing they were trained with, from a file.
+
+    Args:
+        path: a `.keras` file, either a run's model or the network alone, or a `.weights.h5` file of the
+            network (`network.save_weights`). A network alone leaves the preprocessing as it is.
+        preprocessing, network: what to set.
+
+    Raises:
+        UserError: the file is missing, is of another kind, or was written for another network or other
+            preprocessing.
+    """
+    file = Path(path).expanduser()
+    if not file.name.endswith((MODEL, NETWORK_WEIGHTS)):
+        raise UserError(f"weights={path}: must end in {MODEL} or {NETWORK_WEIGHTS}")
+    if not file.is_file():
+        raise UserError(f"weights={path}: no such file")
+    try:
+        if file.name.endswith(NETWORK_WEIGHTS):
+            network.load_weights(file)
+            return
+        source = keras.models.load_model(file, compile=False)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        raise UserError(f"weights={path}: {_first_line(error)}") from error
+    _copy(source, preprocessing, network, path)
+
+
+def _copy(source: keras.Model, preprocessing: keras.Model, network: keras.Model, path: str) -> None:
+    try:
+        source_preprocessing, source_network = take_apart(source)
+    except ValueError:
+        _copy_weights(source, network, path)
+        return
+    theirs, ours = ([layer.name for layer in part.layers[1:]] for part in (source_preprocessing, preprocessing))
+    if theirs != ours:
+        raise UserError(
+            f"weights={path}: was trained with the preprocessing {', '.join(theirs)}, not {', '.join(ours)}; "
+            "set model.preprocessing alike"
+        )
+    _copy_weights(source_network, network, path)
+    _copy_weights(source_preprocessing, preprocessing, path)
+    finalize_preprocessing(preprocessing)
+
+
+def _copy_weights(source: keras.Model, target: keras.Model, path: str) -> None:
+    """Copy all weights in order; both models must have the same ones."""
+    if len(source.weights) != len(target.weights):
+        raise UserError(
+            f"weights={path}: has {len(source.weights)} weights, {target.name} has {len(target.weights)}; "
+            "set model=… as it was trained"
+        )
+    for theirs, ours in zip(source.weights, target.weights, strict=True):
+        if theirs.shape != ours.shape:
+            raise UserError(
+                f"weights={path}: {theirs.path} has the shape {tuple(theirs.shape)}, {ours.path} {tuple(ours.shape)}; "
+                "set model=… and dataset=… as it was trained"
+            )
+    target.set_weights(source.get_weights())
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
