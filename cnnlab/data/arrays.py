@@ -35,7 +35,7 @@ def arrays(*, root: str | None = None, num_classes: int, class_names: list[str] 
         with np.load(path, allow_pickle=False) as archive:
             content = {key: archive[key] for key in archive.files}
     except (ValueError, AttributeError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path}: is damaged or no .npz of plain arrays ({error})") from error
+        raise UserError(f"{path}: is damaged or no .npz of plain arrays (x_train, y_train, …)") from error
     if class_names is None:
         class_names = [str(name) for name in content.get("class_names", range(num_classes))]
     splits = {}
