@@ -8,7 +8,7 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -136,18 +136,20 @@ def _dispatch(arguments: list[str]) -> int:
 def _run(name: str, target: str, arguments: list[str]) -> int:
     from cnnlab.config.compose import launch
 
-    def task(config: "DictConfig", directory: Path) -> None:
-        from cnnlab.startup import import_tensorflow
-
-        import_tensorflow()
-        module, _, function = target.partition(":")
-        getattr(import_module(module), function)(config, directory)
-
     try:
-        launch(name, arguments, task)
+        launch(name, arguments, lambda config, directory: _load(target)(config, directory))
     except SystemExit as request:  # --help and other flags that only print
         return request.code if isinstance(request.code, int) else 0
     return 0
+
+
+def _load(target: str) -> "Callable[[DictConfig, Path], None]":
+    """Import what a command needs, TensorFlow first, so that it is imported quietly."""
+    from cnnlab.startup import import_tensorflow
+
+    import_tensorflow()
+    module, _, function = target.partition(":")
+    return getattr(import_module(module), function)
 
 
 def _help() -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
 CGROUPS = Path("/sys/fs/cgroup")
+MEMBERSHIPS = Path("/proc/self/cgroup")
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/gpus")
 
 
@@ -90,10 +91,9 @@ def _cgroup_files(name: str) -> list[str]:
 
 
 def _cgroup_folders() -> Iterator[Path]:
-    memberships = Path("/proc/self/cgroup")
-    if not memberships.exists():
+    if not MEMBERSHIPS.exists():
         return
-    for line in memberships.read_text().splitlines():
+    for line in MEMBERSHIPS.read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers not in ("", "cpu,cpuacct", "cpu", "memory"):
             continue

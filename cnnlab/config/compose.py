@@ -44,7 +44,7 @@ def launch(command: str, arguments: Sequence[str], task: Task) -> None:
         Exception: whatever `task` raises, the first of several with -m.
     """
     run = stored_run(command, arguments)
-    job = _Job(command, run, task, list(sys.argv))
+    job = _Job(command, run, task, arguments)
     config_name = register(command, run) if run else command
     main = hydra.main(version_base="1.3", config_path="pkg://cnnlab.conf", config_name=config_name)(job)
     with _environment("HYDRA_FULL_ERROR", "1"), _arguments([sys.argv[0], *prepare(arguments)]):
@@ -59,11 +59,12 @@ def launch(command: str, arguments: Sequence[str], task: Task) -> None:
 class _Job:
     """What Hydra calls. It keeps exceptions to itself: Hydra would wrap them in messages of its own."""
 
-    def __init__(self, command: str, run: Run | None, task: Task, arguments: list[str]):
+    def __init__(self, command: str, run: Run | None, task: Task, arguments: Sequence[str]):
         self.command = command
         self.run = run
         self.task = task
         self.arguments = arguments
+        self.argv = list(sys.argv)
         self.failures: list[Exception] = []
 
     def __call__(self, config: DictConfig) -> None:
@@ -72,7 +73,7 @@ class _Job:
         directory = Path(HydraConfig.get().runtime.output_dir)
         try:
             self._check(config, directory)
-            with _arguments(self.arguments):  # a run records the command as it was given
+            with _arguments(self.argv), _log_to_stderr():  # a run records the command as it was given
                 self.task(config, self.run.path if self.run else directory)
         except Exception as error:
             if directory != Path.cwd():
@@ -104,6 +105,24 @@ def _remove_empty(directory: Path) -> None:
             if Path.cwd() not in folder.parents:
                 break
             folder.rmdir()
+
+
+@contextmanager
+def _log_to_stderr() -> Iterator[None]:
+    """Send cnnlab's log lines to stderr; stdout carries results alone.
+
+    Not through Hydra's job_logging: its dictConfig closes the handlers of other libraries, absl's among them.
+    """
+    logger = logging.getLogger("cnnlab")
+    if logger.level == logging.NOTSET and HydraConfig.get().verbose is not True:
+        logger.setLevel(logging.INFO)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 @contextmanager

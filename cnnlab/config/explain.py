@@ -95,8 +95,11 @@ def _retold(error: Exception, arguments: Sequence[str]) -> str:
         return f"{found[1]}: several values need -m, one job each"
     if found := re.search(r"An item is already at '(.*)'", message):
         return f"{_as_given(found[1], arguments)}: the key exists already; leave out the +"
-    if found := re.match(r"Multiple values for (\S+)\.", message):
-        return f"{_as_given(found[1], arguments)}: the group has an option already; leave out the +"
+    if found := re.match(r"Multiple values for (\S+)\.|(\S+) appears more than once", message):
+        group = found[1] or found[2]
+        return f"{_as_given(group, arguments)}: the group has an option already; leave out the +"
+    if found := re.match(r"Error merging override (.*)$", message):
+        return f"{found[1]}: {str(error.__cause__).splitlines()[0]}"
     if "Config group override must be" in message:
         wrong = [argument for argument in arguments if re.split("[@=]", argument.lstrip("+"))[0] in GROUP_NAMES]
         return f"{' '.join(wrong)}: an option of a group is a name"

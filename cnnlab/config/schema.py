@@ -62,11 +62,19 @@ class Dataset(TypedDict):
     test_fraction: Annotated[float, SHARE] | None
 
 
+class Preprocessing(TypedDict):
+    """The layers of a model before its network."""
+
+    rescaling: bool
+    normalization: bool
+    zca_epsilon: Annotated[float, POSITIVE] | None
+
+
 class Model(TypedDict):
     """The keys of conf/model that are not the builder's."""
 
     name: str
-    preprocessing: dict[str, Any] | None
+    preprocessing: Preprocessing
 
 
 class Initializer(TypedDict):

@@ -131,6 +131,12 @@ class _Module:
             for target in node.targets
             if isinstance(target, ast.Name)
         }
+        self.imports = {
+            alias.asname or alias.name: (node.module, alias.name)
+            for node in body
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level
+            for alias in node.names
+        }
 
     def signature(self, name: str) -> Signature | None:
         node = self.definitions[name]
@@ -183,12 +189,21 @@ class _Module:
                 return _TYPES[name]
             case ast.Name(id=name) if name in self.aliases:
                 return self.hint(self.aliases[name])
+            case ast.Name(id=name) if name in self.imports:
+                return self._imported_hint(*self.imports[name])
             case ast.BinOp(op=ast.BitOr(), left=left, right=right):
                 return self._union([left, right])
             case ast.Subscript(value=value, slice=inside):
                 items = inside.elts if isinstance(inside, ast.Tuple) else [inside]
                 return self._generic(_name(value), items)
         return Any
+
+    def _imported_hint(self, module: str, name: str) -> Any:
+        """What an alias from another of our own modules stands for; nothing is said about classes."""
+        if not module.startswith("cnnlab."):
+            return Any
+        source = _Module(_module_body(module) or [])
+        return source.hint(ast.Name(name)) if name in source.aliases else Any
 
     def _generic(self, name: str | None, items: list[ast.expr]) -> Any:
         match name:

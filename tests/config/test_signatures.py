@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 import pytest
 
@@ -82,8 +82,10 @@ def test_says_nothing_about_what_the_source_does_not_show(package):
     assert find_signature("keras.layers.Dense") is None
 
 
-def test_knows_cnnlabs_own_readers():
+def test_knows_cnnlabs_own_functions_with_the_aliases_they_import():
     assert find_signature("cnnlab.data.mnist.mnist").hints == {"root": str | None}
+    assert find_signature("cnnlab.data.image_folder.image_folder").hints["image_shape"] == tuple[int, int, int]
+    assert "same" in get_args(find_signature("cnnlab.models.mnist_cnn.mnist_cnn").hints["padding"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,36 @@
+"""Composing configurations as the command line does, up to the point where a command would start."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from cnnlab.config.compose import launch
+
+Compose = Callable[..., tuple[DictConfig, Path]]
+
+
+@pytest.fixture
+def compose(tmp_path, monkeypatch) -> Compose:
+    """`compose(command, *arguments)` in an empty working directory: what the command would be called with."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(command: str, *arguments: str) -> tuple[DictConfig, Path]:
+        calls = []
+        launch(command, arguments, task=lambda config, directory: calls.append((config, directory)))
+        (called,) = calls
+        return called
+
+    return call
+
+
+@pytest.fixture
+def stored_run(compose, tmp_path) -> Path:
+    """A run directory with a configuration, at a path that Hydra's grammar alone would not take."""
+    config, _ = compose("train", "seed=3", "trainer.epochs=5", "trainer.batch_size=32")
+    path = tmp_path / "sweeps" / "seed=3, lr='0.1' {a}"
+    path.mkdir(parents=True)
+    (path / "config.yaml").write_text(OmegaConf.to_yaml(config))
+    (path / "run.json").write_text("{}")
+    return path

@@ -1,0 +1,114 @@
+"""From a command line to what a command is called with, and what is left behind when it is not."""
+
+import logging
+import sys
+from contextlib import suppress
+
+import pytest
+
+from cnnlab.config.compose import launch
+from cnnlab.errors import Interrupted, UserError
+
+
+def test_a_training_gets_a_dated_directory_of_its_own(compose, tmp_path):
+    config, directory = compose("train", "name=mine")
+    assert directory.parent == tmp_path / "outputs" / "mine"
+    assert directory.is_dir()
+    assert list(directory.iterdir()) == []
+    assert config.name == "mine"
+
+
+def test_commands_that_print_create_nothing(compose, tmp_path):
+    for command in ("inspect", "doctor"):
+        compose(command)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("flags", [["--cfg", "job"], ["--cfg", "hydra"], ["--help"]])
+def test_flags_that_print_create_nothing_and_start_nothing(tmp_path, monkeypatch, flags, capsys):
+    monkeypatch.chdir(tmp_path)
+    with suppress(SystemExit):
+        launch("train", flags, lambda config, directory: pytest.fail("the command was started"))
+    assert capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mistake_leaves_no_directory_behind(compose, tmp_path):
+    for command in ("train", "eval"):
+        with pytest.raises(UserError):
+            compose(command, "trainer.epochs=-1")
+    with pytest.raises(UserError):
+        compose("train", "trainer.epochs=-1", f"hydra.run.dir={tmp_path}/somewhere")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_keeps_what_was_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def write_and_fail(config, directory):
+        (directory / "log.txt").write_text("so far")
+        raise UserError("no further")
+
+    with pytest.raises(UserError, match="no further"):
+        launch("train", [], write_and_fail)
+    assert len(list(tmp_path.rglob("log.txt"))) == 1
+
+
+def test_the_command_sees_its_arguments_as_they_were_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["cnnlab", "train", "seed=1", "weights=a=b"])
+    seen = []
+    launch("train", sys.argv[2:], lambda config, directory: seen.append((list(sys.argv), config.weights)))
+    assert seen == [(["cnnlab", "train", "seed=1", "weights=a=b"], str(tmp_path / "a=b"))]
+
+
+def test_with_m_every_combination_runs_even_after_a_failure(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    seeds = []
+
+    def fail_on_zero(config, directory):
+        seeds.append((config.seed, directory))
+        if config.seed == 0:
+            raise UserError("zero")
+
+    with pytest.raises(UserError, match="zero"):
+        launch("train", ["-m", "seed=0,1,2"], fail_on_zero)
+    assert [seed for seed, _ in seeds] == [0, 1, 2]
+    assert len({directory for _, directory in seeds}) == 3
+
+
+def test_an_interrupt_ends_all_of_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    seeds = []
+
+    def interrupt(config, directory):
+        seeds.append(config.seed)
+        raise Interrupted(15, "terminated")
+
+    with pytest.raises(Interrupted):
+        launch("train", ["-m", "seed=0,1,2"], interrupt)
+    assert seeds == [0]
+
+
+def test_a_users_own_yaml_joins_the_shipped_ones(compose, tmp_path):
+    (tmp_path / "mine" / "optimizer").mkdir(parents=True)
+    (tmp_path / "mine" / "optimizer" / "slow.yaml").write_text(
+        "_target_: keras.optimizers.SGD\nname: slow\nlearning_rate: 1e-5\n"
+    )
+    config, _ = compose("train", "--config-dir", str(tmp_path / "mine"), "optimizer=slow")
+    assert config.optimizer.learning_rate == 1e-5
+
+
+def test_a_users_broken_yaml_is_named_with_its_line(compose, tmp_path):
+    (tmp_path / "mine" / "optimizer").mkdir(parents=True)
+    (tmp_path / "mine" / "optimizer" / "bad.yaml").write_text("a: 1\nb: [\n")
+    with pytest.raises(UserError, match=r"bad\.yaml:\d+: "):
+        compose("train", "--config-dir", str(tmp_path / "mine"), "optimizer=bad")
+
+
+def test_log_lines_go_to_stderr(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    launch("doctor", [], lambda config, directory: logging.getLogger("cnnlab.somewhere").info("hello"))
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert captured.err.endswith(" hello\n")

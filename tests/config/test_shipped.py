@@ -1,0 +1,54 @@
+"""The YAML files that come with cnnlab."""
+
+from importlib.resources import files
+from typing import get_type_hints
+
+import pytest
+from omegaconf import OmegaConf
+
+from cnnlab.config.schema import COMMANDS, GROUPS, Doctor, Eval, Inspect, Predict, Seeds, Train, Trainer
+
+CONF = files("cnnlab.conf")
+OPTIONS = [
+    (group, option.name.removesuffix(".yaml"))
+    for group in (*GROUPS, "trainer", "experiment")
+    for option in sorted((CONF / group).iterdir(), key=lambda file: file.name)
+    if option.name.endswith(".yaml")
+]
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_composes_and_is_valid(compose, group, option):
+    config, _ = compose("train", f"{group}={option}")
+    if group in GROUPS:
+        assert config[group].name == option
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_schema_has_the_keys_of_the_yaml(command):
+    own = {
+        "train": set(get_type_hints(Train)) - {*GROUPS, "trainer"},
+        "eval": {*get_type_hints(Eval)} - {*get_type_hints(Train)} | {"weights"},
+        "predict": {*get_type_hints(Predict)} - {*get_type_hints(Train)},
+        "inspect": {*get_type_hints(Inspect)} - {*get_type_hints(Train)},
+        "doctor": {*get_type_hints(Doctor)},
+    }[command]
+    written = OmegaConf.create((CONF / f"{command}.yaml").read_text())
+    assert set(written) - {"defaults", "hydra"} == own
+
+
+def test_the_schema_has_the_keys_of_the_trainer_and_the_seeds():
+    trainer = OmegaConf.create((CONF / "trainer" / "default.yaml").read_text())
+    assert set(trainer) == set(get_type_hints(Trainer))
+    train = OmegaConf.create((CONF / "train.yaml").read_text())
+    assert set(train.seeds) == set(get_type_hints(Seeds))
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_knob_is_explained(group, option):
+    lines = (CONF / group / f"{option}.yaml").read_text().splitlines()
+    assert lines[0].startswith("#")
+    knobs = [line for line in lines if ":" in line and not line.lstrip().startswith(("#", "- ", "_target_", "name:"))]
+    for line in knobs:
+        is_heading = line.rstrip().endswith(":")
+        assert is_heading or " # " in line, line

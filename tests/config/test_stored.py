@@ -1,0 +1,121 @@
+"""Commands that build upon a run: eval and predict with run=RUN, train with resume=RUN."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from cnnlab.errors import UserError
+
+
+def test_a_runs_own_configuration_is_the_start(compose, stored_run):
+    config, directory = compose("eval", f"run={stored_run}")
+    assert config.trainer.batch_size == 32
+    assert config.seed == 3
+    assert config.run == str(stored_run)
+    assert config.split == "test"
+    assert directory == stored_run
+
+
+def test_groups_and_keys_can_still_be_overridden(compose, stored_run):
+    config, _ = compose("eval", f"run={stored_run}", "dataset=mnist", "dataset.root=/data/a=b", "split=validation")
+    assert config.dataset.name == "mnist"
+    assert config.dataset.root == "/data/a=b"
+    assert config.split == "validation"
+    assert config.trainer.batch_size == 32
+
+
+def test_what_a_run_was_warm_started_from_is_not_what_eval_judges(compose, stored_run):
+    stored = OmegaConf.load(stored_run / "config.yaml")
+    stored.weights = "/some/weights.keras"
+    OmegaConf.save(stored, stored_run / "config.yaml")
+    config, _ = compose("eval", f"run={stored_run}")
+    assert config.weights is None
+
+
+def test_relative_runs_and_home_are_understood(compose, stored_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(stored_run.parent))
+    for path in (stored_run.relative_to(tmp_path), f"~/{stored_run.name}"):
+        config, directory = compose("eval", f"run={path}")
+        assert config.run == str(stored_run)
+        assert directory == stored_run
+
+
+def test_predict_knows_the_run_and_its_own_keys(compose, stored_run):
+    config, directory = compose("predict", f"run={stored_run}", "images=[a b.png,c.png]", "top=2")
+    assert config.model.name == "mnist_cnn"
+    assert list(config.images) == ["a b.png", "c.png"]
+    assert directory == stored_run
+
+
+def test_a_resumed_run_stays_in_its_directory_and_keeps_its_configuration(compose, stored_run):
+    config, directory = compose("train", f"resume={stored_run}")
+    stored = OmegaConf.load(stored_run / "config.yaml")
+    assert directory == stored_run
+    assert config.resume == str(stored_run)
+    assert {**config, "resume": None} == dict(stored)
+
+
+@pytest.mark.parametrize(
+    "override", ["trainer.epochs=9", "trainer.devices=2", "trainer.progress=none", "trainer.strategy=mirrored"]
+)
+def test_length_hardware_and_display_may_change_on_the_way(compose, stored_run, override):
+    config, _ = compose("train", f"resume={stored_run}", override)
+    key, _, value = override.partition("=")
+    assert str(OmegaConf.select(config, key)) == value
+
+
+def test_data_may_have_moved(compose, tmp_path):
+    config, _ = compose("train", "dataset=mnist", "dataset.root=old")
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(config))
+    resumed, _ = compose("train", f"resume={tmp_path}", "dataset.root=/new")
+    assert resumed.dataset.root == "/new"
+
+
+@pytest.mark.parametrize(
+    ("override", "difference"),
+    [
+        ("trainer.batch_size=64", "trainer.batch_size: 32 → 64"),
+        ("seed=4", "seed: 3 → 4"),
+        ("optimizer=sgd", r"optimizer\._target_: keras\.optimizers\.Adam → keras\.optimizers\.SGD.* and \d+ more"),
+        ("model.dropout=0.1", r"model\.dropout: .* → 0\.1"),
+    ],
+)
+def test_any_other_change_is_refused_and_shown(compose, stored_run, override, difference):
+    with pytest.raises(UserError, match=rf"^resume=.*its configuration no longer matches \({difference}"):
+        compose("train", f"resume={stored_run}", override)
+
+
+def test_a_resumed_run_can_not_be_sent_elsewhere(compose, stored_run, tmp_path):
+    with pytest.raises(UserError, match=r"hydra\.run\.dir=.*elsewhere: a run that goes on stays in"):
+        compose("train", f"resume={stored_run}", "hydra.run.dir=elsewhere")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(("command", "key"), [("eval", "run"), ("predict", "run"), ("train", "resume")])
+def test_a_directory_that_is_no_run_is_refused(compose, tmp_path, command, key):
+    with pytest.raises(UserError, match=rf"^{key}=.*nowhere: no such run"):
+        compose(command, f"{key}=nowhere")
+    with pytest.raises(UserError, match=rf"^{key}=.*is no run"):
+        compose(command, f"{key}={tmp_path}")
+
+
+def test_a_runs_folder_above_names_the_newest_run_inside(compose, stored_run):
+    with pytest.raises(UserError, match=r"the newest is .*seed=3"):
+        compose("eval", f"run={stored_run.parent}")
+
+
+def test_a_damaged_configuration_is_the_users_to_mend(compose, stored_run):
+    (stored_run / "config.yaml").write_text("a: [")
+    with pytest.raises(UserError, match=r"^run=.*config\.yaml cannot be read"):
+        compose("eval", f"run={stored_run}")
+
+
+def test_a_runs_extra_packages_need_the_users_word_again(compose, stored_run):
+    stored = OmegaConf.load(stored_run / "config.yaml")
+    stored.targets = ["cnnlab", "keras", "rich"]
+    stored.augmentation = {"_target_": "rich.console.Console", "name": "theirs"}
+    OmegaConf.save(stored, stored_run / "config.yaml")
+    with pytest.raises(UserError, match=r"augmentation\._target_=rich\.console\.Console: only cnnlab and keras"):
+        compose("eval", f"run={stored_run}")
+    config, _ = compose("eval", f"run={stored_run}", "targets=[cnnlab,keras,rich]")
+    assert config.augmentation.name == "theirs"

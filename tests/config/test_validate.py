@@ -1,0 +1,179 @@
+"""Refusing what cannot work, in one line that says what would."""
+
+import pytest
+
+from cnnlab.errors import UserError
+
+MISTAKES = {
+    # keys
+    "modle=all_cnn_c": r"modle=all_cnn_c: no such key; did you mean model\?",
+    "trainer.epoch=3": r"trainer\.epoch=3: no such key in trainer; did you mean epochs\?",
+    "+trainer.epoch=3": r"trainer\.epoch=3: no such key in trainer; did you mean epochs\?",
+    "++sede=3": r"sede=3: no such key; did you mean seed\?",
+    "seeds.ordr=1": r"seeds\.ordr=1: no such key in seeds; did you mean order\?",
+    "epochs=3": r"epochs=3: no such key; did you mean trainer\.epochs\?",
+    "optimizer.lr=0.1": r"optimizer\.lr=0\.1: no such key in optimizer",
+    "+optimizer.learning_rat=1": r"optimizer\.learning_rat=1: no such key in optimizer; did you mean learning_rate\?",
+    "+dataset.strict=true": r"dataset\.strict=true: no such key in dataset",
+    "hydra.run.dri=x": r"hydra\.run\.dri=x: no such key in hydra\.run; did you mean dir\?",
+    "trainer.epochs.x=3": r"trainer\.epochs\.x=3: no such key in trainer\.epochs",
+    "~seed_": r"'seed_' does not exist",
+    "+trainer.epochs=3": r"\+trainer\.epochs=3: the key exists already; leave out the \+",
+    # options of groups
+    "model=mnist_cn": r"model=mnist_cn: no such option; did you mean mnist_cnn\?; options: .*mnist_cnn",
+    "trainer=quick": r"trainer=quick: no such option; options: default",
+    "model=3": r"model=3: an option of a group is a name",
+    "+model=mnist_cnn": r"\+model=mnist_cnn: the group has an option already; leave out the \+",
+    # grammar
+    "seed": r"seed: expected key=value",
+    "name=a=b": r"name=a=b: cannot be read .*; quote the value: \"name='a=b'\"",
+    "seed=1,2": r"seed=1,2: several values need -m, one job each; a list is written seed=\[1,2\]",
+    "seed=range(3)": r"seed=range\(3\): several values need -m",
+    "seed=${sede}": r"seed=\$\{sede\}: Interpolation key 'sede' not found",
+    # types and choices
+    "trainer.epochs=ten": r"trainer\.epochs=ten: must be a number",
+    "trainer.batch_size=1.5": r"trainer\.batch_size=1\.5: must be an integer",
+    "trainer.batch_size=true": r"trainer\.batch_size=true: must be an integer",
+    "trainer.precision=bf16": r"trainer\.precision=bf16: must be one of .*; did you mean bfloat16\?",
+    "trainer.strategy=miror": r"trainer\.strategy=miror: .*; did you mean mirrored\?",
+    "trainer.jit=yes": r"trainer\.jit=yes: must be auto or true or false",
+    "trainer.monitor=val_acc": r"trainer\.monitor=val_acc: .*; did you mean val_accuracy\?",
+    "trainer.validate_every=often": r"trainer\.validate_every=often: is no duration",
+    "trainer.validate_every='3 minutes'": r"trainer\.validate_every=3 minutes: minutes are no number of steps",
+    "trainer.callbacks=[]": r"trainer\.callbacks=\[\]: Cannot merge",
+    "trainer.class_weight=balancd": r"trainer\.class_weight=balancd: .*; did you mean balanced\?",
+    "input_shape=[28,28]": r"input_shape=\[28,28\]: must be a list of 3 values",
+    "optimizer.learning_rate=fast": r"optimizer\.learning_rate=fast: must be a number",
+    "optimizer.amsgrad=1": r"optimizer\.amsgrad=1: must be true or false",
+    "schedule.warmup=soon": r"schedule\.warmup=soon: is no duration",
+    "targets=keras": r"targets=keras: must be a list",
+    # ranges
+    "trainer.epochs=-1": r"trainer\.epochs=-1: must be greater than 0",
+    "trainer.steps=0": r"trainer\.steps=0: must be at least 1",
+    "trainer.batch_size=0": r"trainer\.batch_size=0: must be at least 1",
+    "trainer.label_smoothing=1": r"trainer\.label_smoothing=1: must be at least 0 and below 1",
+    "trainer.early_stopping_patience=0": r"trainer\.early_stopping_patience=0: must be at least 1",
+    "trainer.devices=0": r"trainer\.devices=0: must be at least 1",
+    "seed=-1": r"seed=-1: must be at least 0",
+    "num_classes=0": r"num_classes=0: must be at least 1",
+    "input_shape=[0,28,1]": r"input_shape=\[0,28,1\]: must be \[height, width, channels\]",
+    "input_shape=[28,28,4]": r"input_shape=\[28,28,4\]: must be \[height, width, channels\], with 1 or 3 channels",
+    "dataset.validation=1.5": r"dataset\.validation=1\.5: must be between 0 and 1",
+    "dataset.validation=publshed": r"dataset\.validation=publshed: .*; did you mean published\?",
+    "optimizer.learning_rate=0": r"optimizer\.learning_rate=0: must be greater than 0",
+    "optimizer.learning_rate=.inf": r"optimizer\.learning_rate=",
+    "model.dropout=1": r"model\.dropout=1: must be at least 0 and below 1",
+    "model.preprocessing.zca_epsilon=-1": r"model\.preprocessing\.zca_epsilon=-1: must be greater than 0",
+    "+model.preprocessing.whiten=true": r"model\.preprocessing\.whiten=true: no such key in model\.preprocessing",
+    # targets
+    "model._target_=os.system": r"model\._target_=os\.system: only cnnlab and keras may be named; if you trust os, add",
+    "optimizer._target_=keras.optimizers.SDG": r"no SDG in keras\.optimizers; did you mean SGD\?",
+    "model._target_=cnnlab.models.mnist_cnn.mnist_cn": r"no mnist_cn in .*; did you mean mnist_cnn\?",
+    "model._target_=keras.saving.load_model": r"keras\.saving is no part of Keras",
+    "+trainer.callbacks.a={_target_:keras.callbacks.EarlyStoping}": r"trainer\.callbacks\.a\._target_.*EarlyStopping\?",
+    "+trainer.callbacks.a={_target_:keras.callbacks.EarlyStopping,patience:x}": r"callbacks\.a\.patience=x: must be",
+    "+trainer.callbacks.a={_target_:keras.callbacks.ReduceLROnPlateau}": r"use schedule=plateau",
+    "+trainer.callbacks.a={_target_:keras.callbacks.LearningRateScheduler}": r"use a schedule",
+    "+trainer.callbacks.a={_target_:keras.callbacks.BackupAndRestore}": r"resume=RUN",
+}
+
+
+@pytest.mark.parametrize("override", MISTAKES)
+def test_a_mistake_is_named_with_its_key_its_value_and_the_way_out(compose, override):
+    with pytest.raises(UserError, match=MISTAKES[override]) as refusal:
+        compose("train", override)
+    assert "\n" not in str(refusal.value)
+
+
+CONTRADICTIONS = [
+    (["trainer.epochs=3", "trainer.steps=100"], r"trainer\.epochs=3: trainer\.steps=100 sets the length already"),
+    (["trainer.strategy=one_device", "trainer.devices=2"], r"trainer\.devices=2: strategy=one_device uses one"),
+    (
+        ["dataset.validation=none", "trainer.early_stopping_patience=3"],
+        r"trainer\.early_stopping_patience=3: dataset\.validation=none leaves nothing",
+    ),
+    (["dataset.validation=none", "trainer.monitor=val_loss"], r"trainer\.monitor=val_loss: .*; use monitor=loss"),
+    (["dataset.validation=none", "schedule=plateau"], r"schedule\.monitor=val_loss: .*; use monitor=loss"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "message"), CONTRADICTIONS)
+def test_contradictions_are_refused(compose, overrides, message):
+    with pytest.raises(UserError, match=message):
+        compose("train", *overrides)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["trainer.steps=100"],
+        ["trainer.epochs=9.9"],
+        ["trainer.checkpoint_every='10 minutes'"],
+        ["trainer.validate_every=2"],
+        ["trainer.jit=true", "trainer.devices=2", "trainer.threads=1"],
+        ["dataset.validation=none"],
+        ["dataset.validation=none", "trainer.early_stopping_patience=3", "trainer.monitor=loss"],
+        ["trainer.class_weight={cat:2.0,dog:1}"],
+        ["+trainer.callbacks.stop={_target_:keras.callbacks.EarlyStopping,patience:3}"],
+        ["input_shape=[32,32,3]", "num_classes=100"],
+        ["model.padding=same"],
+        ["optimizer=sgd", "optimizer.momentum=0.9", "schedule=cosine", "schedule.decay_steps='80 %'"],
+    ],
+)
+def test_what_makes_sense_passes(compose, overrides):
+    compose("train", *overrides)
+
+
+def test_foreign_packages_need_the_users_word_on_the_command_line(compose, tmp_path):
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "theirs.yaml").write_text(
+        "# @package _global_\ntargets: [cnnlab, keras, os]\nmodel: {_target_: os.system}\n"
+    )
+    arguments = ["--config-dir", str(tmp_path / "mine"), "experiment=theirs"]
+    with pytest.raises(UserError, match=r"^targets=\[cnnlab,keras,os\]: .* decided on the command line"):
+        compose("train", *arguments)
+
+
+def test_an_extended_list_of_packages_is_taken_from_the_command_line(compose):
+    config, _ = compose("train", "targets=[cnnlab,keras,rich]", "augmentation._target_=rich.console.Console")
+    assert config.augmentation._target_ == "rich.console.Console"
+
+
+def test_a_value_that_must_be_given_is_asked_for(compose, tmp_path):
+    (tmp_path / "mine" / "dataset").mkdir(parents=True)
+    (tmp_path / "mine" / "dataset" / "needy.yaml").write_text(
+        "_target_: cnnlab.data.mnist.mnist\nname: needy\nroot: ???\nimage_shape: [28, 28, 1]\nnum_classes: 10\n"
+        "validation: none\n"
+    )
+    arguments = ["--config-dir", str(tmp_path / "mine"), "dataset=needy"]
+    with pytest.raises(UserError, match=r"^dataset\.root: has no value; give dataset\.root=…"):
+        compose("train", *arguments)
+    compose("inspect", *arguments)
+    compose("train", *arguments, "dataset.root=somewhere")
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "message"),
+    [
+        ("eval", [], "give either run=RUN, a run's folder, or weights=FILE"),
+        ("eval", ["weights=w.keras", "split=tset"], r"split=tset: .*; did you mean test\?"),
+        ("eval", ["weights=w.keras", "tta=flip_shft"], r"tta=flip_shft: .*; did you mean flip_shift\?"),
+        ("eval", ["weights=w.keras", "resume=x"], r"resume=x: only train goes on"),
+        ("predict", [], "predict: give run="),
+        ("inspect", ["format=jsn"], r"format=jsn: .*; did you mean json\?"),
+        ("doctor", ["format=xml"], r"format=xml: must be one of table, json"),
+    ],
+)
+def test_each_command_checks_its_own_keys(compose, command, arguments, message):
+    with pytest.raises(UserError, match=message):
+        compose(command, *arguments)
+
+
+def test_predict_needs_images(compose, stored_run):
+    with pytest.raises(UserError, match="predict: give images="):
+        compose("predict", f"run={stored_run}")
+
+
+def test_a_run_and_weights_exclude_each_other(compose, stored_run):
+    with pytest.raises(UserError, match="give either run=RUN"):
+        compose("eval", f"run={stored_run}", "weights=w.keras")
