@@ -41,7 +41,7 @@ def _stderr_to_debug() -> Iterator[None]:
         os.dup2(caught.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             os.dup2(original, 2)
             caught.seek(0)
             os.write(2, caught.read())

@@ -174,6 +174,13 @@ def test_help_completion_and_mistakes_import_nothing_heavy(arguments, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["--version"], ["trian"], ["visualize"]])
+def test_what_needs_no_configuration_does_not_wait_for_hydra(arguments):
+    code = "import sys; from cnnlab.cli import main; main(sys.argv[1:]); print('hydra' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert answer.stdout.splitlines()[-1] == "False"
+
+
 def test_a_mistake_is_one_line_without_a_traceback(tmp_path):
     answer = cnnlab("train", "trainer.epochs=-1", cwd=tmp_path)
     assert answer.returncode == 2

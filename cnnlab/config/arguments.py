@@ -9,7 +9,8 @@ from hydra._internal.utils import get_args_parser
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import UserError
 
-_PATH = re.compile(r"(?P<key>\+{0,2}(?:run|resume|runs|images|weights|output|dataset\.root))=(?P<value>.*)", re.DOTALL)
+_KEYS = r"run|resume|runs|images|weights|output|dataset\.root|hydra\.run\.dir|hydra\.sweep\.dir"
+_PATH = re.compile(rf"(?P<key>\+{{0,2}}(?:{_KEYS}))=(?P<value>.*)", re.DOTALL)
 _LISTS = ("runs", "images")
 
 

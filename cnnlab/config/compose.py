@@ -75,9 +75,11 @@ class _Job:
             self._check(config, directory)
             with _arguments(self.argv), _log_to_stderr():  # a run records the command as it was given
                 self.task(config, self.run.path if self.run else directory)
-        except Exception as error:
+        except BaseException as error:
             if directory != Path.cwd():
                 _remove_empty(directory)
+            if not isinstance(error, Exception):  # Ctrl-C ends everything at once
+                raise
             if HydraConfig.get().mode is RunMode.MULTIRUN:
                 log.error("job %s: %s", HydraConfig.get().job.num, error)
             self.failures.append(error)

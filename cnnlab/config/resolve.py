@@ -13,7 +13,8 @@ def resolve(config: DictConfig) -> None:
 
     - each of `seeds` that is null, from `seed`;
     - `dataset.image_shape` and `dataset.num_classes`, from `input_shape` and `num_classes` where those are set;
-    - paths become absolute, `~` expanded, so that they still hold when a run goes on from elsewhere.
+    - paths become absolute, `~` expanded, so that they still hold when a run goes on from elsewhere; of
+      `images`, which may be patterns, only `~` is expanded.
     """
     with open_dict(config):
         if "seeds" in config:
@@ -26,7 +27,14 @@ def resolve(config: DictConfig) -> None:
             path = OmegaConf.select(config, key)
             if path is not None:
                 OmegaConf.update(config, key, str(Path(path).expanduser().absolute()))
+        images = config.get("images")
+        if images is not None:
+            config.images = _at_home(images) if isinstance(images, str) else [_at_home(image) for image in images]
     OmegaConf.resolve(config)
+
+
+def _at_home(path: str) -> str:
+    return str(Path(path).expanduser())
 
 
 def _fill_seeds(config: DictConfig) -> None:

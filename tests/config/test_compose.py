@@ -18,6 +18,22 @@ def test_a_training_gets_a_dated_directory_of_its_own(compose, tmp_path):
     assert config.name == "mine"
 
 
+def test_the_directory_may_be_anywhere_and_be_called_anything(compose, tmp_path):
+    _, directory = compose("train", "hydra.run.dir=mine/lr=0.1, first")
+    assert directory == tmp_path / "mine" / "lr=0.1, first"
+
+
+def test_ctrl_c_leaves_no_empty_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def interrupt(config, directory):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        launch("train", [], interrupt)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_commands_that_print_create_nothing(compose, tmp_path):
     for command in ("inspect", "doctor"):
         compose(command)

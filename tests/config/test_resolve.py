@@ -19,6 +19,7 @@ def resolved(**changes):
             "input_shape": None,
             "num_classes": None,
             "weights": None,
+            "images": None,
         }
     )
     OmegaConf.set_struct(config, True)
@@ -63,3 +64,9 @@ def test_paths_become_absolute(monkeypatch, tmp_path):
     config = resolved(**{"dataset.root": "~/data", "weights": "w.keras"})
     assert config.dataset.root == "/home/someone/data"
     assert Path(config.weights) == tmp_path / "w.keras"
+
+
+def test_patterns_of_images_keep_their_form(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert resolved(images="~/photos/*.jpg").images == "/home/someone/photos/*.jpg"
+    assert resolved(images=["~/a.png", "b/*.png"]).images == ["/home/someone/a.png", "b/*.png"]
