@@ -88,7 +88,7 @@ def _as_given(key: str, arguments: Sequence[str]) -> str:
 
 def _retold(error: Exception, arguments: Sequence[str]) -> str:
     message = str(error)
-    if found := re.match(r"Ambiguous value for argument '(.*?)(?==)=(.*)'$", message, re.MULTILINE):
+    if found := re.match(r"Ambiguous value for argument '([^=]*)=(.*)'$", message, re.MULTILINE):
         key, value = found.groups()
         return f"{key}={value}: several values need -m, one job each; a list is written {key}=[{value}]"
     if found := re.match(r"Sweep parameters '(.*)' require", message):
