@@ -1,0 +1,30 @@
+"""The headline figures of an evaluation, in words and percent; free of scikit-learn, so that reports stay quick."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_NAMES = {  # with the format of the number
+    "accuracy": ("accuracy", ".2%"),
+    "top5_accuracy": ("top-5 accuracy", ".2%"),
+    "loss": ("loss (nats)", ".4f"),
+    "ece": ("expected calibration error", ".2%"),
+    "macro_precision": ("precision, mean of classes", ".2%"),
+    "macro_recall": ("recall, mean of classes", ".2%"),
+    "macro_f1": ("F1, mean of classes", ".2%"),
+    "examples": ("images", ",d"),
+}
+
+
+def describe(figures: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The headline figures for people: name, value and 95 % interval ("" where there is none) of each.
+
+    Args:
+        figures: what `cnnlab.evaluation.metrics.summarize` returned, or the content of a metrics.json.
+    """
+    rows = []
+    for key, (name, form) in _NAMES.items():
+        if key in figures:
+            low_high = figures.get(f"{key}_interval")
+            interval = f"{low_high[0]:{form}} to {low_high[1]:{form}}" if low_high else ""
+            rows.append((name, f"{figures[key]:{form}}", interval))
+    return rows

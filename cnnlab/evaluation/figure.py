@@ -1,0 +1,46 @@
+"""What the figures of a run share: colours, titles that fit, and a file that is replaced whole."""
+
+import textwrap
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cnnlab.runs.files import write_atomically
+
+DPI = 150
+TRAIN_COLOR = "#0072b2"
+VALIDATION_COLOR = "#d55e00"
+WRONG_COLOR = "#b3261e"
+MUTED_COLOR = "#6b7280"
+GRID_COLOR = "#e2e5ea"
+
+_CHARACTERS_PER_INCH = 10.5  # of a title of 11 points
+
+
+def new_figure(width: float, height: float, title: str | None = None) -> Figure:
+    """A white figure of `width` × `height` inches, laid out so that nothing overlaps or is cut off."""
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    if title:
+        lines = textwrap.fill(title, int(width * _CHARACTERS_PER_INCH))
+        figure.suptitle(lines, fontsize=11, fontweight="bold", parse_math=False)
+    return figure
+
+
+def style_axes(axes: Axes) -> None:
+    """A light grid behind the data and no box around it."""
+    axes.grid(color=GRID_COLOR, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9)
+
+
+def shorten(name: str, length: int) -> str:
+    """Cuts a class or file name to `length` characters, the last an ellipsis where something is missing."""
+    return name if len(name) <= length else name[: length - 1] + "…"
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a PNG of 150 dots per inch; a figure that was there stays until the new one is complete."""
+    with write_atomically(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.15)

@@ -1,0 +1,150 @@
+"""report.html: what a run did, on one page that needs nothing but itself."""
+
+import base64
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from cnnlab.evaluation.describe import describe
+from cnnlab.runs.files import write_atomically
+from cnnlab.runs.run import Run
+
+_DENSE = {"confusion_matrix"}  # figures that are scrolled, not shrunk, on a phone
+_HEADLINES = {"best", "status", "error", "started", "ended", "class_names"}  # shown elsewhere on the page
+
+
+def write_report(run: Run) -> None:
+    """Writes RUN/report.html: results, curves, every evaluation's tables and figures, configuration, environment.
+
+    The page has no external resources: styles are inline, figures are embedded. What a run does not have (yet)
+    is left out.
+
+    Args:
+        run: an open run; its evaluations and plots are read from its directory.
+    """
+    evaluations = _evaluations(run)
+    page = Template(files("cnnlab.evaluation").joinpath("report.html").read_text("utf-8")).substitute(
+        title=escape(str(run.config.name)),
+        subtitle=escape(_subtitle(run)),
+        error=f'<p class="error">{escape(run.record["error"])}</p>' if run.record.get("error") else "",
+        tiles="".join(_tile(*tile) for tile in _tiles(run, evaluations)),
+        training=_training(run),
+        evaluations="".join(_evaluation(folder, figures) for folder, figures in evaluations.items()),
+        configuration=escape(OmegaConf.to_yaml(run.config)),
+        environment=_table(_flat(run.record)),
+    )
+    with write_atomically(run.path / "report.html") as temporary:
+        temporary.write_text(page, "utf-8")
+
+
+def _evaluations(run: Run) -> dict[Path, dict[str, Any]]:
+    """The folders below RUN/eval that are complete, and the figures in each."""
+    found = sorted((run.path / "eval").glob("*/metrics.json"))
+    return {path.parent: json.loads(path.read_text("utf-8")) for path in found}
+
+
+def _subtitle(run: Run) -> str:
+    parts = [run.record.get("status"), run.record.get("started"), str(run.path)]
+    return " · ".join(part for part in parts if part)
+
+
+def _tiles(run: Run, evaluations: Mapping[Path, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """The headline results: value and caption of each."""
+    for folder, figures in evaluations.items():
+        yield f"{figures['accuracy']:.2%}", f"accuracy, {folder.name}"
+    if best := run.record.get("best"):
+        form = ".4f" if best["monitor"].endswith("loss") else ".2%"
+        yield f"{best['value']:{form}}", f"best {best['monitor']}, epoch {best['epoch']}"
+    history = run.history()
+    if history:
+        yield f"{history[-1]['epoch']}", "epochs trained"
+        yield _duration(sum(row["seconds"] or 0 for row in history)), "training time"
+        if speed := history[-1].get("images_per_second"):
+            yield f"{speed:,.0f}", "images per second"
+    if parameters := run.record.get("total_params"):
+        yield f"{parameters:,}", "parameters"
+    if precision := run.record.get("precision"):
+        yield precision, "precision"
+
+
+def _tile(value: str, caption: str) -> str:
+    return f'<div class="tile"><b>{escape(value)}</b><span>{escape(caption)}</span></div>'
+
+
+def _training(run: Run) -> str:
+    plots = sorted(run.plots.glob("*.png"))
+    if not plots:
+        return ""
+    return f"<section><h2>Training</h2>{''.join(_figure(path) for path in plots)}</section>"
+
+
+def _evaluation(folder: Path, figures: Mapping[str, Any]) -> str:
+    pictures = sorted(folder.glob("*.png"), key=lambda path: (path.stem not in _DENSE, path.name))
+    rows = [("", "value", "95 % interval"), *describe(figures)]
+    return (
+        f"<section><h2>Evaluation: {escape(folder.name)}</h2>"
+        f'<div class="wide">{_table(rows, header=True)}</div>'
+        f'<div class="figures">{"".join(_figure(path) for path in pictures)}</div>'
+        f"{_per_class(folder / 'per_class.csv')}</section>"
+    )
+
+
+def _per_class(path: Path) -> str:
+    if not path.exists():
+        return ""
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    shown = [[name, *(f"{float(share):.2%}" for share in shares), support] for name, *shares, support in rows]
+    table = _table([header, *shown], header=True)
+    return f'<details><summary>Per class</summary><div class="wide">{table}</div></details>'
+
+
+def _figure(path: Path) -> str:
+    name = path.stem.replace("_", " ")
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    scrolled = "wide dense" if path.stem in _DENSE else "wide"
+    image = f'<img src="data:image/png;base64,{data}" alt="{escape(name)}">'
+    return f'<figure><figcaption>{escape(name)}</figcaption><div class="{scrolled}">{image}</div></figure>'
+
+
+def _table(rows: Iterable[Sequence[str]], *, header: bool = False) -> str:
+    """A table whose first column is text and whose further ones are numbers if there is a header."""
+    lines = []
+    for index, row in enumerate(rows):
+        tag = "th" if header and index == 0 else "td"
+        number = ' class="number"' if header else ""
+        cells = (f"<{tag}{number if column else ''}>{escape(text)}</{tag}>" for column, text in enumerate(row))
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """run.json as rows of a table, nested keys joined."""
+    for key, value in record.items():
+        if prefix == "" and key in _HEADLINES:
+            continue
+        name = f"{prefix}{key.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}: ")
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            for number, item in enumerate(value, 1):
+                yield from _flat(item, f"{name} {number}: ")
+        elif isinstance(value, list):
+            yield name, ", ".join(map(str, value))
+        elif value is not None:
+            yield name, str(value)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
