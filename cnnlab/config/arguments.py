@@ -22,7 +22,8 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     or images stay as they are.
 
     Raises:
-        UserError: a flag that Hydra does not know, a value that the flag does not take, or a value without a key.
+        UserError: a flag that Hydra does not know, a value that the flag does not take, a value without a key,
+            or a key that stands for a path without a value: a shell variable that was not set.
     """
     parser = get_args_parser()
     parser.error = _refuse
@@ -34,6 +35,9 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     for override in overrides:
         if override.startswith("="):
             raise UserError(f"{override}: expected key=value")
+        match = _PATH.fullmatch(override)
+        if match and not match["value"]:
+            raise UserError(f"{override}: the path is empty")
     flags = list(arguments)
     for override in overrides:
         flags.remove(override)
@@ -47,7 +51,7 @@ def path_argument(arguments: Sequence[str], key: str) -> str | None:
         match = _PATH.fullmatch(argument)
         if match and match["key"].lstrip("+") == key:
             value = match["value"]
-            path = value[1:-1] if _is_quoted(value) else value
+            path = value[1:-1].replace(f"\\{value[0]}", value[0]) if _is_quoted(value) else value
     return None if path in (None, "", "null") else path
 
 
@@ -62,7 +66,7 @@ def quote_path(override: str) -> str:
         return override
     key, value = match["key"], match["value"]
     is_list = key.lstrip("+") in _LISTS and value.startswith("[") and value.endswith("]")
-    if value in ("", "null") or is_list or _is_quoted(value):
+    if value == "null" or is_list or _is_quoted(value):
         return override
     # In Hydra's quotes a backslash counts only before a quote, so only there it is doubled.
     escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + (r"\'" if found[2] else ""), value)

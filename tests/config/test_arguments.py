@@ -23,6 +23,7 @@ PATHS = [
     "~/home",
     "ünïcode",
     "null and void",
+    "ends with=",
 ]
 
 
@@ -40,9 +41,7 @@ def test_any_path_reaches_hydra_as_it_was_typed(key, path):
     assert override.get_key_element().lstrip("+") == key.lstrip("+")
 
 
-@pytest.mark.parametrize(
-    "override", ["run='a=b'", 'run="a b"', "run=null", "run=", "runs=[a,b]", "images=[a.png,b.png]"]
-)
+@pytest.mark.parametrize("override", ["run='a=b'", 'run="a b"', "run=null", "runs=[a,b]", "images=[a.png,b.png]"])
 def test_quoted_values_null_and_lists_stay_as_they_are(override):
     assert quote_path(override) == override
 
@@ -63,9 +62,11 @@ def test_flags_may_stand_anywhere():
         (["--cgf", "job"], r"--cgf: no such flag; did you mean --cfg\?"),
         (["--cfg", "jbo"], "invalid choice: 'jbo'"),
         (["=3"], "expected key=value"),
+        (["resume="], "resume=: the path is empty"),
+        (["seed=1", "dataset.root="], r"dataset\.root=: the path is empty"),
     ],
 )
-def test_wrong_flags_are_refused(arguments, message):
+def test_what_can_not_be_meant_is_refused(arguments, message):
     with pytest.raises(UserError, match=message):
         prepare(arguments)
 
@@ -73,5 +74,6 @@ def test_wrong_flags_are_refused(arguments, message):
 def test_the_last_path_given_counts():
     assert path_argument(["run=a", "seed=1", "run=b=c"], "run") == "b=c"
     assert path_argument(["run='a b'"], "run") == "a b"
+    assert path_argument([r"run='it\'s'"], "run") == "it's"
     assert path_argument(["run=null", "resume=x"], "run") is None
     assert path_argument(["seed=1"], "run") is None
