@@ -11,6 +11,7 @@ def all_cnn_c(
     *,
     dropout: float = 0.5,
     input_dropout: float = 0.2,
+    final_activation: bool = False,
     batch_norm: bool = False,
     l2: float = 0.0,
     activation: Activation = "relu",
@@ -26,6 +27,9 @@ def all_cnn_c(
         num_classes: number of logits.
         dropout: share of the outputs of the two strided convolutions that is dropped while training.
         input_dropout: the same for the values of the input.
+        final_activation: whether the ninth convolution, whose maps are averaged, has batch normalisation and
+            an activation like the others, as the paper's table has it. With ReLU, the maps of about four
+            classes in ten then start out dead, without any gradient.
         batch_norm, l2, activation: see Blocks.
 
     Returns:
@@ -42,6 +46,6 @@ def all_cnn_c(
     x = blocks.conv(x, "conv6", 192, 3, strides=2, dropout=dropout)
     x = blocks.conv(x, "conv7", 192, 3, padding="valid")
     x = blocks.conv(x, "conv8", 192, 1)
-    x = blocks.conv(x, "conv9", num_classes, 1)
+    x = blocks.conv(x, "conv9", num_classes, 1, linear=not final_activation)
     logits = keras.layers.GlobalAveragePooling2D(name="logits", dtype="float32")(x)
     return keras.Model(images, logits, name="all_cnn_c")

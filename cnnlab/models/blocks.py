@@ -60,12 +60,20 @@ class Blocks:
         strides: int = 1,
         padding: Padding = "same",
         dropout: float = 0.0,
+        linear: bool = False,
     ) -> KerasTensor:
-        """Square convolution, then the rest of a hidden block."""
+        """Square convolution, then, unless it is to stay linear, the rest of a hidden block."""
         layer = keras.layers.Conv2D(
-            filters, size, strides=strides, padding=padding, name=name, use_bias=not self.batch_norm, **self._weights()
+            filters,
+            size,
+            strides=strides,
+            padding=padding,
+            use_bias=linear or not self.batch_norm,
+            name=name,
+            **self._weights(),
         )
-        return self._finish(apply(layer, x), name, dropout)
+        x = apply(layer, x)
+        return x if linear else self._finish(x, name, dropout)
 
     def dense(self, x: KerasTensor, name: str, units: int, *, dropout: float = 0.0) -> KerasTensor:
         """Fully connected layer on flat inputs, then the rest of a hidden block."""

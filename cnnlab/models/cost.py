@@ -69,6 +69,8 @@ def count_macs(layer: keras.layers.Layer) -> int:
         return _positions(layer.input) * math.prod(layer.kernel.shape)
     if isinstance(layer, keras.layers.Dense):
         return _positions(layer.output) * math.prod(layer.kernel.shape)
+    if isinstance(layer, keras.Model):
+        return sum(count_macs(inner) for inner in layer.layers)
     return 0
 
 

@@ -1,6 +1,8 @@
 """Starting from the weights in a file."""
 
+import warnings
 from pathlib import Path
+from textwrap import shorten
 
 import keras
 
@@ -9,6 +11,7 @@ from cnnlab.models.build import finalize_preprocessing, take_apart
 
 NETWORK_WEIGHTS = ".weights.h5"
 MODEL = ".keras"
+REASON_LENGTH = 300
 
 
 def load_weights(path: str, preprocessing: keras.Model, network: keras.Model) -> None:
@@ -30,12 +33,19 @@ def load_weights(path: str, preprocessing: keras.Model, network: keras.Model) ->
         raise UserError(f"weights={path}: no such file")
     try:
         if file.name.endswith(NETWORK_WEIGHTS):
-            network.load_weights(file)
+            _load_network(file, network)
             return
         source = keras.models.load_model(file, compile=False)
     except (ValueError, TypeError, OSError, KeyError) as error:
-        raise UserError(f"weights={path}: {_first_line(error)}") from error
+        reason = shorten(str(error), REASON_LENGTH, placeholder=" …")
+        raise UserError(f"weights={path}: does not fit or is damaged; Keras says: {reason}") from error
     _copy(source, preprocessing, network, path)
+
+
+def _load_network(file: Path, network: keras.Model) -> None:
+    with warnings.catch_warnings():  # the exception says all
+        warnings.simplefilter("ignore", UserWarning)
+        network.load_weights(file)
 
 
 def _copy(source: keras.Model, preprocessing: keras.Model, network: keras.Model, path: str) -> None:
@@ -69,7 +79,3 @@ def _copy_weights(source: keras.Model, target: keras.Model, path: str) -> None:
                 "set model=… and dataset=… as it was trained"
             )
     target.set_weights(source.get_weights())
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
