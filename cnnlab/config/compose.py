@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from cnnlab.config.arguments import prepare
 from cnnlab.config.explain import explain
 from cnnlab.config.resolve import resolve
-from cnnlab.config.stored import check_resumable, register, stored_run
+from cnnlab.config.stored import check_resumable, primary_config, stored_run
 from cnnlab.config.validate import validate
 from cnnlab.errors import Interrupted, UserError
 from cnnlab.runs.run import Run
@@ -45,11 +45,10 @@ def launch(command: str, arguments: Sequence[str], task: Task) -> None:
     """
     run = stored_run(command, arguments)
     job = _Job(command, run, task, arguments)
-    config_name = register(command, run) if run else command
-    main = hydra.main(version_base="1.3", config_path="pkg://cnnlab.conf", config_name=config_name)(job)
-    with _environment("HYDRA_FULL_ERROR", "1"), _arguments([sys.argv[0], *prepare(arguments)]):
+    argv = [sys.argv[0], *prepare(arguments)]
+    with primary_config(command, run) as name, _environment("HYDRA_FULL_ERROR", "1"), _arguments(argv):
         try:
-            main()
+            hydra.main(version_base="1.3", config_path="pkg://cnnlab.conf", config_name=name)(job)()
         except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
             raise UserError(explain(error, arguments)) from error
     if job.failures:

@@ -56,7 +56,7 @@ def _unknown_key(error: OmegaConfBaseException, arguments: Sequence[str]) -> str
     where = node._get_full_key("")
     name = str(error.full_key).removeprefix(f"{where}." if where else "")
     known = [str(key) for key in node if key != "hydra"]
-    candidates = known if where else list(dict.fromkeys([*known, *GROUP_NAMES]))
+    candidates = known if where else [*known, *(group for group in GROUP_NAMES if group not in (*known, name))]
     way_out = did_you_mean(name, candidates)
     if not way_out:
         namesakes = [key for key in _all_keys(node._get_root()) if key.rpartition(".")[2] == name]

@@ -1,6 +1,7 @@
 """The configuration a run was trained with, as the start of another command's."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -51,15 +52,16 @@ def stored_run(command: str, arguments: Sequence[str]) -> Run | None:
         raise UserError(f"{key}={path}: its config.yaml cannot be read ({' '.join(str(error).split())})") from error
 
 
-def register(command: str, run: Run) -> str:
-    """Make a run's configuration the primary configuration of a command.
+@contextmanager
+def primary_config(command: str, run: Run | None) -> Iterator[str]:
+    """Yield the name of a command's primary configuration: its YAML, or one made of a run's configuration.
 
-    Every group of the run becomes the option "run" of that group, so that groups and keys can be overridden
-    on the command line as usual.
-
-    Returns:
-        The name of the primary configuration in Hydra's store.
+    Every group of the run becomes the option "run" of that group in Hydra's store for the length of the
+    block, so that groups and keys can be overridden on the command line as usual.
     """
+    if run is None:
+        yield command
+        return
     store = ConfigStore.instance()
     stored = OmegaConf.to_container(run.config)
     own = _primary(command)
@@ -74,7 +76,12 @@ def register(command: str, run: Run) -> str:
     primary |= {"defaults": defaults, "targets": DEFAULT_PACKAGES, "hydra": hydra}
     name = f"{command}_of_run"
     store.store(name=name, node=primary, provider=str(run.path))
-    return name
+    try:
+        yield name
+    finally:
+        del store.repo[f"{name}.yaml"]
+        for group in groups:
+            del store.repo[group]["run.yaml"]
 
 
 def check_resumable(config: DictConfig, run: Run) -> None:

@@ -85,6 +85,11 @@ def test_any_other_change_is_refused_and_shown(compose, stored_run, override, di
         compose("train", f"resume={stored_run}", override)
 
 
+def test_a_recipe_can_not_be_laid_over_a_run(compose, stored_run):
+    with pytest.raises(UserError, match=r"^experiment=recipe: no such key; the keys are dataset, "):
+        compose("eval", f"run={stored_run}", "experiment=recipe")
+
+
 def test_a_resumed_run_can_not_be_sent_elsewhere(compose, stored_run, tmp_path):
     with pytest.raises(UserError, match=r"hydra\.run\.dir=.*elsewhere: a run that goes on stays in"):
         compose("train", f"resume={stored_run}", "hydra.run.dir=elsewhere")
