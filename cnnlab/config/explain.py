@@ -98,6 +98,8 @@ def _retold(error: Exception, arguments: Sequence[str]) -> str:
     if found := re.match(r"Multiple values for (\S+)\.|(\S+) appears more than once", message):
         group = found[1] or found[2]
         return f"{_as_given(group, arguments)}: the group has an option already; leave out the +"
+    if found := re.match(r"Could not override '(.*)'\. No match in the defaults list", message):
+        return f"{_as_given(found[1], arguments)}: this configuration has no group {found[1]} to choose from"
     if found := re.match(r"Error merging override (.*)$", message):
         return f"{found[1]}: {str(error.__cause__).splitlines()[0]}"
     if "Config group override must be" in message:

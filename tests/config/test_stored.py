@@ -86,7 +86,7 @@ def test_any_other_change_is_refused_and_shown(compose, stored_run, override, di
 
 
 def test_a_recipe_can_not_be_laid_over_a_run(compose, stored_run):
-    with pytest.raises(UserError, match=r"^experiment=recipe: no such key; the keys are dataset, "):
+    with pytest.raises(UserError, match=r"^experiment=recipe: this configuration has no group experiment"):
         compose("eval", f"run={stored_run}", "experiment=recipe")
 
 
