@@ -21,7 +21,7 @@ History = Sequence[Mapping[str, Any]]
 
 
 def draw_curves(history: History, path: Path, best_epoch: int | None = None, title: str | None = None) -> None:
-    """Draws loss and accuracy side by side into a PNG.
+    """Draw loss and accuracy side by side into a PNG.
 
     Args:
         history: the rows of metrics.csv; missing, empty and non-finite values leave a gap.

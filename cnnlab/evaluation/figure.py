@@ -36,11 +36,11 @@ def style_axes(axes: Axes) -> None:
 
 
 def shorten(name: str, length: int) -> str:
-    """Cuts a class or file name to `length` characters, the last an ellipsis where something is missing."""
+    """Cut a class or file name to `length` characters, the last an ellipsis where something is missing."""
     return name if len(name) <= length else name[: length - 1] + "…"
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a PNG of 150 dots per inch; a figure that was there stays until the new one is complete."""
+    """Write a PNG of 150 dots per inch; a figure that was there stays until the new one is complete."""
     with write_atomically(path) as temporary:
         figure.savefig(temporary, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.15)

@@ -16,12 +16,13 @@ from cnnlab.evaluation.describe import describe
 from cnnlab.runs.files import write_atomically
 from cnnlab.runs.run import Run
 
-_DENSE = {"confusion_matrix"}  # figures that are scrolled, not shrunk, on a phone
+_TWO_COLUMNS = 1500  # pixels from which a figure takes both columns
+_LEAST_SCALE = 0.36  # to which a figure shrinks before it is scrolled; 9-point letters stay legible
 _HEADLINES = {"best", "status", "error", "started", "ended", "class_names"}  # shown elsewhere on the page
 
 
 def write_report(run: Run) -> None:
-    """Writes RUN/report.html: results, curves, every evaluation's tables and figures, configuration, environment.
+    """Write RUN/report.html: results, curves, every evaluation's tables and figures, configuration, environment.
 
     The page has no external resources: styles are inline, figures are embedded. What a run does not have (yet)
     is left out.
@@ -86,7 +87,7 @@ def _training(run: Run) -> str:
 
 
 def _evaluation(folder: Path, figures: Mapping[str, Any]) -> str:
-    pictures = sorted(folder.glob("*.png"), key=lambda path: (path.stem not in _DENSE, path.name))
+    pictures = sorted(folder.glob("*.png"), key=lambda path: (path.stem != "confusion_matrix", path.name))
     rows = [("", "value", "95 % interval"), *describe(figures)]
     return (
         f"<section><h2>Evaluation: {escape(folder.name)}</h2>"
@@ -107,11 +108,12 @@ def _per_class(path: Path) -> str:
 
 
 def _figure(path: Path) -> str:
-    name = path.stem.replace("_", " ")
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    scrolled = "wide dense" if path.stem in _DENSE else "wide"
-    image = f'<img src="data:image/png;base64,{data}" alt="{escape(name)}">'
-    return f'<figure><figcaption>{escape(name)}</figcaption><div class="{scrolled}">{image}</div></figure>'
+    png = path.read_bytes()
+    width = int.from_bytes(png[16:20])  # of the header chunk, which every PNG begins with
+    wide = ' class="full"' if width > _TWO_COLUMNS else ""
+    source = f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+    style = f"min-width: {round(width * _LEAST_SCALE)}px"
+    return f'<figure{wide}><img src="{source}" style="{style}" alt="{escape(path.stem)}"></figure>'
 
 
 def _table(rows: Iterable[Sequence[str]], *, header: bool = False) -> str:

@@ -1,0 +1,71 @@
+"""The model that `eval` and `predict` judge: a run's best, or one with weights from a file."""
+
+from pathlib import Path
+
+import keras
+from omegaconf import DictConfig
+
+from cnnlab.data.dataset import Dataset
+from cnnlab.errors import UserError
+from cnnlab.models.build import build_network, build_preprocessing, export, fit_preprocessing
+from cnnlab.models.weights import load_weights
+from cnnlab.runs.run import Run
+from cnnlab.training.precision import POLICIES, choose_precision
+
+
+def load_best(run: Run) -> keras.Model:
+    """Load RUN/model.keras: uint8 images (n, H, W, C) in, probabilities (n, K) out.
+
+    Raises:
+        UserError: the run has none yet, or the file is damaged.
+    """
+    if not run.best_model.is_file():
+        status = run.record.get("status", "unknown")
+        raise UserError(f"run={run.path}: has no {run.best_model.name} (status: {status}); it comes with validation")
+    return _load(run.best_model, f"run={run.path}")
+
+
+def load_weights_file(config: DictConfig, dataset: Dataset) -> keras.Model:
+    """Make a model of `config.weights`: a .keras file is loaded whole, whatever `model` is composed; a
+    .weights.h5 file fills the composed network, whose preprocessing is fitted on the training split.
+
+    Raises:
+        UserError: the file is missing, damaged, or does not fit the composed network.
+    """
+    path = Path(config.weights)
+    if path.suffix == ".keras" and path.is_file():
+        return _load(path, f"weights={path}")
+    precision, _ = choose_precision(config.trainer.precision)
+    keras.config.set_dtype_policy(POLICIES[precision])
+    preprocessing = build_preprocessing(config.model.preprocessing, dataset.image_shape)
+    network = build_network(config.model, dataset.image_shape, config.dataset.num_classes)
+    fit_preprocessing(preprocessing, dataset.splits["train"], config.seeds.split)
+    load_weights(config.weights, preprocessing, network)
+    return export(preprocessing, network)
+
+
+def require_fit(model: keras.Model, dataset: Dataset) -> None:
+    """Check that a model takes a dataset's images and tells its classes apart.
+
+    Raises:
+        UserError: the shapes of the images or the numbers of classes differ.
+    """
+    shape = model.input_shape[1:]
+    if any(side not in (None, ours) for side, ours in zip(shape, dataset.image_shape, strict=True)):
+        raise UserError(
+            f"dataset={dataset.name}: its images are {list(dataset.image_shape)}, the model takes {list(shape)}; "
+            f"set input_shape=[{','.join(map(str, shape))}]"
+        )
+    classes = max(2, model.output_shape[-1])  # one sigmoid unit tells two classes apart
+    names = len(dataset.class_names)
+    if classes != names:
+        way_out = f"set num_classes={classes}" if classes > names else "choose the dataset it was trained on"
+        raise UserError(f"dataset={dataset.name}: has {names} classes, the model {classes}; {way_out}")
+
+
+def _load(path: Path, key: str) -> keras.Model:
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{key}: {path.name} cannot be loaded; Keras says: {reason}") from error

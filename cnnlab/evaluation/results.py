@@ -1,0 +1,76 @@
+"""What an evaluation leaves on disk: tables, figures and metrics.json."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cnnlab.data.dataset import ImageFiles, Split
+from cnnlab.evaluation.confusion import draw_confusion
+from cnnlab.evaluation.metrics import calibration, confusion, per_class, summarize, true_rank
+from cnnlab.evaluation.mistakes import draw_mistakes
+from cnnlab.evaluation.reliability import draw_reliability
+from cnnlab.runs.files import write_atomically, write_json
+
+
+def write_results(
+    folder: Path,
+    split: Split,
+    probabilities: np.ndarray,
+    class_names: tuple[str, ...],
+    title: str,
+    about: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write metrics.json, four CSV tables and three figures; each replaces its predecessor whole.
+
+    metrics.json comes last: where it is there, the rest is.
+
+    Args:
+        folder: where to write; made where it is missing.
+        split: the N judged images and their labels.
+        probabilities: (N, K).
+        class_names: K names.
+        title: of the figures: the dataset and the split.
+        about: what was judged, put before the figures in metrics.json.
+
+    Returns:
+        The content of metrics.json.
+    """
+    predicted = probabilities.argmax(axis=1)
+    figures = summarize(split.labels, probabilities)
+    counts = confusion(split.labels, predicted, class_names)
+    reliability = calibration(split.labels, probabilities)
+    score = f"{figures['accuracy']:.2%} of {len(split):,} images correct"
+
+    _write_csv(folder / "confusion_matrix.csv", counts, index=True)
+    _write_csv(folder / "per_class.csv", per_class(split.labels, predicted, class_names))
+    _write_csv(folder / "calibration.csv", reliability)
+    _write_csv(folder / "predictions.csv", _predictions(split, probabilities, class_names))
+    draw_confusion(counts, folder / "confusion_matrix.png", f"{title} · {score}")
+    draw_reliability(reliability, figures["ece"], folder / "calibration.png", f"{title} · calibration")
+    gallery = f"{title} · the most confident mistakes, in red what was predicted"
+    draw_mistakes(split, probabilities, class_names, folder / "mistakes.png", gallery)
+    metrics = {**about, **figures}
+    write_json(folder / "metrics.json", metrics)
+    return metrics
+
+
+def _predictions(split: Split, probabilities: np.ndarray, class_names: tuple[str, ...]) -> pd.DataFrame:
+    """One row per image, in the order of the split; `true_rank` is 1 where the prediction is correct."""
+    names = np.array(class_names, dtype=object)
+    predicted = probabilities.argmax(axis=1)
+    table = pd.DataFrame({"index": np.arange(len(split))})
+    if isinstance(split.images, ImageFiles):
+        table["file"] = split.images.paths
+    table["true"] = names[split.labels]
+    table["predicted"] = names[predicted]
+    table["confidence"] = probabilities.max(axis=1)
+    table["true_rank"] = true_rank(split.labels, probabilities)
+    return table
+
+
+def _write_csv(path: Path, table: pd.DataFrame, *, index: bool = False) -> None:
+    with write_atomically(path) as temporary:
+        table.to_csv(temporary, index=index, float_format="%.6g")
