@@ -1,9 +1,14 @@
 """Fixtures shared by all tests."""
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from cnnlab import cli
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -15,3 +20,59 @@ def cnnlab_data() -> Path:
     if not root:
         pytest.skip("CNNLAB_DATA is not set: no real MNIST, CIFAR-10 or cats and dogs at hand")
     return Path(root)
+
+
+SMALL = (
+    "input_shape=[8,8,1]",
+    "model.padding=same",
+    "trainer.batch_size=64",
+    "trainer.precision=float32",
+    "trainer.progress=none",
+)
+TWO_EPOCHS = ["trainer.epochs=2"]
+"""Overrides that make a training of the default model on digits a matter of a second."""
+
+
+@pytest.fixture(scope="session")
+def train(tmp_path_factory) -> Callable[..., Path]:
+    """`train(*overrides)` trains small in this process and returns the run directory; `code` is what it must exit with."""
+
+    def run(*overrides: str, code: int = 0) -> Path:
+        directory = tmp_path_factory.mktemp("train") / "run"
+        length = [] if any(given.startswith(("trainer.epochs", "trainer.steps=")) for given in overrides) else TWO_EPOCHS
+        assert cli.main(["train", *SMALL, *length, f"hydra.run.dir={directory}", *overrides]) == code
+        return directory
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_run(train) -> Path:
+    """A finished small run; tests only read it."""
+    return train()
+
+
+def start_cnnlab(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Start `cnnlab` as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "cnnlab.cli", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.fixture
+def cnnlab_process() -> Callable[..., subprocess.Popen[str]]:
+    """`cnnlab_process(*arguments, **environment)` starts a process that does not outlive the test."""
+    started = []
+
+    def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+        started.append(start_cnnlab(*arguments, **environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,147 @@
+"""A run that is killed, stopped or starved of disk: nothing is lost, and it goes on where it was."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cnnlab import cli
+
+OPTIONS = (
+    *("input_shape=[8,8,1]", "model.padding=same", "model.dropout=0.3", "trainer.batch_size=64"),
+    *("augmentation=shift_flip", "augmentation.shift=1", "schedule=cosine", "trainer.progress=none"),
+    *("trainer.epochs=40", "trainer.checkpoint_every='5 steps'"),
+)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory) -> Path:
+    run = tmp_path_factory.mktemp("uninterrupted") / "run"
+    assert cli.main(["train", *OPTIONS, f"hydra.run.dir={run}"]) == 0
+    return run
+
+
+def wait_for_step(run: Path, step: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not list((run / "checkpoints").glob(f"step-*{step:05d}.npz")):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def assert_equal_runs(run: Path, reference: Path) -> None:
+    """CSV rows and final weights, byte for byte; wall-clock columns aside."""
+    assert (run / "steps.csv").read_bytes() == (reference / "steps.csv").read_bytes()
+    clock = ["seconds", "images_per_second"]
+    rows, expected = (pd.read_csv(path / "metrics.csv").drop(columns=clock) for path in (run, reference))
+    pd.testing.assert_frame_equal(rows, expected, check_exact=True)
+    for name in ("best.npz", sorted((reference / "checkpoints").glob("step-*.npz"))[-1].name):
+        with np.load(run / "checkpoints" / name) as mine, np.load(reference / "checkpoints" / name) as theirs:
+            for key in theirs.files:
+                if key != "state":
+                    assert mine[key].tobytes() == theirs[key].tobytes()
+
+
+@pytest.mark.parametrize("step", [5, 85, 300])
+def test_a_run_killed_at_any_moment_resumes_to_the_same_bytes(cnnlab_process, uninterrupted, tmp_path, step):
+    run = tmp_path / "run"
+    process = cnnlab_process("train", *OPTIONS, f"hydra.run.dir={run}")
+    wait_for_step(run, step, process)
+    process.kill()
+    process.communicate()
+    assert json.loads((run / "run.json").read_text())["status"] == "running"
+    assert cli.main(["train", f"resume={run}"]) == 0
+    assert_equal_runs(run, uninterrupted)
+    assert json.loads((run / "run.json").read_text())["status"] == "completed"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_the_state_and_the_run_goes_on_exactly(cnnlab_process, uninterrupted, tmp_path, number, code):
+    run = tmp_path / "run"
+    process = cnnlab_process("train", *OPTIONS, f"hydra.run.dir={run}")
+    wait_for_step(run, 50, process)
+    process.send_signal(number)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert f"go on with: cnnlab train resume={run}" in messages
+    assert "Traceback" not in messages
+    assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
+    assert (run / "last.keras").exists()
+    assert cli.main(["train", f"resume={run}"]) == 0
+    assert_equal_runs(run, uninterrupted)
+
+
+def test_a_damaged_last_checkpoint_falls_back_and_still_ends_with_the_same_bytes(
+    cnnlab_process, uninterrupted, tmp_path, capfd
+):
+    run = tmp_path / "run"
+    process = cnnlab_process("train", *OPTIONS, f"hydra.run.dir={run}")
+    wait_for_step(run, 85, process)
+    process.kill()
+    process.communicate()
+    last = sorted((run / "checkpoints").glob("step-*.npz"))[-1]
+    last.write_bytes(last.read_bytes()[:1000])
+    assert cli.main(["train", f"resume={run}"]) == 0
+    assert f"{last.name}: damaged" in capfd.readouterr().err
+    assert_equal_runs(run, uninterrupted)
+
+
+def test_a_second_process_cannot_write_the_same_run(cnnlab_process, tmp_path):
+    run = tmp_path / "run"
+    first = cnnlab_process("train", *OPTIONS, "trainer.epochs=2000", f"hydra.run.dir={run}")
+    wait_for_step(run, 5, first)
+    second = cnnlab_process("train", f"resume={run}")
+    _, messages = second.communicate(timeout=60)
+    assert second.returncode == 2
+    assert f"process {first.pid} is writing this run" in messages
+    assert first.poll() is None
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of one MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint_and_ends_with_one_line(cnnlab_process, small_disk):
+    run = small_disk / "run"
+    process = cnnlab_process("train", *OPTIONS, f"hydra.run.dir={run}")
+    _, messages = process.communicate(timeout=120)
+    assert process.returncode == 2, messages
+    assert "No space left on device" in messages
+    assert "Traceback" not in messages
+    for path in (run / "checkpoints").glob("*.npz"):
+        with np.load(path) as archive:
+            assert all(archive[key] is not None for key in archive.files)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["resume=absent"], "no such run directory"),
+        (["resume=."], "is no run"),
+    ],
+)
+def test_resuming_what_is_no_run_is_refused(monkeypatch, tmp_path, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_run_goes_on_only_under_its_own_configuration(uninterrupted, capsys):
+    assert cli.main(["train", f"resume={uninterrupted}", "optimizer.learning_rate=0.5"]) == 2
+    message = capsys.readouterr().err
+    assert "optimizer.learning_rate" in message
+    assert "0.5" in message

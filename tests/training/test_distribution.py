@@ -1,0 +1,155 @@
+"""One training on several devices and on several hosts (logical CPU devices, and processes on loopback)."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+LAUNCHER = Path(__file__).parent / "logical_devices.py"
+SMALL = (
+    *("input_shape=[8,8,1]", "model.padding=same", "trainer.batch_size=64", "trainer.precision=float32"),
+    *("optimizer=sgd", "optimizer.learning_rate=0.05", "augmentation=shift_flip", "augmentation.shift=1"),
+    *("trainer.progress=plain", "trainer.threads=2"),
+)
+
+
+def start(*arguments: str, devices: int = 1, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(LAUNCHER), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "CNNLAB_LOGICAL_DEVICES": str(devices), **environment},
+    )
+
+
+def train(directory: Path, *overrides: str, devices: int = 1) -> Path:
+    process = start("train", *SMALL, f"hydra.run.dir={directory}", *overrides, devices=devices)
+    _, messages = process.communicate(timeout=300)
+    assert process.returncode == 0, messages
+    return directory
+
+
+def cluster(index: int, ports: list[int]) -> dict[str, str]:
+    workers = [f"127.0.0.1:{port}" for port in ports]
+    return {"TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})}
+
+
+def start_workers(*arguments: str) -> list[subprocess.Popen[str]]:
+    with socket.socket() as first, socket.socket() as second:
+        for free in (first, second):
+            free.bind(("127.0.0.1", 0))
+        ports = [free.getsockname()[1] for free in (first, second)]
+    return [start("train", *arguments, **cluster(index, ports)) for index in (1, 0)]
+
+
+def finish(workers: list[subprocess.Popen[str]]) -> None:
+    for worker in workers:
+        _, messages = worker.communicate(timeout=300)
+        assert worker.returncode == 0, messages
+
+
+def weights(run: Path) -> list[np.ndarray]:
+    last = sorted((run / "checkpoints").glob("step-*.npz"))[-1]
+    with np.load(last) as archive:
+        return [archive[key] for key in sorted(archive.files) if archive[key].dtype == np.float32]
+
+
+def rows(run: Path) -> pd.DataFrame:
+    return pd.read_csv(run / "metrics.csv").drop(columns=["seconds", "images_per_second"])
+
+
+@pytest.fixture(scope="module")
+def one_device(tmp_path_factory) -> Path:
+    return train(tmp_path_factory.mktemp("one") / "run", "trainer.steps=20")
+
+
+@pytest.mark.parametrize("extra", [(), ("trainer.data=stream",), ("trainer.steps_per_call=4",)])
+def test_two_devices_train_what_one_trains(one_device, tmp_path, extra):
+    run = train(tmp_path / "run", "trainer.steps=20", "trainer.devices=2", *extra, devices=2)
+    assert json.loads((run / "run.json").read_text())["replicas"] == 2
+    for mine, reference in zip(weights(run), weights(one_device), strict=True):
+        np.testing.assert_allclose(mine, reference, atol=1e-5)
+    pd.testing.assert_frame_equal(rows(run), rows(one_device), atol=1e-4, rtol=1e-4)
+
+
+def test_gradients_are_clipped_by_the_norm_of_the_whole_batch(tmp_path):
+    clipped = ("trainer.steps=10", "optimizer.global_clipnorm=0.05")
+    one = train(tmp_path / "one", *clipped)
+    two = train(tmp_path / "two", *clipped, "trainer.devices=2", devices=2)
+    for mine, reference in zip(weights(two), weights(one), strict=True):
+        np.testing.assert_allclose(mine, reference, atol=1e-5)
+
+
+def test_batch_normalisation_and_dropout_train_on_two_devices_and_resume_exactly(tmp_path):
+    options = ("model.batch_norm=true", "model.dropout=0.5", "trainer.devices=2")
+    whole = train(tmp_path / "whole", *options, "trainer.epochs=2", devices=2)
+    part = train(tmp_path / "part", *options, "trainer.epochs=1", devices=2)
+    process = start("train", f"resume={part}", "trainer.epochs=2", devices=2)
+    _, messages = process.communicate(timeout=300)
+    assert process.returncode == 0, messages
+    pd.testing.assert_frame_equal(rows(part), rows(whole), check_exact=True)
+
+
+def test_a_batch_that_does_not_divide_is_refused_with_one_that_does(tmp_path):
+    process = start(
+        "train", *SMALL, "trainer.batch_size=63", "trainer.devices=2", f"hydra.run.dir={tmp_path / 'r'}", devices=2
+    )
+    _, messages = process.communicate(timeout=300)
+    assert process.returncode == 2
+    assert "trainer.batch_size=63 does not divide by the 2 replicas; the nearest that does is 64" in messages
+
+
+def test_more_devices_than_there_are_is_refused(tmp_path):
+    process = start("train", *SMALL, "trainer.devices=3", f"hydra.run.dir={tmp_path / 'r'}", devices=2)
+    _, messages = process.communicate(timeout=300)
+    assert process.returncode == 2
+    assert "trainer.devices=3: this host has 2 CPU device(s)" in messages
+    assert not (tmp_path / "r").exists()
+
+
+def test_two_hosts_train_what_one_process_trains(one_device, tmp_path):
+    run = tmp_path / "run"
+    finish(start_workers(*SMALL, "trainer.steps=20", f"hydra.run.dir={run}"))
+    for mine, reference in zip(weights(run), weights(one_device), strict=True):
+        np.testing.assert_allclose(mine, reference, atol=1e-5)
+    assert rows(run).val_accuracy.tolist() == pytest.approx(rows(one_device).val_accuracy.tolist(), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_a_lost_host_ends_the_other_clearly_and_both_resume_exactly(tmp_path):
+    run, reference = tmp_path / "run", tmp_path / "reference"
+    workers = start_workers(
+        *SMALL, "trainer.epochs=300", "trainer.checkpoint_every='5 steps'", f"hydra.run.dir={run}"
+    )
+    wait_for(run / "checkpoints" / "step-00000030.npz", workers)
+    workers[0].kill()
+    workers[0].communicate()
+    _, messages = workers[1].communicate(timeout=120)
+    assert workers[1].returncode == 1
+    assert "error: worker 0 lost another worker" in messages
+    assert "Traceback" not in messages
+    assert json.loads((run / "run.json").read_text())["status"] == "failed"
+    finish(start_workers(f"resume={run}", "trainer.epochs=12"))
+    finish(
+        start_workers(
+            *SMALL, "trainer.epochs=12", "trainer.checkpoint_every='5 steps'", f"hydra.run.dir={reference}"
+        )
+    )
+    assert (run / "steps.csv").read_bytes() == (reference / "steps.csv").read_bytes()
+    pd.testing.assert_frame_equal(rows(run), rows(reference), check_exact=True)
+
+
+def wait_for(path: Path, workers: list[subprocess.Popen[str]]) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert time.monotonic() < deadline
+        assert all(worker.poll() is None for worker in workers)
+        time.sleep(0.02)

@@ -1,0 +1,86 @@
+"""However the steps reach the device, they are the same steps."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+SMALL = ("input_shape=[8,8,1]", "model.padding=same", "trainer.batch_size=64", "trainer.precision=float32")
+AUGMENTED = ("augmentation=shift_flip", "augmentation.shift=1", "optimizer=sgd", "optimizer.learning_rate=0.05")
+
+
+def compare(run, other, tolerance: float) -> None:
+    for name in ("metrics.csv", "steps.csv"):
+        first, second = pd.read_csv(run / name), pd.read_csv(other / name)
+        timing = ["seconds", "images_per_second"]
+        first, second = first.drop(columns=timing, errors="ignore"), second.drop(columns=timing, errors="ignore")
+        if tolerance == 0:
+            pd.testing.assert_frame_equal(first, second, check_exact=True)
+        else:
+            pd.testing.assert_frame_equal(first, second, rtol=tolerance, atol=tolerance)
+
+
+@pytest.fixture(scope="module")
+def reference(train):
+    return train(*AUGMENTED)
+
+
+def test_streamed_images_give_the_same_bits_as_resident_ones(train, reference):
+    compare(reference, train(*AUGMENTED, "trainer.data=stream"), tolerance=0)
+
+
+def test_several_steps_in_one_call_give_the_same_bits(train, reference):
+    compare(reference, train(*AUGMENTED, "trainer.steps_per_call=4"), tolerance=0)
+
+
+def test_xla_gives_the_same_to_rounding(cnnlab_process, reference, tmp_path):
+    run = tmp_path / "run"  # a process of its own: TensorFlow cannot take back that operations be deterministic
+    process = cnnlab_process("train", *SMALL, "trainer.epochs=2", *AUGMENTED, "trainer.jit=true", f"hydra.run.dir={run}")
+    _, messages = process.communicate()
+    assert process.returncode == 0, messages
+    compare(reference, run, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_learns_what_float32_learns(train, reference, precision):
+    run = train(*AUGMENTED, f"trainer.precision={precision}")
+    losses = pd.read_csv(run / "steps.csv").loss.to_numpy()
+    np.testing.assert_allclose(losses, pd.read_csv(reference / "steps.csv").loss, atol=0.05)
+
+
+def test_image_files_give_the_same_bits_streamed_and_resident(train, tmp_path):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 24), ("validation", 8)):
+        for label, name in enumerate(("dark", "light")):
+            folder = tmp_path / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 100, (20 + number, 30, 3)) + 120 * label
+                Image.fromarray(pixels.astype("uint8")).save(folder / f"{number}.png")
+    common = (
+        *("dataset=image_folder", f"dataset.root={tmp_path}", "input_shape=[16,16,3]", "trainer.batch_size=8"),
+        *("dataset.num_classes=2", "trainer.epochs=15"),
+    )
+    resident, streamed = train(*common, "trainer.data=resident"), train(*common, "trainer.data=stream")
+    compare(resident, streamed, tolerance=0)
+    assert pd.read_csv(streamed / "metrics.csv").val_accuracy.iloc[-1] > 0.9
+
+
+def test_a_damaged_image_is_named_whichever_way_it_is_read(train, tmp_path, capsys):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(20):
+            Image.fromarray(rng.integers(0, 255, (16, 16, 3), np.uint8)).save(tmp_path / name / f"{number}.jpg")
+    victim = tmp_path / "a" / "7.jpg"
+    victim.write_bytes(victim.read_bytes()[:300])
+    for mode in ("stream", "resident"):
+        train(
+            *("dataset=image_folder", f"dataset.root={tmp_path}", "dataset.validation=none", "dataset.num_classes=2"),
+            *("input_shape=[16,16,3]", "trainer.batch_size=8", f"trainer.data={mode}"),
+            code=2,
+        )
+        assert f"{victim}: cannot be decoded" in capsys.readouterr().err

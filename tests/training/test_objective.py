@@ -1,0 +1,43 @@
+"""What training minimises, against plain NumPy."""
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from cnnlab.data.dataset import Dataset, Split
+from cnnlab.training.objective import Objective, build_objective
+
+LOGITS = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
+LABELS = np.array([0, 1, 2, 2, 1, 0])
+LOG_PROBABILITIES = LOGITS - np.log(np.exp(LOGITS).sum(axis=1, keepdims=True))
+
+
+def test_without_knobs_it_is_the_crossentropy_in_nats():
+    losses = Objective(3)(LABELS, LOGITS).numpy()
+    np.testing.assert_allclose(losses, -LOG_PROBABILITIES[np.arange(6), LABELS], rtol=1e-5)
+
+
+def test_label_smoothing_spreads_its_share_over_all_classes():
+    targets = np.eye(3)[LABELS] * 0.7 + 0.3 / 3
+    losses = Objective(3, label_smoothing=0.3)(LABELS, LOGITS).numpy()
+    np.testing.assert_allclose(losses, -(targets * LOG_PROBABILITIES).sum(axis=1), rtol=1e-5)
+
+
+def test_class_weights_multiply_the_losses_of_their_class():
+    weights = np.array([1, 2, 0.5], "float32")
+    np.testing.assert_allclose(
+        Objective(3, class_weight=weights)(LABELS, LOGITS), weights[LABELS] * Objective(3)(LABELS, LOGITS).numpy()
+    )
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0, 1], [0, 1, 1, 1, 1, 1, 2, 2]])
+def test_balanced_weights_average_to_one_and_make_classes_count_alike(labels):
+    labels = np.array(labels, "int32")
+    split = Split(np.zeros((len(labels), 2, 2, 1), "uint8"), labels)
+    dataset = Dataset("toy", (2, 2, 1), ("a", "b", "c"), {"train": split})
+    trainer = OmegaConf.create({"label_smoothing": 0.0, "class_weight": "balanced"})
+    logits = np.zeros((len(labels), 3), "float32")
+    losses = build_objective(trainer, dataset, 3)(labels, logits).numpy() / np.log(3)
+    assert losses.mean() == pytest.approx(1)
+    totals = [losses[labels == label].sum() for label in np.unique(labels)]
+    assert totals == pytest.approx([totals[0]] * len(totals))
