@@ -1,0 +1,73 @@
+"""Probabilities of whole splits, with and without test-time augmentation."""
+
+import keras
+import numpy as np
+import pytest
+
+from cnnlab.data.dataset import ImageFiles
+from cnnlab.errors import UserError
+from cnnlab.evaluation.predictions import predict_probabilities
+
+
+@pytest.fixture
+def images(rng) -> np.ndarray:
+    return rng.integers(0, 256, (50, 8, 8, 1), np.uint8)
+
+
+def one_pixel_reader() -> keras.Model:
+    """A model of 1×1 images that is certain of the class its pixel names."""
+    pixel = keras.Input((1, 1, 1), dtype="uint8")
+    return keras.Model(pixel, keras.ops.one_hot(keras.ops.cast(pixel[:, 0, 0, 0], "int32"), 256))
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64, 200, 1000])
+def test_every_image_is_classified_exactly_once_and_in_order(batch_size):
+    images = np.arange(200, dtype=np.uint8).reshape(200, 1, 1, 1)
+    probabilities = predict_probabilities(one_pixel_reader(), images, batch_size)
+    assert probabilities.shape == (200, 256)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), np.arange(200))
+
+
+@pytest.mark.parametrize("batch_size", [3, 50])
+def test_probabilities_are_those_of_keras(model, images, batch_size):
+    expected = model.predict(images, verbose=0)
+    np.testing.assert_allclose(predict_probabilities(model, images, batch_size), expected, atol=1e-5)
+
+
+def test_files_are_streamed_in_order(model, images, save_image):
+    paths = [save_image(f"{index}.png", image) for index, image in enumerate(images)]
+    files = ImageFiles(np.array([str(path) for path in paths]), (8, 8, 1))
+    expected = predict_probabilities(model, images, 16)
+    np.testing.assert_allclose(predict_probabilities(model, files, 16), expected, atol=1e-5)
+
+
+def test_a_file_that_cannot_be_decoded_is_named(model, images, save_image, tmp_path):
+    good = save_image("good.png", images[0])
+    (tmp_path / "bad.png").write_bytes(good.read_bytes()[:40])
+    files = ImageFiles(np.array([str(good), str(tmp_path / "bad.png")]), (8, 8, 1))
+    with pytest.raises(UserError, match=r"bad\.png: cannot be decoded"):
+        predict_probabilities(model, files, 16)
+
+
+def test_one_sigmoid_unit_becomes_two_classes(images):
+    inputs = keras.Input((8, 8, 1), dtype="uint8")
+    flat = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    head = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(flat))
+    p = head.predict(images, verbose=0)
+    np.testing.assert_allclose(predict_probabilities(head, images, 16), np.hstack([1 - p, p]), atol=1e-6)
+
+
+def test_flip_averages_an_image_and_its_mirror_image(model, images):
+    expected = (model.predict(images, verbose=0) + model.predict(images[:, :, ::-1], verbose=0)) / 2
+    np.testing.assert_allclose(predict_probabilities(model, images, 16, "flip"), expected, atol=1e-5)
+
+
+def test_flip_shift_averages_six_views(model, images):
+    def mirrored(views: np.ndarray) -> np.ndarray:
+        return (model.predict(views, verbose=0) + model.predict(views[:, :, ::-1], verbose=0)) / 2
+
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), "reflect")
+    shifted = (mirrored(padded[:, :8, :8]) + mirrored(padded[:, 2:, 2:])) / 2
+    expected = (mirrored(images) + shifted) / 2
+    np.testing.assert_allclose(predict_probabilities(model, images, 16, "flip_shift"), expected, atol=1e-5)
