@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import PowerNorm
-from matplotlib.image import AxesImage
 from matplotlib.ticker import PercentFormatter
 
-from cnnlab.evaluation.figure import new_figure, save_figure, shorten
+from cnnlab.evaluation.figure import GRID_COLOR, new_figure, save_figure, shorten
 
 _LARGEST = 26.0  # inches: wider figures are slow to draw and no longer open everywhere
 _NAME_LENGTH = 20
@@ -37,11 +37,11 @@ def draw_confusion(counts: pd.DataFrame, path: Path, title: str) -> None:
     figure = new_figure(side + margin + 0.8, side + margin)
     axes = figure.subplots()
     axes.set_title(title, fontsize=11 * scale, fontweight="bold", pad=10 * scale, parse_math=False)
-    image = _draw_cells(axes, counts.to_numpy(), annotate=cell >= _ANNOTATED_CELL)
+    mesh = _draw_cells(axes, counts.to_numpy(), annotate=cell >= _ANNOTATED_CELL)
     _label_classes(axes, list(counts.index), cell)
     axes.set_xlabel("predicted", fontsize=10 * scale)
     axes.set_ylabel("true", fontsize=10 * scale)
-    bar = figure.colorbar(image, ax=axes, shrink=0.9, aspect=5 * side, pad=0.02, format=PercentFormatter(xmax=1))
+    bar = figure.colorbar(mesh, ax=axes, shrink=0.9, aspect=5 * side, pad=0.02, format=PercentFormatter(xmax=1))
     bar.set_label("share of the true class", fontsize=9 * scale)
     bar.set_ticks([0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1])
     bar.ax.tick_params(labelsize=8 * scale)
@@ -49,17 +49,23 @@ def draw_confusion(counts: pd.DataFrame, path: Path, title: str) -> None:
     save_figure(figure, path)
 
 
-def _draw_cells(axes: Axes, counts: np.ndarray, annotate: bool) -> AxesImage:
+def _draw_cells(axes: Axes, counts: np.ndarray, annotate: bool) -> QuadMesh:
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1), interpolation="nearest")
+    norm = PowerNorm(0.5, vmin=0, vmax=1)
+    grid = {"edgecolors": GRID_COLOR, "linewidth": 0.4} if annotate else {}
+    mesh = axes.pcolormesh(shares, cmap="Blues", norm=norm, **grid)
+    axes.set_aspect("equal")
+    axes.invert_yaxis()
     if annotate:
         size = 10 if len(counts) <= 12 else 8 if len(counts) <= 30 else 6
         for row, column in np.argwhere(counts):
-            dark = image.norm(shares[row, column]) > 0.55
+            dark = norm(shares[row, column]) > 0.55
             color = "white" if dark else "#1f2937"
-            axes.text(column, row, counts[row, column], ha="center", va="center", fontsize=size, color=color)
-    return image
+            axes.text(
+                column + 0.5, row + 0.5, counts[row, column], ha="center", va="center", fontsize=size, color=color
+            )
+    return mesh
 
 
 def _label_classes(axes: Axes, names: list[str], cell: float) -> None:
@@ -68,12 +74,7 @@ def _label_classes(axes: Axes, names: list[str], cell: float) -> None:
     labels = [shorten(names[position], _NAME_LENGTH) for position in positions]
     upright = max(map(len, labels)) * 0.075 < cell * step
     size = 9 if cell >= 0.4 else 7
-    axes.set_xticks(positions, labels, rotation=0 if upright else 90, fontsize=size, parse_math=False)
-    axes.set_yticks(positions, labels, fontsize=size, parse_math=False)
+    axes.set_xticks(positions + 0.5, labels, rotation=0 if upright else 90, fontsize=size, parse_math=False)
+    axes.set_yticks(positions + 0.5, labels, fontsize=size, parse_math=False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)
-    if step == 1:
-        axes.grid(which="minor", color="#edf0f4", linewidth=0.6)
-    axes.tick_params(which="minor", length=0)

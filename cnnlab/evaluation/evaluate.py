@@ -15,7 +15,7 @@ from cnnlab.data.dataset import Dataset, Split
 from cnnlab.data.load import load_dataset
 from cnnlab.errors import UserError
 from cnnlab.evaluation.describe import describe
-from cnnlab.evaluation.judged import load_best, load_weights_file, require_fit
+from cnnlab.evaluation.judged import load_best, load_weights_file, require_fit, require_probabilities
 from cnnlab.evaluation.predictions import predict_probabilities
 from cnnlab.evaluation.report import write_report
 from cnnlab.evaluation.results import write_results
@@ -45,11 +45,13 @@ def evaluate(config: DictConfig, directory: Path) -> None:
     log.info("judging %d images of %s, split %s", len(split), dataset.name, config.split)
     batch_size = config.batch_size or config.trainer.batch_size
     probabilities = predict_probabilities(model, split.images, batch_size, config.tta)
+    file = run.best_model if run else Path(config.weights)
+    require_probabilities(probabilities, file)
     about = {
         "dataset": dataset.name,
         "split": config.split,
         "tta": config.tta,
-        "model": str(run.best_model if run else config.weights),
+        "model": str(file),
     }
     name = config.split if config.tta == "none" else f"{config.split}-{config.tta}"
     title = f"{dataset.name} · {name}"

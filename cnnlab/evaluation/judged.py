@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import keras
+import numpy as np
 from omegaconf import DictConfig
 
 from cnnlab.data.dataset import Dataset
@@ -61,6 +62,20 @@ def require_fit(model: keras.Model, dataset: Dataset) -> None:
     if classes != names:
         way_out = f"set num_classes={classes}" if classes > names else "choose the dataset it was trained on"
         raise UserError(f"dataset={dataset.name}: has {names} classes, the model {classes}; {way_out}")
+
+
+def require_probabilities(values: np.ndarray, path: Path) -> None:
+    """Check that the (N, K) outputs of the model in `path` are probabilities.
+
+    Raises:
+        UserError: a row has a negative value or NaN, or does not sum to 1.
+    """
+    bad = np.flatnonzero(~((values >= 0).all(axis=1) & np.isclose(values.sum(axis=1), 1, atol=1e-2)))
+    if len(bad):
+        raise UserError(
+            f"{path}: its outputs are no probabilities: those of image {bad[0]} sum to {values[bad[0]].sum():.4g}; "
+            "give a model that ends in softmax or sigmoid, or the network's .weights.h5"
+        )
 
 
 def _load(path: Path, key: str) -> keras.Model:

@@ -110,12 +110,12 @@ def _slices(images: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
 def _stream(files: ImageFiles, batch_size: int) -> Iterator[tf.Tensor]:
     """Decode ahead of the model by two batches."""
     images = (
-        tf.data.Dataset.from_tensor_slices(files.paths.astype(np.bytes_))
+        tf.data.Dataset.from_tensor_slices(files.paths)
         .map(lambda path: decode_image(path, files.image_shape), num_parallel_calls=tf.data.AUTOTUNE)
         .batch(batch_size)
         .prefetch(2)
     )
     try:
         yield from images
-    except tf.errors.InvalidArgumentError as error:
-        raise UserError(f"not a readable image: {find_damaged(files.paths)}") from error
+    except tf.errors.OpError as error:
+        raise UserError(f"{find_damaged(files.paths)}: cannot be decoded; replace or remove it") from error

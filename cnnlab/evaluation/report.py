@@ -60,7 +60,8 @@ def _tiles(run: Run, evaluations: Mapping[Path, Mapping[str, Any]]) -> Iterator[
     """The headline results: value and caption of each."""
     for folder, figures in evaluations.items():
         yield f"{figures['accuracy']:.2%}", f"accuracy, {folder.name}"
-    if best := run.record.get("best"):
+    best = run.record.get("best")
+    if best and best["monitor"]:
         form = ".4f" if best["monitor"].endswith("loss") else ".2%"
         yield f"{best['value']:{form}}", f"best {best['monitor']}, epoch {best['epoch']}"
     history = run.history()
@@ -113,7 +114,8 @@ def _figure(path: Path) -> str:
     wide = ' class="full"' if width > _TWO_COLUMNS else ""
     source = f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
     style = f"min-width: {round(width * _LEAST_SCALE)}px"
-    return f'<figure{wide}><img src="{source}" style="{style}" alt="{escape(path.stem)}"></figure>'
+    name = escape(f"{path.parent.name}: {path.stem}")
+    return f'<figure{wide}><img src="{source}" style="{style}" alt="{name}"></figure>'
 
 
 def _table(rows: Iterable[Sequence[str]], *, header: bool = False) -> str:
