@@ -10,7 +10,7 @@ def mnist_cnn(
     num_classes: int,
     *,
     padding: Padding = "valid",
-    dropout: float = 0.0,
+    dropout: float = 0.5,
     batch_norm: bool = False,
     l2: float = 0.0,
     activation: Activation = "relu",

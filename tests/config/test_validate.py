@@ -135,7 +135,8 @@ def test_foreign_packages_need_the_users_word_on_the_command_line(compose, tmp_p
 
 
 def test_an_extended_list_of_packages_is_taken_from_the_command_line(compose):
-    config, _ = compose("train", "targets=[cnnlab,keras,rich]", "augmentation._target_=rich.console.Console")
+    extended = ("targets=[cnnlab,keras,rich]", "augmentation=none", "augmentation._target_=rich.console.Console")
+    config, _ = compose("train", *extended)
     assert config.augmentation._target_ == "rich.console.Console"
 
 
