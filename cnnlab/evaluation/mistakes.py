@@ -41,17 +41,19 @@ def draw_mistakes(
         return
     columns = min(_COLUMNS, max(3, len(worst)))
     rows = -(-len(worst) // columns)
-    figure = new_figure(1.7 * columns, 2.15 * rows + 0.6, title)
-    figure.get_layout_engine().set(hspace=0.08, h_pad=0.08)
+    images = _pick(split.images, worst)
+    panel = 1.6 * np.clip(images.shape[1] / images.shape[2], 0.4, 2)  # inches high
+    figure = new_figure(1.7 * columns, (panel + 0.5) * rows + 0.6, title)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in panels:
         axes.axis("off")
-    for axes, image, index in zip(panels, _pick(split.images, worst), worst, strict=False):
+    for axes, image, index in zip(panels, images, worst, strict=False):
+        guess, truth = predicted[index], split.labels[index]
         _show(axes, image)
-        confidence = probabilities[index, predicted[index]]
-        axes.text(0, 1.115, shorten(class_names[predicted[index]], _NAME_LENGTH), color=WRONG_COLOR, **_place(axes))
-        axes.text(1, 1.115, f"{confidence:.0%}", color=WRONG_COLOR, **(_place(axes) | {"ha": "right"}))
-        axes.text(0, 1.02, f"true: {shorten(class_names[split.labels[index]], _NAME_LENGTH)}", **_place(axes))
+        _caption(
+            axes, f"{shorten(class_names[guess], _NAME_LENGTH)} {probabilities[index, guess]:.0%}", 14, WRONG_COLOR
+        )
+        _caption(axes, f"true: {shorten(class_names[truth], _NAME_LENGTH)}", 3, "black")
     save_figure(figure, path)
 
 
@@ -69,5 +71,15 @@ def _show(axes: Axes, image: np.ndarray) -> None:
     )
 
 
-def _place(axes: Axes) -> dict:
-    return {"transform": axes.transAxes, "fontsize": 8, "va": "bottom", "ha": "left", "parse_math": False}
+def _caption(axes: Axes, text: str, height: float, color: str) -> None:
+    """Write a line `height` points above the image, left-aligned with it."""
+    axes.annotate(
+        text,
+        (0, 1),
+        (0, height),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=8,
+        color=color,
+        parse_math=False,
+    )

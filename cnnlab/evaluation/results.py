@@ -50,7 +50,7 @@ def write_results(
     _write_csv(folder / "predictions.csv", _predictions(split, probabilities, class_names))
     draw_confusion(counts, folder / "confusion_matrix.png", f"{title} · {score}")
     draw_reliability(reliability, figures["ece"], folder / "calibration.png", f"{title} · calibration")
-    gallery = f"{title} · the most confident mistakes, in red what was predicted"
+    gallery = f"{title} · most confident mistakes (red: predicted)"
     draw_mistakes(split, probabilities, class_names, folder / "mistakes.png", gallery)
     metrics = {**about, **figures}
     write_json(folder / "metrics.json", metrics)

@@ -143,25 +143,36 @@ class TestWithoutARun:
         assert self.judge(f"weights={weights}", *composed, into=tmp_path / "judged") == 0
         assert metrics(tmp_path / "judged")["loss"] == pytest.approx(metrics(test_folder)["loss"], rel=1e-5)
 
-    def test_one_sigmoid_unit_tells_two_classes_apart(self, tmp_path, rng):
+    def test_one_sigmoid_unit_tells_two_classes_apart(self, bright, tmp_path, rng):
         labels = np.arange(40) % 2
         images = (labels[:, None, None, None] * 200 + rng.integers(0, 50, (40, 4, 4, 1))).astype(np.uint8)
-        arrays = tmp_path / "bright.npz"
-        np.savez(arrays, x_train=images, y_train=labels, x_test=images, y_test=labels)
-        pixels = keras.Input((4, 4, 1), dtype="uint8")
-        logit = keras.layers.Rescaling(0.1, offset=-12)(keras.layers.GlobalAveragePooling2D()(pixels))
-        keras.Model(pixels, keras.ops.sigmoid(logit)).save(tmp_path / "bright.keras")
-        dataset = [
-            "dataset=arrays",
-            f"dataset.root={arrays}",
-            "input_shape=[4,4,1]",
-            "num_classes=2",
-            "dataset.validation=none",
-        ]
-        assert self.judge(f"weights={tmp_path / 'bright.keras'}", *dataset, into=tmp_path / "judged") == 0
+        np.savez(tmp_path / "arrays.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+        dataset = ["dataset=arrays", f"dataset.root={tmp_path / 'arrays.npz'}", "dataset.validation=none", *self.SIZES]
+        assert self.judge(f"weights={bright}", *dataset, into=tmp_path / "judged") == 0
         found = metrics(tmp_path / "judged")
         assert found["accuracy"] == 1
         assert "top5_accuracy" not in found
+
+    def test_image_files_are_told_by_their_names(self, bright, save_image, tmp_path):
+        for name, level in (("dark/1.png", 20), ("dark/2.png", 230), ("light/3.png", 240), ("light/4.png", 250)):
+            save_image(f"folder/{name}", np.full((9, 7, 3), level, np.uint8))
+        folder = tmp_path / "folder"
+        dataset = ["dataset=image_folder", f"dataset.root={folder}", "dataset.validation=none", *self.SIZES]
+        assert self.judge(f"weights={bright}", *dataset, "split=train", into=tmp_path / "judged") == 0
+        table = pd.read_csv(tmp_path / "judged" / "predictions.csv")
+        assert table["file"].tolist() == sorted(str(path) for path in folder.rglob("*.png"))
+        assert table["true"].tolist() == ["dark", "dark", "light", "light"]
+        assert table["predicted"].tolist() == ["dark", "light", "light", "light"]
+
+    SIZES = ("input_shape=[4,4,1]", "num_classes=2")
+
+    @pytest.fixture
+    def bright(self, tmp_path) -> Path:
+        """A model with one sigmoid unit: the probability that a grey 4×4 image is bright."""
+        pixels = keras.Input((4, 4, 1), dtype="uint8")
+        logit = keras.layers.Rescaling(0.1, offset=-12)(keras.layers.GlobalAveragePooling2D()(pixels))
+        keras.Model(pixels, keras.ops.sigmoid(logit)).save(tmp_path / "bright.keras")
+        return tmp_path / "bright.keras"
 
     @staticmethod
     def judge(*arguments: str, into: Path) -> int:
