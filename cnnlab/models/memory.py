@@ -65,7 +65,8 @@ def inference_bytes(network: keras.Model, batch_size: int) -> int:
         sizes.setdefault(output, tensor_bytes(layer.output, batch_size))
         for tensor in [*_inputs(layer), layer.output]:
             last_read[storage[id(tensor)]] = position
-    last_read[storage[id(network.output)]] = len(layers)
+    for output in network.outputs:
+        last_read[storage[id(output)]] = len(layers)
     return max(
         sum(sizes[tensor] for tensor in sizes if born[tensor] <= position <= last_read[tensor])
         for position in range(len(layers))

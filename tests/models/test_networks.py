@@ -1,8 +1,12 @@
 """The networks: sizes, names, and what their knobs do."""
 
+from importlib.resources import files
+from inspect import signature
+
 import keras
 import numpy as np
 import pytest
+import yaml
 
 from cnnlab.models.alexnet_small import alexnet_small
 from cnnlab.models.all_cnn_c import all_cnn_c
@@ -27,6 +31,15 @@ def images(shape: tuple[int, int, int], count: int = 2) -> np.ndarray:
 )
 def test_parameter_counts_are_the_published_ones(build, shape, params):
     assert build(shape, 10).count_params() == params
+
+
+@every_network
+def test_the_yaml_repeats_the_builders_defaults(build, shape):
+    text = files("cnnlab.conf").joinpath("model", f"{build.__name__}.yaml").read_text()
+    node = {key: value for key, value in yaml.safe_load(text).items() if key not in ("name", "preprocessing")}
+    assert node.pop("_target_") == f"{build.__module__}.{build.__name__}"
+    knobs = list(signature(build).parameters.values())[2:]  # after the image shape and the number of classes
+    assert node == {knob.name: knob.default for knob in knobs}
 
 
 @every_network
