@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import re
 from collections.abc import Callable
 
 import pytest
