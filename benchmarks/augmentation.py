@@ -12,13 +12,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import cnnlab.conf
 import numpy as np
 import tensorflow as tf
 from hydra import compose, initialize_config_module
 from rich.console import Console
 from rich.table import Table
 
+import cnnlab.conf
 from cnnlab.augmentation.draws import Draws
 from cnnlab.config.build import instantiate
 

@@ -49,7 +49,9 @@ def keras_arm(precision: str, steps: int) -> float:
     images, labels = preloaded(steps)
     model = keras_all_cnn_c(keras)
     model.compile(
-        keras.optimizers.SGD(0.01, momentum=0.9), keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+        keras.optimizers.SGD(0.01, momentum=0.9),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
     )
 
     class Clock(keras.callbacks.Callback):

@@ -35,11 +35,13 @@ TWO_EPOCHS = ["trainer.epochs=2"]
 
 @pytest.fixture(scope="session")
 def train(tmp_path_factory) -> Callable[..., Path]:
-    """`train(*overrides)` trains small in this process and returns the run directory; `code` is what it must exit with."""
+    """`train(*overrides)` trains small in this process and returns the run directory; it must exit with `code`."""
 
     def run(*overrides: str, code: int = 0) -> Path:
         directory = tmp_path_factory.mktemp("train") / "run"
-        length = [] if any(given.startswith(("trainer.epochs", "trainer.steps=")) for given in overrides) else TWO_EPOCHS
+        length = (
+            [] if any(given.startswith(("trainer.epochs", "trainer.steps=")) for given in overrides) else TWO_EPOCHS
+        )
         assert cli.main(["train", *SMALL, *length, f"hydra.run.dir={directory}", *overrides]) == code
         return directory
 

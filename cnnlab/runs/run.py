@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -55,9 +56,8 @@ class Run:
         """
         path = path.absolute()
         if (path / "run.json").exists():
-            raise UserError(
-                f"{path}: holds a run already; go on with `cnnlab train resume={path}` or choose another hydra.run.dir"
-            )
+            way_on = f"cnnlab train resume={shlex.quote(str(path))}"
+            raise UserError(f"{path}: holds a run already; go on with `{way_on}`, or choose another hydra.run.dir")
         run = cls(path, config, provenance() | {"status": "running", "started": _now()})
         run._write_config(config)
         run.update()

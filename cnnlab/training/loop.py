@@ -1,5 +1,6 @@
 """The training loop: chunks of steps, and what happens between them."""
 
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -94,10 +95,9 @@ class Loop:
             self.display.stop()
         self.callbacks.on_train_end()
         if self.stop.signal_number:
-            raise Interrupted(
-                self.stop.signal_number,
-                f"stopped at step {self.state.step}, state saved; go on with: cnnlab train resume={self.outputs.path}",
-            )
+            way_on = f"cnnlab train resume={shlex.quote(str(self.outputs.path))}"
+            message = f"stopped at step {self.state.step}, state saved; go on with: {way_on}"
+            raise Interrupted(self.stop.signal_number, message)
 
     def _between_chunks(self) -> bool:
         """Validate, close the epoch and save where the plan says so; return whether the training ends here."""

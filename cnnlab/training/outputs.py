@@ -1,6 +1,7 @@
 """Everything a training writes into its run directory while it goes on."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -63,9 +64,10 @@ class Outputs:
         self._export(self._run.last_model)
         self._steps.close()
         if state.history:
-            draw_curves(state.history, self._run.plots / "curves.png")
+            best_epoch = state.best.epoch if state.best else None
+            draw_curves(state.history, self._run.plots / "curves.png", best_epoch, self._run.config.name)
 
-    def _export(self, path: str) -> None:
+    def _export(self, path: Path) -> None:
         with averaged_weights(self._learner), write_atomically(path) as temporary:
             self._exported.save(temporary)
 

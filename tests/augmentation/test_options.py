@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import cnnlab.conf
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from hydra import compose, initialize_config_module
 
+import cnnlab.conf
 from cnnlab.augmentation.draws import Draws
 from cnnlab.config.build import instantiate
 

@@ -3,7 +3,6 @@
 import math
 from pathlib import Path
 
-import cnnlab.conf
 import keras
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from hydra import compose, initialize_config_module
 from keras import layers
 from omegaconf import DictConfig
 
+import cnnlab.conf
 from cnnlab.errors import UserError
 from cnnlab.initializers.apply import apply_initializer, kernels
 

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cnnlab.conf
 import keras
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from hydra import compose, initialize_config_module
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
+import cnnlab.conf
 from cnnlab.errors import UserError
 from cnnlab.optimizers.build import build_optimizer
 from cnnlab.schedules.constant import Constant

@@ -29,7 +29,7 @@ def test_a_new_run_records_where_it_comes_from(tmp_path):
 
 def test_an_existing_run_is_never_overwritten(tmp_path):
     Run.create(tmp_path, CONFIG)
-    with pytest.raises(UserError, match="holds a run already.*resume="):
+    with pytest.raises(UserError, match=r"holds a run already.*resume="):
         Run.create(tmp_path, CONFIG)
 
 
@@ -69,7 +69,7 @@ def test_a_resumed_run_remembers_its_earlier_sessions(tmp_path):
 
 def test_opening_what_is_no_run_names_the_runs_inside(tmp_path):
     Run.create(tmp_path / "name" / "first", CONFIG)
-    with pytest.raises(UserError, match="is no run itself.*name/first"):
+    with pytest.raises(UserError, match=r"is no run itself.*name/first"):
         Run.open(tmp_path / "name")
     with pytest.raises(UserError, match="no such run directory"):
         Run.open(tmp_path / "absent")

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cnnlab.conf
 import keras
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ import tensorflow as tf
 from hydra import compose, initialize_config_module
 from keras.optimizers.schedules import LearningRateSchedule
 
+import cnnlab.conf
 from cnnlab.errors import UserError
 from cnnlab.schedules.build import build_schedule
 

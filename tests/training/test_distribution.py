@@ -126,9 +126,7 @@ def test_two_hosts_train_what_one_process_trains(one_device, tmp_path):
 @pytest.mark.slow
 def test_a_lost_host_ends_the_other_clearly_and_both_resume_exactly(tmp_path):
     run, reference = tmp_path / "run", tmp_path / "reference"
-    workers = start_workers(
-        *SMALL, "trainer.epochs=300", "trainer.checkpoint_every='5 steps'", f"hydra.run.dir={run}"
-    )
+    workers = start_workers(*SMALL, "trainer.epochs=300", "trainer.checkpoint_every='5 steps'", f"hydra.run.dir={run}")
     wait_for(run / "checkpoints" / "step-00000030.npz", workers)
     workers[0].kill()
     workers[0].communicate()
@@ -139,9 +137,7 @@ def test_a_lost_host_ends_the_other_clearly_and_both_resume_exactly(tmp_path):
     assert json.loads((run / "run.json").read_text())["status"] == "failed"
     finish(start_workers(f"resume={run}", "trainer.epochs=12"))
     finish(
-        start_workers(
-            *SMALL, "trainer.epochs=12", "trainer.checkpoint_every='5 steps'", f"hydra.run.dir={reference}"
-        )
+        start_workers(*SMALL, "trainer.epochs=12", "trainer.checkpoint_every='5 steps'", f"hydra.run.dir={reference}")
     )
     assert (run / "steps.csv").read_bytes() == (reference / "steps.csv").read_bytes()
     pd.testing.assert_frame_equal(rows(run), rows(reference), check_exact=True)

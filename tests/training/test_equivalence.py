@@ -34,7 +34,9 @@ def test_several_steps_in_one_call_give_the_same_bits(train, reference):
 
 def test_xla_gives_the_same_to_rounding(cnnlab_process, reference, tmp_path):
     run = tmp_path / "run"  # a process of its own: TensorFlow cannot take back that operations be deterministic
-    process = cnnlab_process("train", *SMALL, "trainer.epochs=2", *AUGMENTED, "trainer.jit=true", f"hydra.run.dir={run}")
+    process = cnnlab_process(
+        "train", *SMALL, "trainer.epochs=2", *AUGMENTED, "trainer.jit=true", f"hydra.run.dir={run}"
+    )
     _, messages = process.communicate()
     assert process.returncode == 0, messages
     compare(reference, run, tolerance=1e-4)
