@@ -51,7 +51,7 @@ def draw_mistakes(
         guess, truth = predicted[index], split.labels[index]
         _show(axes, image)
         _caption(
-            axes, f"{shorten(class_names[guess], _NAME_LENGTH)} {probabilities[index, guess]:.0%}", 14, WRONG_COLOR
+            axes, f"{shorten(class_names[guess], _NAME_LENGTH)} · {probabilities[index, guess]:.0%}", 14, WRONG_COLOR
         )
         _caption(axes, f"true: {shorten(class_names[truth], _NAME_LENGTH)}", 3, "black")
     save_figure(figure, path)

@@ -59,21 +59,7 @@ def compile_training(
     """
     strategy = learner.strategy
     replicas = strategy.num_replicas_in_sync
-    share = batch_size // replicas
-
-    def gradients(inputs: Any, number: tf.Tensor, step: tf.Tensor, replica: tf.Tensor) -> tuple:
-        images, labels, _ = feed.select(inputs, number, replica)
-        draw_seed = tf.stack([seed, tf.cast(step, tf.int32)])
-        images = augmentation(images, Draws(draw_seed, batch_size, replica * share, share))
-        with tf.GradientTape() as tape:
-            logits = learner.logits(images, training=True)
-            loss = tf.reduce_sum(objective(labels, logits)) / batch_size
-            penalty = tf.add_n(learner.network.losses) / replicas if learner.network.losses else 0.0
-            scaled = learner.optimizer.scale_loss(loss + penalty)
-        correct = tf.equal(tf.argmax(logits, axis=-1), labels)
-        accuracy = tf.reduce_sum(tf.cast(correct, tf.float32)) / batch_size
-        return tape.gradient(scaled, learner.network.trainable_variables), loss, accuracy
-
+    gradients = _gradients(learner, feed, objective, augmentation, batch_size, seed)
     if jit and replicas > 1:
         gradients = tf.function(gradients, autograph=False, jit_compile=True)
 
@@ -102,6 +88,32 @@ def compile_training(
         return results.stack()
 
     return call
+
+
+def _gradients(
+    learner: Learner, feed: Feed, objective: Objective, augmentation: Augmentation, batch_size: int, seed: int
+) -> Callable[[Any, tf.Tensor, tf.Tensor, tf.Tensor], tuple]:
+    """A replica's part of a step: (inputs, number, step, replica) -> gradients, loss, accuracy.
+
+    Summed over the replicas, each of the three is that of the global batch.
+    """
+    replicas = learner.strategy.num_replicas_in_sync
+    share = batch_size // replicas
+
+    def gradients(inputs: Any, number: tf.Tensor, step: tf.Tensor, replica: tf.Tensor) -> tuple:
+        images, labels, _ = feed.select(inputs, number, replica)
+        draw_seed = tf.stack([seed, tf.cast(step, tf.int32)])
+        images = augmentation(images, Draws(draw_seed, batch_size, replica * share, share))
+        with tf.GradientTape() as tape:
+            logits = learner.logits(images, training=True)
+            loss = tf.reduce_sum(objective(labels, logits)) / batch_size
+            penalty = tf.add_n(learner.network.losses) / replicas if learner.network.losses else 0.0
+            scaled = learner.optimizer.scale_loss(loss + penalty)
+        correct = tf.equal(tf.argmax(logits, axis=-1), labels)
+        accuracy = tf.reduce_sum(tf.cast(correct, tf.float32)) / batch_size
+        return tape.gradient(scaled, learner.network.trainable_variables), loss, accuracy
+
+    return gradients
 
 
 def compile_evaluation(learner: Learner, feed: Feed) -> Callable[[Any], tf.Tensor]:
