@@ -16,7 +16,7 @@ from cnnlab import cli
 OPTIONS = (
     *("input_shape=[8,8,1]", "model.padding=same", "model.dropout=0.3", "trainer.batch_size=64"),
     *("augmentation=shift_flip", "augmentation.shift=1", "schedule=cosine", "trainer.progress=none"),
-    *("trainer.epochs=40", "trainer.checkpoint_every='5 steps'"),
+    *("trainer.epochs=15", "trainer.checkpoint_every='5 steps'"),
 )
 
 
@@ -48,7 +48,7 @@ def assert_equal_runs(run: Path, reference: Path) -> None:
                     assert mine[key].tobytes() == theirs[key].tobytes()
 
 
-@pytest.mark.parametrize("step", [5, 85, 300])
+@pytest.mark.parametrize("step", [5, 150])
 def test_a_run_killed_at_any_moment_resumes_to_the_same_bytes(cnnlab_process, uninterrupted, tmp_path, step):
     run = tmp_path / "run"
     process = cnnlab_process("train", *OPTIONS, f"hydra.run.dir={run}")
