@@ -139,6 +139,8 @@ def _run(name: str, target: str, arguments: list[str]) -> int:
     try:
         launch(name, arguments, lambda config, directory: _load(target)(config, directory))
     except SystemExit as request:  # --help and other flags that only print
+        if isinstance(request.__context__, BrokenPipeError):  # Rich's way of saying so
+            raise request.__context__ from None
         return request.code if isinstance(request.code, int) else 0
     return 0
 

@@ -32,7 +32,7 @@ class Trainer(TypedDict):
     steps_per_epoch: Count | None
     validation_steps: Count | None
     validate_every: DurationLike
-    monitor: Literal["val_accuracy", "val_loss", "accuracy", "loss"]
+    monitor: Literal["val_accuracy", "val_loss"]
     early_stopping_patience: Count | None
     early_stopping_min_delta: Annotated[float, AT_LEAST_0]
     checkpoint_every: Checkpoints

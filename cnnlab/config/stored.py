@@ -88,9 +88,10 @@ def check_resumable(config: DictConfig, run: Run) -> None:
     """Check that a run can go on exactly with this configuration.
 
     Raises:
-        UserError: something other than what `CHANGEABLE` lists differs from the run's configuration.
+        UserError: something other than what `CHANGEABLE` lists differs from the configuration the run started
+            with, which its record keeps: config.yaml may have been edited since.
     """
-    was, asked = _flat(OmegaConf.to_container(run.config)), _flat(OmegaConf.to_container(config, resolve=True))
+    was, asked = _flat(run.record["config"]), _flat(OmegaConf.to_container(config, resolve=True))
     differences = [
         f"{key}: {shown(was.get(key))} → {shown(asked.get(key))}"
         for key in sorted(was.keys() | asked.keys())

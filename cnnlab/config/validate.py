@@ -10,6 +10,8 @@ from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets
 from cnnlab.config.types import check, shown
 from cnnlab.errors import UserError
 
+CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
+
 
 def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None:
     """Check a composed configuration: keys, types, ranges, targets with their arguments, contradictions.
@@ -84,6 +86,15 @@ def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:
         raise UserError(
             f"trainer.devices={trainer['devices']}: strategy=one_device uses one; use trainer.strategy=mirrored"
         )
+    if trainer["data"] == "stream" and trainer["steps_per_call"] not in ("auto", 1):
+        raise UserError(
+            f"trainer.steps_per_call={trainer['steps_per_call']}: trainer.data=stream feeds one step at a time; "
+            "use steps_per_call=auto or data=resident"
+        )
+    optimizer = values["optimizer"]
+    clips = [f"optimizer.{key}={optimizer[key]}" for key in CLIPS if optimizer.get(key) is not None]
+    if len(clips) > 1:
+        raise UserError(f"{' and '.join(clips)}: gradients are clipped in one way; set the others to null")
     if values["dataset"]["validation"] == "none":
         _check_without_validation(values, given)
 
@@ -92,10 +103,10 @@ def _check_without_validation(values: dict[str, Any], given: set[str]) -> None:
     trainer = values["trainer"]
     patience, monitor = trainer["early_stopping_patience"], trainer["monitor"]
     nothing = "dataset.validation=none leaves nothing to validate on"
-    if patience is not None and monitor.startswith("val_"):
+    if patience is not None:
         raise UserError(f"trainer.early_stopping_patience={patience}: {nothing}; keep a validation split or use null")
-    if "trainer.monitor" in given and monitor.startswith("val_"):
-        raise UserError(f"trainer.monitor={monitor}: {nothing}; use monitor={monitor.removeprefix('val_')}")
+    if "trainer.monitor" in given:
+        raise UserError(f"trainer.monitor={monitor}: {nothing}; keep a validation split, or leave it out")
     watched = values["schedule"].get("monitor")
     if watched is not None and str(watched).startswith("val_"):
         raise UserError(f"schedule.monitor={watched}: {nothing}; use monitor={str(watched).removeprefix('val_')}")

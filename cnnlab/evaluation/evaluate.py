@@ -30,8 +30,9 @@ def evaluate(config: DictConfig, directory: Path) -> None:
 
     Args:
         config: the resolved and validated configuration (conf/eval.yaml).
-        directory: of a run, whose results go to RUN/eval/SPLIT/ (RUN/eval/SPLIT-TTA/ with test-time
-            augmentation) and into its report; without `config.run`, where the results of the weights go.
+        directory: of a run, whose results go to RUN/eval/SPLIT/ and into its report (RUN/eval/SPLIT-TTA/ with
+            test-time augmentation, RUN/eval/SPLIT-DATASET/ on another dataset than the run's); without
+            `config.run`, where the results of the weights go.
 
     Raises:
         UserError: the dataset has no such split, or the model does not fit it or cannot be loaded.
@@ -53,7 +54,8 @@ def evaluate(config: DictConfig, directory: Path) -> None:
         "tta": config.tta,
         "model": str(file),
     }
-    name = config.split if config.tta == "none" else f"{config.split}-{config.tta}"
+    other = dataset.name if run and dataset.name != run.config.dataset.name else None
+    name = "-".join(part for part in (config.split, config.tta.replace("none", ""), other) if part)
     title = f"{dataset.name} · {name}"
     folder = directory / "eval" / name if run else directory
     metrics = write_results(folder, split, probabilities, dataset.class_names, title, about)

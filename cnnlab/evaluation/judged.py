@@ -1,5 +1,6 @@
 """The model that `eval` and `predict` judge: a run's best, or one with weights from a file."""
 
+import shlex
 from pathlib import Path
 
 import keras
@@ -22,7 +23,10 @@ def load_best(run: Run) -> keras.Model:
     """
     if not run.best_model.is_file():
         status = run.record.get("status", "unknown")
-        raise UserError(f"run={run.path}: has no {run.best_model.name} (status: {status}); it comes with validation")
+        raise UserError(
+            f"run={run.path}: has no {run.best_model.name} yet (status: {status}); it comes with the first validation: "
+            f"wait for it, or go on with cnnlab train resume={shlex.quote(str(run.path))}"
+        )
     return _load(run.best_model, f"run={run.path}")
 
 

@@ -39,7 +39,7 @@ def write_report(run: Run) -> None:
         training=_training(run),
         evaluations="".join(_evaluation(folder, figures) for folder, figures in evaluations.items()),
         configuration=escape(OmegaConf.to_yaml(run.config)),
-        environment=_table(_flat(run.record)),
+        environment=_table(_flat({key: value for key, value in run.record.items() if key != "config"})),
     )
     with write_atomically(run.path / "report.html") as temporary:
         temporary.write_text(page, "utf-8")

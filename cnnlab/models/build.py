@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 import keras
 import numpy as np
@@ -135,15 +134,27 @@ def take_apart(model: keras.Model) -> tuple[keras.Model, keras.Model]:
 
 
 def _large_enough(build: Callable[[ImageShape], keras.Model], image_shape: ImageShape) -> ImageShape:
-    """An image shape that `build` accepts: the shorter side is doubled until it does."""
+    """The smallest image shape that `build` accepts: sides shorter than a limit are brought up to it."""
     height, width, channels = image_shape
-    side = min(height, width)
-    while True:
-        side *= 2
-        larger = (max(height, side), max(width, side), channels)
-        with suppress(Collapsed):
-            build(larger)
-            return larger
+
+    def enlarged(side: int) -> ImageShape:
+        return max(height, side), max(width, side), channels
+
+    def accepts(side: int) -> bool:
+        try:
+            build(enlarged(side))
+        except Collapsed:
+            return False
+        return True
+
+    too_small = min(height, width)
+    enough = 2 * too_small
+    while not accepts(enough):
+        too_small, enough = enough, 2 * enough
+    while enough - too_small > 1:
+        middle = (too_small + enough) // 2
+        too_small, enough = (too_small, middle) if accepts(middle) else (middle, enough)
+    return enlarged(enough)
 
 
 def _shown(image_shape: ImageShape) -> str:

@@ -31,4 +31,8 @@ def sole_writer(directory: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            if not (directory / "run.json").exists():  # nothing came of it: leave no trace
+                path.unlink()

@@ -49,7 +49,7 @@ class Run:
 
     @classmethod
     def create(cls, path: Path, config: DictConfig) -> "Run":
-        """Start a new run in `path`, which may exist but must hold no run yet.
+        """A new run in `path`, which may exist but must hold no run yet. Nothing is written before `begin`.
 
         Raises:
             UserError: `path` already holds a run.
@@ -58,15 +58,14 @@ class Run:
         if (path / "run.json").exists():
             way_on = f"cnnlab train resume={shlex.quote(str(path))}"
             raise UserError(f"{path}: holds a run already; go on with `{way_on}`, or choose another hydra.run.dir")
-        run = cls(path, config, provenance() | {"status": "running", "started": _now()})
-        run._write_config(config)
-        run.update()
-        return run
+        return cls(path, config, {})
 
-    def _write_config(self, config: DictConfig) -> None:
-        self.config = config
+    def begin(self) -> None:
+        """Write config.yaml and run.json: from now on the run is there, and running."""
         with write_atomically(self.path / "config.yaml") as temporary:
-            temporary.write_text(OmegaConf.to_yaml(config))
+            temporary.write_text(OmegaConf.to_yaml(self.config))
+        times = {"status": "running", "started": _now(), "ended": None, "error": None}
+        self.update(**provenance(), **times, config=OmegaConf.to_container(self.config))
 
     def update(self, **fields: Any) -> None:
         """Merge `fields` into run.json and rewrite it atomically."""
@@ -74,15 +73,15 @@ class Run:
         write_json(self.path / "run.json", self.record)
 
     def resume(self, config: DictConfig) -> None:
-        """Go on with this run under `config`, which may differ in what resuming allows."""
+        """Prepare to go on with this run under `config`, which may differ in what resuming allows."""
         earlier = {key: self.record.get(key) for key in ("command", "commit", "started", "ended", "status")}
-        sessions = [*self.record.get("earlier_sessions", []), earlier]
-        self._write_config(config)
-        self.update(**provenance(), status="running", started=_now(), ended=None, error=None, earlier_sessions=sessions)
+        self.record["earlier_sessions"] = [*self.record.get("earlier_sessions", []), earlier]
+        self.config = config
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Record how the block ends; a disk that takes no more does not hide the error that ended it."""
+        """Begin, and record how the block ends; a full disk does not hide the error that ended it."""
+        self.begin()
         try:
             yield
         except BaseException as error:

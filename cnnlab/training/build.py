@@ -1,6 +1,7 @@
 """From the configuration to a loop that is ready to run, at the start or where a checkpoint left it."""
 
 import logging
+from importlib.util import find_spec
 from pathlib import Path
 
 import keras
@@ -57,7 +58,7 @@ def build_loop(
         seed=config.seeds.augmentation,
         jit=_jit(trainer, strategy),
     )
-    state = _restore(states, learner, schedule)
+    state = _restore(states, learner, schedule, plan)
     exported = export(learner.preprocessing, learner.network)
     chief = run.path == states.parent
     return Loop(
@@ -69,7 +70,7 @@ def build_loop(
         steps_per_call=_steps_per_call(trainer, feed),
         validate=_validation(trainer, dataset, learner),
         selection=build_selection(trainer),
-        outputs=Outputs(run, learner, exported, trainer.keep_checkpoints, state.step),
+        outputs=Outputs(run, learner, exported, trainer.keep_checkpoints),
         display=build_progress(trainer.progress, plan.epochs, plan.total_steps) if chief else SilentProgress(),
         callbacks=_callbacks(trainer, exported, plan),
         schedule=schedule if isinstance(schedule, HistorySchedule) else None,
@@ -78,7 +79,9 @@ def build_loop(
     )
 
 
-def _restore(states: Path, learner: Learner, schedule: keras.optimizers.schedules.LearningRateSchedule) -> LoopState:
+def _restore(
+    states: Path, learner: Learner, schedule: keras.optimizers.schedules.LearningRateSchedule, plan: Plan
+) -> LoopState:
     saved = Checkpoints(states, keep=1).restore_latest(training_variables(learner))
     separate_dropout(learner)
     if saved is None:
@@ -87,7 +90,15 @@ def _restore(states: Path, learner: Learner, schedule: keras.optimizers.schedule
     state = LoopState.from_json(saved)
     if isinstance(schedule, HistorySchedule):
         schedule.update(state.history)
-    log.info("going on from step %d", state.step)
+    if state.step > plan.total_steps:
+        raise UserError(
+            f"resume={states.parent}: has made {state.step} steps already, more than the {plan.total_steps} asked for; "
+            "raise trainer.epochs or trainer.steps"
+        )
+    if state.step == plan.total_steps:
+        log.info("nothing is left to train after step %d; raise trainer.epochs for more", state.step)
+    else:
+        log.info("going on from step %d of %d", state.step, plan.total_steps)
     return state
 
 
@@ -120,8 +131,13 @@ def _steps_per_call(trainer: DictConfig, feed: Feed) -> int:
 
 def _callbacks(trainer: DictConfig, model: keras.Model, plan: Plan) -> keras.callbacks.CallbackList:
     model.stop_training = False
+    callbacks = [instantiate(node) for node in trainer.callbacks.values()]
+    if any(isinstance(callback, keras.callbacks.TensorBoard) for callback in callbacks) and not find_spec(
+        "tensorboard"
+    ):
+        raise UserError("trainer.callbacks: TensorBoard is not installed; pip install 'cnnlab[tensorboard]'")
     return keras.callbacks.CallbackList(
-        [instantiate(node) for node in trainer.callbacks.values()],
+        callbacks,
         model=model,
         epochs=plan.epochs,
         steps=plan.steps_per_epoch,

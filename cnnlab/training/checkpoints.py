@@ -49,11 +49,12 @@ class Checkpoints:
         path = self.directory / f"step-{state['step']:08d}.npz"
         arrays = {f"v{index:05d}": np.asarray(variable) for index, variable in enumerate(variables)}
         text = np.frombuffer(json.dumps(state).encode(), np.uint8)
-        with write_atomically(path) as temporary:
+        first = self.directory / BEST if best else path  # the best before the state that says there is one
+        with write_atomically(first) as temporary:
             np.savez(temporary, state=text, **arrays)
         if best:
-            with write_atomically(self.directory / BEST) as temporary:
-                _link_or_copy(path, temporary)
+            with write_atomically(path) as temporary:
+                _link_or_copy(first, temporary)
         for old in self._states()[: -self._keep]:
             old.unlink()
 

@@ -104,7 +104,11 @@ def _multi_worker(workers: int) -> tf.distribute.Strategy:
             "trainer.strategy=multi_worker: TF_CONFIG is not set; it names the hosts, "
             "scripts/train_multi_host.sh sets it"
         )
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except (ValueError, tf.errors.OpError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"TF_CONFIG={os.environ['TF_CONFIG']!r}: TensorFlow refuses it: {reason}") from error
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

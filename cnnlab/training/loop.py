@@ -82,6 +82,7 @@ class Loop:
             Interrupted: a signal asked for the end; the state is saved.
             Diverged: the loss or a weight became NaN or infinite; the last finite state is kept.
         """
+        self.outputs.begin(self.state.step)
         self.callbacks.on_train_begin()
         self.display.start(self.state.step)
         self._mark = time.monotonic()
@@ -186,4 +187,5 @@ class Loop:
             self.schedule.update(self.state.history)
         self.outputs.epoch(self.state)
         self.display.epoch(row)
-        self.callbacks.on_epoch_end(epoch - 1, {key: value for key, value in row.items() if value is not None})
+        logs = {key: value for key, value in row.items() if key not in ("epoch", "step") and value is not None}
+        self.callbacks.on_epoch_end(epoch - 1, logs)

@@ -26,16 +26,19 @@ class Outputs:
         learner: whose weights are written.
         exported: the model that leaves the run: raw uint8 images in, probabilities out; shares the layers.
         keep_checkpoints: how many of the last states stay.
-        last_step: the step training goes on from; later rows of steps.csv are dropped.
     """
 
-    def __init__(self, run: Run, learner: Learner, exported: keras.Model, keep_checkpoints: int, last_step: int):
+    def __init__(self, run: Run, learner: Learner, exported: keras.Model, keep_checkpoints: int):
         self.path = run.path
         self._run = run
         self._learner = learner
         self._exported = exported
         self._checkpoints = Checkpoints(run.checkpoints, keep_checkpoints)
-        self._steps = StepTable(run.path / "steps.csv", last_step)
+        self._steps: StepTable | None = None
+
+    def begin(self, last_step: int) -> None:
+        """Open the tables at the step training goes on from; later rows of steps.csv are dropped."""
+        self._steps = StepTable(self.path / "steps.csv", last_step)
 
     def steps(self, first_step: int, steps_per_epoch: int, results: np.ndarray) -> None:
         """Append the rows of consecutive steps (see StepTable.append)."""
@@ -54,10 +57,10 @@ class Outputs:
         """
         average_statistics(self._learner)
         self._require_finite(state.step)
-        self._checkpoints.save(training_variables(self._learner), state.to_json(), best=best)
-        if best:
+        if best:  # before the state: a run killed in between goes on from the state before and comes here again
             self._export(self._run.best_model)
             self._run.update(best=asdict(state.best))
+        self._checkpoints.save(training_variables(self._learner), state.to_json(), best=best)
 
     def finish(self, state: LoopState) -> None:
         """Write last.keras and the curves."""

@@ -44,6 +44,7 @@ def train(config: DictConfig, directory: Path) -> None:
     learner = build_learner(config, dataset, strategy, schedule, precision)
     with stop_on_signals() as stop, _output_directory(directory, strategy) as output, sole_writer(output):
         run = _open_or_create(output, config)
+        loop = build_loop(config, run, dataset, plan, schedule, learner, directory / "checkpoints", stop)
         with run.recorded(), watch_workers(strategy):
             run.update(
                 precision=precision,
@@ -55,8 +56,7 @@ def train(config: DictConfig, directory: Path) -> None:
                 total_params=learner.network.count_params(),
                 class_names=list(dataset.class_names),
             )
-            states = directory / "checkpoints"
-            build_loop(config, run, dataset, plan, schedule, learner, states, stop).run()
+            loop.run()
         write_report(run)
     if is_chief(strategy):
         print(directory)

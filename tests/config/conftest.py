@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from cnnlab.config.compose import launch
+from cnnlab.runs.run import Run
 
 Compose = Callable[..., tuple[DictConfig, Path]]
 
@@ -31,6 +32,5 @@ def stored_run(compose, tmp_path) -> Path:
     config, _ = compose("train", "seed=3", "trainer.epochs=5", "trainer.batch_size=32")
     path = tmp_path / "sweeps" / "seed=3, lr='0.1' {a}"
     path.mkdir(parents=True)
-    (path / "config.yaml").write_text(OmegaConf.to_yaml(config))
-    (path / "run.json").write_text("{}")
+    Run.create(path, config).begin()
     return path

@@ -4,6 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from cnnlab.errors import UserError
+from cnnlab.runs.run import Run
 
 
 def test_a_runs_own_configuration_is_the_start(compose, stored_run):
@@ -65,8 +66,7 @@ def test_length_hardware_and_display_may_change_on_the_way(compose, stored_run, 
 
 def test_data_may_have_moved(compose, tmp_path):
     config, _ = compose("train", "dataset=mnist", "dataset.root=old")
-    (tmp_path / "run.json").write_text("{}")
-    (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(config))
+    Run.create(tmp_path, config).begin()
     resumed, _ = compose("train", f"resume={tmp_path}", "dataset.root=/new")
     assert resumed.dataset.root == "/new"
 

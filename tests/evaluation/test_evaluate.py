@@ -195,7 +195,7 @@ class TestRefusals:
     def test_a_run_without_a_model(self, refused, tmp_path, run):
         (tmp_path / "run.json").write_text(json.dumps({"status": "running"}))
         (tmp_path / "config.yaml").write_bytes((run / "config.yaml").read_bytes())
-        assert "has no model.keras (status: running)" in refused(f"run={tmp_path}")
+        assert "has no model.keras yet (status: running)" in refused(f"run={tmp_path}")
 
     def test_a_damaged_model(self, refused, run, tmp_path):
         broken = tmp_path / "broken.keras"

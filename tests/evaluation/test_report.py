@@ -47,7 +47,9 @@ class Page(HTMLParser):
 def fresh_run(tmp_path) -> Run:
     """A run that has just started, with a name that is hard to show."""
     config = OmegaConf.create({"name": "<script>alert('a & b')</script>", "model": {"name": "x</pre>"}})
-    return Run.create(tmp_path / "run", config)
+    run = Run.create(tmp_path / "run", config)
+    run.begin()
+    return run
 
 
 def test_a_page_shows_results_curves_evaluations_configuration_and_environment(run):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -121,6 +122,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint_and_ends_with_one_line(cnnla
     _, messages = process.communicate(timeout=120)
     assert process.returncode == 2, messages
     assert "No space left on device" in messages
+    assert str(run) in messages
     assert "Traceback" not in messages
     for path in (run / "checkpoints").glob("*.npz"):
         with np.load(path) as archive:
@@ -138,6 +140,22 @@ def test_resuming_what_is_no_run_is_refused(monkeypatch, tmp_path, capsys, argum
     monkeypatch.chdir(tmp_path)
     assert cli.main(["train", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_finished_run_has_nothing_left_and_cannot_be_made_shorter(uninterrupted, capsys):
+    before = (uninterrupted / "run.json").read_text()
+    assert cli.main(["train", f"resume={uninterrupted}", "trainer.epochs=3"]) == 2
+    assert "has made 255 steps already, more than the 51 asked for" in capsys.readouterr().err
+    assert (uninterrupted / "run.json").read_text() == before
+
+
+def test_an_edited_configuration_is_noticed(uninterrupted, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(uninterrupted, run)
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("learning_rate: 0.001", "learning_rate: 0.002"))
+    assert cli.main(["train", f"resume={run}", "trainer.epochs=16"]) == 2
+    assert "optimizer.learning_rate: 0.001 → 0.002" in capsys.readouterr().err
 
 
 def test_a_run_goes_on_only_under_its_own_configuration(uninterrupted, capsys):

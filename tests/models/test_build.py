@@ -42,12 +42,14 @@ def test_a_network_is_built_from_its_group(images):
 @pytest.mark.parametrize(
     ("name", "shape", "layer", "enough"),
     [
-        ("mnist_cnn", (8, 8, 1), "pool2 gets 1x1", "[32,32,1]"),
-        ("mnist_cnn", (4, 40, 1), "conv2 gets 1x19", "[32,40,1]"),
-        ("all_cnn_c", (8, 8, 3), "conv7 gets 2x2", "[16,16,3]"),
+        ("mnist_cnn", (8, 8, 1), "pool2 gets 1x1", "[18,18,1]"),
+        ("mnist_cnn", (4, 40, 1), "conv2 gets 1x19", "[18,40,1]"),
+        ("all_cnn_c", (8, 8, 3), "conv7 gets 2x2", "[9,9,3]"),
     ],
 )
-def test_an_image_that_shrinks_to_nothing_is_refused_with_the_layer_and_a_size_that_works(name, shape, layer, enough):
+def test_an_image_that_shrinks_to_nothing_is_refused_with_the_layer_and_the_smallest_that_works(
+    name, shape, layer, enough
+):
     shown = f"[{','.join(map(str, shape))}]"
     with pytest.raises(UserError) as error:
         build_network(model(name), shape, 10)

@@ -19,7 +19,7 @@ def record(path) -> dict:
 
 
 def test_a_new_run_records_where_it_comes_from(tmp_path):
-    Run.create(tmp_path / "run", CONFIG)
+    Run.create(tmp_path / "run", CONFIG).begin()
     written = record(tmp_path / "run")
     assert written["status"] == "running"
     assert written["versions"]["tensorflow"]
@@ -28,7 +28,7 @@ def test_a_new_run_records_where_it_comes_from(tmp_path):
 
 
 def test_an_existing_run_is_never_overwritten(tmp_path):
-    Run.create(tmp_path, CONFIG)
+    Run.create(tmp_path, CONFIG).begin()
     with pytest.raises(UserError, match=r"holds a run already.*resume="):
         Run.create(tmp_path, CONFIG)
 
@@ -60,15 +60,18 @@ def test_a_run_that_ends_well_is_completed(tmp_path):
 
 def test_a_resumed_run_remembers_its_earlier_sessions(tmp_path):
     run = Run.create(tmp_path, CONFIG)
+    run.begin()
     run.finish("interrupted")
-    Run.open(tmp_path).resume(CONFIG)
+    resumed = Run.open(tmp_path)
+    resumed.resume(CONFIG)
+    resumed.begin()
     written = record(tmp_path)
     assert written["status"] == "running"
     assert [session["status"] for session in written["earlier_sessions"]] == ["interrupted"]
 
 
 def test_opening_what_is_no_run_names_the_runs_inside(tmp_path):
-    Run.create(tmp_path / "name" / "first", CONFIG)
+    Run.create(tmp_path / "name" / "first", CONFIG).begin()
     with pytest.raises(UserError, match=r"is no run itself.*name/first"):
         Run.open(tmp_path / "name")
     with pytest.raises(UserError, match="no such run directory"):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from importlib.util import find_spec
 
 import keras
 import numpy as np
@@ -176,6 +177,21 @@ def test_any_keras_callback_follows_the_training(train, tmp_path):
     with (tmp_path / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["val_accuracy"]) for row in rows] == metrics(run).val_accuracy.tolist()
+
+
+def test_keras_own_checkpoint_callback_works(train, tmp_path):
+    train(
+        "+trainer.callbacks.save._target_=keras.callbacks.ModelCheckpoint",
+        f"+trainer.callbacks.save.filepath='{tmp_path}/epoch-{{epoch}}.keras'",
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-1.keras", "epoch-2.keras"]
+
+
+@pytest.mark.skipif(find_spec("tensorboard") is not None, reason="TensorBoard is installed")
+def test_a_callback_that_lacks_its_package_is_refused_before_training(train, capsys):
+    run = train("+trainer.callbacks.board._target_=keras.callbacks.TensorBoard", code=2)
+    assert "pip install 'cnnlab[tensorboard]'" in capsys.readouterr().err
+    assert not run.exists()
 
 
 def test_divergence_names_the_step_and_keeps_the_last_finite_state(train, capsys):
