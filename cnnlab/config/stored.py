@@ -19,13 +19,15 @@ from cnnlab.runs.run import Run
 RUN_KEYS = {"train": "resume", "eval": "run", "predict": "run"}
 
 # What may change when a run goes on: its length, the hardware, the display and where the data lies now. None of
-# them changes what an update computes. `resume` itself and `targets` belong to the command, not to the run.
+# them changes what an update computes, but in the last bits, or through a schedule that follows the length.
+# `resume` itself and `targets` belong to the command, not to the run.
 CHANGEABLE = frozenset(
     {
         "trainer.epochs",
         "trainer.steps",
         "trainer.devices",
         "trainer.strategy",
+        "trainer.threads",
         "trainer.progress",
         "dataset.root",
         "resume",
@@ -91,7 +93,10 @@ def check_resumable(config: DictConfig, run: Run) -> None:
         UserError: something other than what `CHANGEABLE` lists differs from the configuration the run started
             with, which its record keeps: config.yaml may have been edited since.
     """
-    was, asked = _flat(run.record["config"]), _flat(OmegaConf.to_container(config, resolve=True))
+    was, asked = (
+        _flat(run.record.get("config") or OmegaConf.to_container(run.config)),
+        _flat(OmegaConf.to_container(config, resolve=True)),
+    )
     differences = [
         f"{key}: {shown(was.get(key))} → {shown(asked.get(key))}"
         for key in sorted(was.keys() | asked.keys())

@@ -50,8 +50,17 @@ class ResidentFeed:
         self._order = order
         self._size = order.batch_size // strategy.num_replicas_in_sync
         words = _as_words(images)
-        self._images = strategy.experimental_distribute_values_from_function(lambda _: tf.constant(words))
-        self._labels = strategy.experimental_distribute_values_from_function(lambda _: tf.constant(labels, tf.int64))
+        devices = strategy.extended.worker_devices
+
+        def on_each_device(value: np.ndarray) -> Any:
+            def place(context: tf.distribute.ReplicaContext) -> tf.Tensor:
+                with tf.device(devices[context.replica_id_in_sync_group % len(devices)]):
+                    return tf.identity(tf.constant(value))
+
+            return strategy.experimental_distribute_values_from_function(place)
+
+        self._images = on_each_device(words)
+        self._labels = on_each_device(labels.astype(np.int64))
 
     def inputs(self, first_step: int, count: int) -> tuple[Any, ...]:
         """The arguments of a call that makes `count` steps from `first_step` on."""
@@ -116,9 +125,11 @@ class StreamFeed:
     def _next_batch(self, step: int) -> Selected:
         try:
             return next(self._batches)
-        except tf.errors.InvalidArgumentError as error:
+        except tf.errors.OpError as error:
             # The stream works ahead, so the damaged file may belong to a later batch: look through them all.
             damaged = find_damaged(self._paths)
+            if damaged is None:
+                raise
             raise UserError(f"{damaged}: cannot be decoded (step {step}); replace or remove it") from error
 
     def _split(self, part: tf.Tensor, first: int) -> Any:

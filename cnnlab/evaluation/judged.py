@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -85,6 +86,6 @@ def require_probabilities(values: np.ndarray, path: Path) -> None:
 def _load(path: Path, key: str) -> keras.Model:
     try:
         return keras.models.load_model(path, compile=False)
-    except (ValueError, TypeError, OSError, KeyError) as error:
+    except (ValueError, TypeError, OSError, KeyError, BadZipFile) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{key}: {path.name} cannot be loaded; Keras says: {reason}") from error

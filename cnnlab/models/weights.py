@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 from textwrap import shorten
+from zipfile import BadZipFile
 
 import keras
 
@@ -36,7 +37,7 @@ def load_weights(path: str, preprocessing: keras.Model, network: keras.Model) ->
             _load_network(file, network)
             return
         source = keras.models.load_model(file, compile=False)
-    except (ValueError, TypeError, OSError, KeyError) as error:
+    except (ValueError, TypeError, OSError, KeyError, BadZipFile) as error:
         reason = shorten(str(error), REASON_LENGTH, placeholder=" …")
         raise UserError(f"weights={path}: does not fit or is damaged; Keras says: {reason}") from error
     _copy(source, preprocessing, network, path)

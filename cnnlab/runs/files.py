@@ -24,9 +24,17 @@ def write_atomically(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:  # a full disk names no file by itself
+        if error.errno is None or error.filename is not None:
+            raise
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove the temporary files that killed processes left; no other process may be writing there."""
+    for path in directory.glob(".[0-9]*-*"):
+        path.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:

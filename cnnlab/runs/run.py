@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.errors import Diverged, Interrupted, UserError
-from cnnlab.runs.files import write_atomically, write_json
+from cnnlab.runs.files import remove_leftovers, write_atomically, write_json
 from cnnlab.runs.provenance import provenance
 
 
@@ -62,6 +62,8 @@ class Run:
 
     def begin(self) -> None:
         """Write config.yaml and run.json: from now on the run is there, and running."""
+        for folder in (self.path, self.checkpoints, self.plots):
+            remove_leftovers(folder)
         with write_atomically(self.path / "config.yaml") as temporary:
             temporary.write_text(OmegaConf.to_yaml(self.config))
         times = {"status": "running", "started": _now(), "ended": None, "error": None}

@@ -1,5 +1,6 @@
 """A learning rate that drops when validation stops improving."""
 
+import math
 from typing import Any, Literal
 
 import keras
@@ -66,11 +67,11 @@ class Plateau(keras.optimizers.schedules.LearningRateSchedule):
         self._learning_rate.assign(self._replay(values))
 
     def _replay(self, values: list[float]) -> float:
-        learning_rate, best, waited, cooling = np.float32(self.initial_learning_rate), None, 0, 0
+        learning_rate, best, waited, cooling = np.float32(self.initial_learning_rate), -self._sign * math.inf, 0, 0
         for value in values:
             if cooling:
                 cooling, waited = cooling - 1, 0
-            if best is None or self._sign * (value - best) > abs(self.min_delta):
+            if self._sign * (value - best) > abs(self.min_delta):
                 best, waited = value, 0
                 continue
             if cooling:

@@ -16,7 +16,7 @@ from cnnlab.errors import UserError
 from cnnlab.models.build import export, finalize_preprocessing
 from cnnlab.runs.run import Run
 from cnnlab.training.checkpoints import Checkpoints
-from cnnlab.training.devices import agreement, has_gpu
+from cnnlab.training.devices import agreement, has_gpu, is_chief
 from cnnlab.training.learner import Learner
 from cnnlab.training.loop import HistorySchedule, Loop
 from cnnlab.training.objective import build_objective
@@ -60,20 +60,21 @@ def build_loop(
     )
     state = _restore(states, learner, schedule, plan)
     exported = export(learner.preprocessing, learner.network)
-    chief = run.path == states.parent
+    chief = is_chief(strategy)
     return Loop(
         plan=plan,
         state=state,
         feed=feed,
         train_call=train_call,
         batch_size=trainer.batch_size,
-        steps_per_call=_steps_per_call(trainer, feed),
+        steps_per_call=_steps_per_call(trainer, feed, strategy),
         validate=_validation(trainer, dataset, learner),
         selection=build_selection(trainer),
         outputs=Outputs(run, learner, exported, trainer.keep_checkpoints),
         display=build_progress(trainer.progress, plan.epochs, plan.total_steps) if chief else SilentProgress(),
         callbacks=_callbacks(trainer, exported, plan),
         schedule=schedule if isinstance(schedule, HistorySchedule) else None,
+        directory=states.parent,
         stop=stop,
         agree=agreement(strategy),
     )
@@ -117,7 +118,7 @@ def _jit(trainer: DictConfig, strategy: tf.distribute.Strategy) -> bool:
     return has_gpu(strategy) and strategy.num_replicas_in_sync == 1
 
 
-def _steps_per_call(trainer: DictConfig, feed: Feed) -> int:
+def _steps_per_call(trainer: DictConfig, feed: Feed, strategy: tf.distribute.Strategy) -> int:
     if trainer.steps_per_call != "auto":
         if isinstance(feed, StreamFeed) and trainer.steps_per_call != 1:
             raise UserError(
@@ -125,8 +126,7 @@ def _steps_per_call(trainer: DictConfig, feed: Feed) -> int:
                 "use steps_per_call=auto or data=resident"
             )
         return trainer.steps_per_call
-    on_gpu = bool(tf.config.list_logical_devices("GPU"))
-    return GPU_STEPS_PER_CALL if on_gpu and not isinstance(feed, StreamFeed) else 1
+    return GPU_STEPS_PER_CALL if has_gpu(strategy) and not isinstance(feed, StreamFeed) else 1
 
 
 def _callbacks(trainer: DictConfig, model: keras.Model, plan: Plan) -> keras.callbacks.CallbackList:

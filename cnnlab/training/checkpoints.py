@@ -55,7 +55,9 @@ class Checkpoints:
         if best:
             with write_atomically(path) as temporary:
                 _link_or_copy(first, temporary)
-        for old in self._states()[: -self._keep]:
+        states = self._states()
+        later = [state for state in states if state > path]  # damaged ones, or this state would not come after them
+        for old in [*states[: len(states) - len(later)][: -self._keep], *later]:
             old.unlink()
 
     def restore_latest(self, variables: Sequence[Any]) -> dict[str, Any] | None:
@@ -90,7 +92,7 @@ def _read(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
         with np.load(path, allow_pickle=False) as archive:
             state = json.loads(archive["state"].tobytes())
             arrays = [archive[name] for name in sorted(archive.files) if name != "state"]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
         raise DamagedCheckpoint(f"damaged ({error or type(error).__name__})") from error
     return arrays, state
 
@@ -104,6 +106,7 @@ def _assign(path: Path, variables: Sequence[Any], arrays: list[np.ndarray]) -> N
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
     try:
         os.link(source, target)
     except OSError:  # a file system without hard links

@@ -10,6 +10,7 @@ import tensorflow as tf
 from omegaconf import DictConfig
 
 from cnnlab.errors import UserError, WorkerLost
+from cnnlab.machine import usable_cores
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def configure_runtime(trainer: DictConfig) -> None:
 
 def thread_count() -> int:
     """The number of threads an operation may use; results differ in the last bits between counts."""
-    return tf.config.threading.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0))
+    return tf.config.threading.get_intra_op_parallelism_threads() or usable_cores()
 
 
 def build_strategy(trainer: DictConfig) -> tf.distribute.Strategy:
@@ -90,7 +91,10 @@ def _workers_in_tf_config() -> int:
     if not text:
         return 0
     try:
-        return len(json.loads(text)["cluster"]["worker"])
+        cluster = json.loads(text)["cluster"]
+        if set(cluster) != {"worker"}:
+            raise KeyError("worker alone")
+        return len(cluster["worker"])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"TF_CONFIG={text!r}: expected "

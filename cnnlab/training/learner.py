@@ -1,5 +1,7 @@
 """From the configuration to the model, its optimizer and their starting weights."""
 
+from pathlib import Path
+
 import keras
 import tensorflow as tf
 from omegaconf import DictConfig
@@ -32,7 +34,7 @@ def build_learner(
         fit_preprocessing(preprocessing, dataset.splits["train"], config.seeds.split)
         network = build_network(config.model, dataset.image_shape, config.dataset.num_classes)
         apply_initializer(config.initializer, network, config.seeds.initializer)
-        if config.weights is not None:
+        if config.weights is not None and not _has_state(config.resume):
             load_weights(config.weights, preprocessing, network)
         optimizer = build_optimizer(config.optimizer, learning_rate)
         if precision == "float16":
@@ -41,3 +43,8 @@ def build_learner(
     if strategy.num_replicas_in_sync > 1:
         reduce_gradients_once(optimizer)
     return Learner(preprocessing, network, optimizer, strategy)
+
+
+def _has_state(resume: str | None) -> bool:
+    """Whether a checkpoint will replace whatever weights training would start from."""
+    return resume is not None and any((Path(resume) / "checkpoints").glob("*.npz"))

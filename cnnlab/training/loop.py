@@ -4,6 +4,7 @@ import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from signal import SIGINT, SIGTERM
 from typing import Any, Protocol, runtime_checkable
 
@@ -50,6 +51,7 @@ class Loop:
         display: the progress display.
         callbacks: Keras callbacks.
         schedule: a learning-rate schedule that follows the history, or None.
+        directory: the run directory, for messages.
         stop: whether a signal asked for the end.
         agree: makes one decision out of those of all processes; None where there is one process.
     """
@@ -66,10 +68,12 @@ class Loop:
     display: ProgressDisplay
     callbacks: keras.callbacks.CallbackList
     schedule: HistorySchedule | None
+    directory: Path
     stop: StopRequest
     agree: Callable[[list[bool]], list[bool]] | None
 
     def __post_init__(self) -> None:
+        self._ended_by = 0  # the signal that ended the training, once all processes have agreed on it
         self._seen_counts: set[int] = set()
         self._chunk = self.steps_per_call * (16 if self.agree else 1)
         self._saved_at = time.monotonic()
@@ -87,7 +91,7 @@ class Loop:
         self.display.start(self.state.step)
         self._mark = time.monotonic()
         try:
-            while self.state.step < self.plan.total_steps:
+            while self.state.step < self.plan.total_steps and not self.selection.gives_up(self.state):
                 self._train_chunk()
                 if self._between_chunks():
                     break
@@ -95,10 +99,10 @@ class Loop:
         finally:
             self.display.stop()
         self.callbacks.on_train_end()
-        if self.stop.signal_number:
-            way_on = f"cnnlab train resume={shlex.quote(str(self.outputs.path))}"
+        if self._ended_by:
+            way_on = f"cnnlab train resume={shlex.quote(str(self.directory))}"
             message = f"stopped at step {self.state.step}, state saved; go on with: {way_on}"
-            raise Interrupted(self.stop.signal_number, message)
+            raise Interrupted(self._ended_by, message)
 
     def _between_chunks(self) -> bool:
         """Validate, close the epoch and save where the plan says so; return whether the training ends here."""
@@ -110,9 +114,8 @@ class Loop:
             improved = self.selection.judge(state, epoch)
         if plan.ends_epoch(state.step):
             self._close_epoch(epoch)
-        stopped, due = self._decide()
-        ends = stopped or state.step == plan.total_steps or self.selection.gives_up(state)
-        ends = ends or self.callbacks.model.stop_training
+        asked, due = self._decide()
+        ends = asked or state.step == plan.total_steps or self.selection.gives_up(state)
         if improved or due or ends:
             if self.validate is None:
                 state.best, improved = Best(state.step, epoch, None, None), True
@@ -121,14 +124,16 @@ class Loop:
         return ends
 
     def _decide(self) -> tuple[bool, bool]:
-        """Whether a signal asks for the end, and whether a checkpoint is due; the same in all processes."""
+        """Whether a signal or a callback asks for the end, and whether a checkpoint is due; in all processes alike."""
         seconds = self.plan.checkpoint_seconds
         late = seconds is not None and time.monotonic() - self._saved_at >= seconds
+        signal_number, quits = self.stop.signal_number, bool(self.callbacks.model.stop_training)
         if self.agree:
-            asked = self.stop.signal_number
-            interrupt, terminate, late = self.agree([asked == SIGINT, asked == SIGTERM, late])
-            self.stop.signal_number = SIGINT if interrupt else SIGTERM if terminate else 0
-        return bool(self.stop.signal_number), late or self.plan.checkpoints(self.state.step)
+            mine = [signal_number == SIGINT, signal_number == SIGTERM, late, quits]
+            interrupt, terminate, late, quits = self.agree(mine)
+            signal_number = SIGINT if interrupt else SIGTERM if terminate else 0
+        self._ended_by = signal_number
+        return bool(signal_number) or quits, late or self.plan.checkpoints(self.state.step)
 
     def _train_chunk(self) -> None:
         state = self.state

@@ -29,7 +29,6 @@ class Outputs:
     """
 
     def __init__(self, run: Run, learner: Learner, exported: keras.Model, keep_checkpoints: int):
-        self.path = run.path
         self._run = run
         self._learner = learner
         self._exported = exported
@@ -38,7 +37,7 @@ class Outputs:
 
     def begin(self, last_step: int) -> None:
         """Open the tables at the step training goes on from; later rows of steps.csv are dropped."""
-        self._steps = StepTable(self.path / "steps.csv", last_step)
+        self._steps = StepTable(self._run.path / "steps.csv", last_step)
 
     def steps(self, first_step: int, steps_per_epoch: int, results: np.ndarray) -> None:
         """Append the rows of consecutive steps (see StepTable.append)."""

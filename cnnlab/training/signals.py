@@ -18,10 +18,10 @@ class StopRequest:
 
     def receive(self, signal_number: int, frame: FrameType | None) -> None:
         """Note the first signal; a second one of the same kind ends the process at once."""
-        if self.signal_number:
+        if self.signal_number == signal_number:
             signal.signal(signal_number, signal.SIG_DFL)
             signal.raise_signal(signal_number)
-        self.signal_number = signal_number
+        self.signal_number = self.signal_number or signal_number
 
 
 @contextmanager

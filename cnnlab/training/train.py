@@ -37,11 +37,12 @@ def train(config: DictConfig, directory: Path) -> None:
     """
     configure_runtime(config.trainer)
     strategy = build_strategy(config.trainer)
-    precision, reason = choose_precision(config.trainer.precision)
+    precision, reason = choose_precision(_requested_precision(config))
     dataset = load_dataset(config.dataset, config.seeds.split)
     plan = build_plan(config.trainer, len(dataset.splits["train"]))
     schedule = build_schedule(config.schedule, config.optimizer.learning_rate, plan.steps_per_epoch, plan.total_steps)
-    learner = build_learner(config, dataset, strategy, schedule, precision)
+    with watch_workers(strategy):
+        learner = build_learner(config, dataset, strategy, schedule, precision)
     with stop_on_signals() as stop, _output_directory(directory, strategy) as output, sole_writer(output):
         run = _open_or_create(output, config)
         loop = build_loop(config, run, dataset, plan, schedule, learner, directory / "checkpoints", stop)
@@ -82,6 +83,14 @@ def _open_or_create(path: Path, config: DictConfig) -> Run:
     run = Run.open(path)
     run.resume(config)
     return run
+
+
+def _requested_precision(config: DictConfig) -> str:
+    """The configured precision; where that is `auto`, a run goes on in the one it began with."""
+    requested = config.trainer.precision
+    if requested == "auto" and config.resume is not None:
+        return Run.open(config.resume).record.get("precision", requested)
+    return requested
 
 
 def _same_threads(run: Run) -> int:

@@ -64,6 +64,15 @@ def test_a_damaged_last_state_falls_back_to_the_one_before_and_says_so(tmp_path,
     assert "falling back" in caplog.text
 
 
+def test_a_state_written_after_a_fallback_outlives_the_damaged_later_ones(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    save(checkpoints, 9)
+    (tmp_path / "step-00000009.npz").write_bytes(b"damaged")
+    save(checkpoints, 7)
+    assert checkpoints.restore_latest(make_variables(0.0))["step"] == 7
+    assert names(checkpoints) == ["step-00000007.npz"]
+
+
 def test_when_all_are_damaged_training_does_not_start_anew_silently(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=2)
     save(checkpoints, 1)

@@ -116,6 +116,15 @@ def test_more_devices_than_there_are_is_refused(tmp_path):
     assert not (tmp_path / "r").exists()
 
 
+def test_a_cluster_of_anything_but_workers_is_refused(tmp_path):
+    config = {"cluster": {"chief": ["127.0.0.1:1"], "worker": ["127.0.0.1:2"]}, "task": {"type": "chief", "index": 0}}
+    process = start("train", *SMALL, f"hydra.run.dir={tmp_path / 'r'}", TF_CONFIG=json.dumps(config))
+    _, messages = process.communicate(timeout=300)
+    assert process.returncode == 2
+    assert "error: TF_CONFIG=" in messages
+    assert "expected" in messages
+
+
 def test_two_hosts_train_what_one_process_trains(one_device, tmp_path):
     run = tmp_path / "run"
     finish(start_workers(*SMALL, "trainer.steps=20", f"hydra.run.dir={run}"))

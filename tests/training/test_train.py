@@ -157,6 +157,8 @@ def test_early_stopping_ends_the_run_and_keeps_the_best(train):
     )
     assert metrics(run).epoch.tolist() == [1, 2, 3]
     assert record(run)["status"] == "completed"
+    assert cli.main(["train", f"resume={run}"]) == 0
+    assert metrics(run).epoch.tolist() == [1, 2, 3]  # it has given up for good
 
 
 def test_plateau_lowers_the_learning_rate_when_validation_does_not_improve(train):
