@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 HEARTBEAT_SECONDS = 30.0  # at least one line this often in a log, however long an epoch takes
 
@@ -100,10 +100,8 @@ class RichProgress:
         self._clock = RemainingTime(total_steps)
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
+            BarColumn(bar_width=10),  # all of it fits into 80 columns
             TextColumn("{task.fields[numbers]}", style="cyan"),
-            TimeElapsedColumn(),
             TextColumn("{task.fields[remaining]}", style="dim"),
             console=Console(stderr=True),
         )
@@ -125,7 +123,7 @@ class RichProgress:
         )
 
     def epoch(self, row: dict[str, Any]) -> None:
-        self._bar.console.print(epoch_line(row, self._epochs), highlight=False)
+        self._bar.console.print(epoch_line(row, self._epochs), highlight=False, soft_wrap=True)
 
     def stop(self) -> None:
         self._bar.stop()
