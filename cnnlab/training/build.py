@@ -89,6 +89,9 @@ def _restore(
         return LoopState()
     finalize_preprocessing(learner.preprocessing)
     state = LoopState.from_json(saved)
+    goes_on = state.step < plan.total_steps
+    if goes_on and state.history and state.history[-1]["epoch"] == plan.epoch_of(state.step + 1):
+        state.reopen_epoch()
     if isinstance(schedule, HistorySchedule):
         schedule.update(state.history)
     if state.step > plan.total_steps:

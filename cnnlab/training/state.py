@@ -68,6 +68,7 @@ class LoopState:
         step: updates made.
         history: the rows of metrics.csv.
         sums: the epoch under way.
+        closed: the sums behind the last row, which is taken back if a longer training goes on inside its epoch.
         validation: val_loss and val_accuracy if measured in the epoch under way.
         best: the best model so far, if any.
         reference: the monitored value at the last progress, which early stopping measures the next against.
@@ -77,6 +78,7 @@ class LoopState:
     step: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     sums: EpochSums = field(default_factory=EpochSums)
+    closed: EpochSums | None = None
     validation: dict[str, float] | None = None
     best: Best | None = None
     reference: float | None = None
@@ -88,7 +90,13 @@ class LoopState:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "LoopState":
         best = Best(**value["best"]) if value["best"] else None
-        return cls(**value | {"sums": EpochSums(**value["sums"]), "best": best})
+        closed = EpochSums(**value["closed"]) if value["closed"] else None
+        return cls(**value | {"sums": EpochSums(**value["sums"]), "closed": closed, "best": best})
+
+    def reopen_epoch(self) -> None:
+        """Go on inside the epoch of the last row: an earlier, shorter training had cut it short."""
+        self.history.pop()
+        self.sums, self.closed = self.closed, None
 
     def close_epoch(self, epoch: int) -> dict[str, Any]:
         """Turn the sums into a row of metrics.csv, append it and begin a new epoch."""
@@ -106,5 +114,5 @@ class LoopState:
             "images_per_second": None if speed is None else round(speed, 1),
         }
         self.history.append(row)
-        self.sums, self.validation = EpochSums(), None
+        self.closed, self.sums, self.validation = sums, EpochSums(), None
         return row

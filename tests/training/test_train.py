@@ -118,6 +118,16 @@ def test_steps_set_the_length_and_validation_may_fall_inside_an_epoch(train):
     assert record(run)["best"]["step"] in (7, 14, 20)
 
 
+def test_a_longer_training_goes_on_inside_the_epoch_it_had_cut_short(train):
+    whole, part = train("trainer.steps=30"), train("trainer.steps=20")
+    assert metrics(part).step.tolist() == [17, 20]
+    assert cli.main(["train", f"resume={part}", "trainer.steps=30"]) == 0
+    clock = ["seconds", "images_per_second"]
+    pd.testing.assert_frame_equal(
+        metrics(part).drop(columns=clock), metrics(whole).drop(columns=clock), check_exact=True
+    )
+
+
 def test_an_epoch_may_be_longer_than_a_pass(train):
     run = train("trainer.steps_per_epoch=25", "trainer.epochs=1")
     assert metrics(run).step.tolist() == [25]
