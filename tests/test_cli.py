@@ -245,3 +245,8 @@ def test_doctor_runs_from_the_command_line_and_prints_results_alone(tmp_path):
     assert json.loads(answer.stdout)["versions"]["cnnlab"] == __version__
     assert answer.stderr == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_made_is_named(capsys):
+    assert cli.main(["train", "hydra.run.dir=/proc/nowhere"]) == 2
+    assert "error: /proc/nowhere: cannot be made" in capsys.readouterr().err

@@ -51,6 +51,8 @@ def launch(command: str, arguments: Sequence[str], task: Task) -> None:
             hydra.main(version_base="1.3", config_path="pkg://cnnlab.conf", config_name=name)(job)()
         except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
             raise UserError(explain(error, arguments)) from error
+        except FileNotFoundError as error:  # not the job's, which keeps its own: Hydra could not make the directory
+            raise UserError(f"{error.filename}: cannot be made ({error.strerror}); choose hydra.run.dir=…") from error
     if job.failures:
         raise job.failures[0]
 
