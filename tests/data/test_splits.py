@@ -42,10 +42,10 @@ def test_the_draw_depends_on_the_seed_alone():
 
 
 def test_test_and_validation_are_separate_draws():
-    def test_split(validation: float) -> list[int]:
+    def drawn_test(validation: float) -> list[int]:
         return numbers(carve_validation(carve_test({"train": split(100)}, 0.2, 0), validation, 0)["test"])
 
-    assert test_split(0.2) == test_split(0.4)
+    assert drawn_test(0.2) == drawn_test(0.4)
     splits = carve_validation(carve_test({"train": split(100)}, 0.2, 0), 0.5, 0)
     assert {name: len(part) for name, part in splits.items()} == {"train": 40, "validation": 40, "test": 20}
 

@@ -11,7 +11,7 @@ AUGMENTED = (
 )
 
 
-def compare(run, other, tolerance: float) -> None:
+def assert_same_rows(run, other, tolerance: float) -> None:
     for name in ("metrics.csv", "steps.csv"):
         first, second = pd.read_csv(run / name), pd.read_csv(other / name)
         timing = ["seconds", "images_per_second"]
@@ -28,11 +28,11 @@ def reference(train):
 
 
 def test_streamed_images_give_the_same_bits_as_resident_ones(train, reference):
-    compare(reference, train(*AUGMENTED, "trainer.data=stream"), tolerance=0)
+    assert_same_rows(reference, train(*AUGMENTED, "trainer.data=stream"), tolerance=0)
 
 
 def test_several_steps_in_one_call_give_the_same_bits(train, reference):
-    compare(reference, train(*AUGMENTED, "trainer.steps_per_call=4"), tolerance=0)
+    assert_same_rows(reference, train(*AUGMENTED, "trainer.steps_per_call=4"), tolerance=0)
 
 
 def test_xla_gives_the_same_to_rounding(cnnlab_process, reference, tmp_path):
@@ -42,7 +42,7 @@ def test_xla_gives_the_same_to_rounding(cnnlab_process, reference, tmp_path):
     )
     _, messages = process.communicate()
     assert process.returncode == 0, messages
-    compare(reference, run, tolerance=1e-4)
+    assert_same_rows(reference, run, tolerance=1e-4)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -68,7 +68,7 @@ def test_image_files_give_the_same_bits_streamed_and_resident(train, tmp_path):
         *("dataset.num_classes=2", "trainer.epochs=15"),
     )
     resident, streamed = train(*common, "trainer.data=resident"), train(*common, "trainer.data=stream")
-    compare(resident, streamed, tolerance=0)
+    assert_same_rows(resident, streamed, tolerance=0)
     assert pd.read_csv(streamed / "metrics.csv").val_accuracy.iloc[-1] > 0.9
 
 
