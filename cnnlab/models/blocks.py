@@ -7,6 +7,7 @@ import keras
 from keras import KerasTensor
 
 from cnnlab.errors import UserError
+from cnnlab.models.layers import BatchNormalization
 
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh"]
 Padding = Literal["valid", "same"]
@@ -86,7 +87,7 @@ class Blocks:
 
     def _finish(self, x: KerasTensor, name: str, dropout: float) -> KerasTensor:
         if self.batch_norm:
-            x = keras.layers.BatchNormalization(name=f"{name}_bn")(x)
+            x = BatchNormalization(name=f"{name}_bn")(x)
         x = keras.layers.Activation(self.activation, name=f"{name}_act")(x)
         return drop(x, f"{name}_dropout", dropout)
 
