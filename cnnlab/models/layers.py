@@ -1,4 +1,4 @@
-"""The layers Keras lacks or computes slowly, registered under the package `cnnlab`; `import cnnlab` makes them known to Keras."""
+"""The layers Keras lacks or computes slowly; `import cnnlab` makes them known to Keras, as "cnnlab>NAME"."""
 
 import math
 from collections.abc import Iterable
