@@ -38,6 +38,7 @@ class Trainer(TypedDict):
     checkpoint_every: Checkpoints
     keep_checkpoints: Count
     label_smoothing: Annotated[float, BELOW_1]
+    auxiliary_loss_weight: Annotated[float, AT_LEAST_0]
     class_weight: Literal["balanced"] | dict[str, Annotated[float, AT_LEAST_0]] | None
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker"]
     devices: Auto | Count
@@ -74,6 +75,7 @@ class Model(TypedDict):
     """The keys of conf/model that are not the builder's."""
 
     name: str
+    head: Literal["softmax", "sigmoid"]
     preprocessing: Preprocessing
 
 

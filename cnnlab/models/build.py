@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
+from keras import tree
 from omegaconf import DictConfig
 
 from cnnlab.config.build import instantiate
@@ -26,19 +27,25 @@ def build_network(config: DictConfig, image_shape: ImageShape, num_classes: int)
     """Build the network a model group describes, in the dtype policy that is set.
 
     Args:
-        config: the model group of the configuration.
+        config: the model group of the configuration; its `head` says how many logits there are.
         image_shape: (height, width, channels).
-        num_classes: number of logits.
+        num_classes: the classes to tell apart.
 
     Returns:
-        A functional model from preprocessed float images (N, H, W, C) to logits (N, num_classes).
+        A functional model from preprocessed float images (N, H, W, C) to logits: (N, num_classes) for a
+        softmax, (N, 1), the second class's against the first's, for a sigmoid. A model with auxiliary heads
+        returns a list, the logits that count first.
 
     Raises:
-        UserError: the builder refuses its arguments, or the image shrinks to nothing on the way.
+        UserError: the builder refuses its arguments, the image shrinks to nothing on the way, or a sigmoid
+            is to tell apart more or fewer than two classes.
     """
+    if config.head == "sigmoid" and num_classes != 2:
+        raise UserError(f"model.head=sigmoid: tells two classes apart, not {num_classes}; use model.head=softmax")
+    outputs = 1 if config.head == "sigmoid" else num_classes
 
     def build(shape: ImageShape) -> keras.Model:
-        return instantiate(config, drop=("preprocessing",), input_shape=shape, num_classes=num_classes)
+        return instantiate(config, drop=("preprocessing", "head"), input_shape=shape, num_classes=outputs)
 
     try:
         return build(image_shape)
@@ -112,12 +119,14 @@ def export(preprocessing: keras.Model, network: keras.Model) -> keras.Model:
     """Join preprocessing and network to the model that leaves a run; the layers are shared, not copied.
 
     Returns:
-        A functional model from uint8 images (N, H, W, C) to float32 probabilities (N, num_classes). It
-        consists of `images`, `preprocessing`, the network under its own name, and `probabilities`.
+        A functional model from uint8 images (N, H, W, C) to float32 probabilities: (N, num_classes), or for a
+        network with one logit (N, 1), the second class's. It consists of `images`, `preprocessing`, the
+        network under its own name, and `probabilities`; auxiliary heads lead nowhere.
     """
     images = keras.Input(preprocessing.input_shape[1:], dtype="uint8", name="images")
-    logits = network(preprocessing(images))
-    probabilities = keras.layers.Softmax(dtype="float32", name="probabilities")(logits)
+    logits = tree.flatten(network(preprocessing(images)))[0]
+    activation = "sigmoid" if logits.shape[-1] == 1 else "softmax"
+    probabilities = keras.layers.Activation(activation, dtype="float32", name="probabilities")(logits)
     return keras.Model(images, probabilities, name="exported")
 
 
