@@ -13,7 +13,7 @@ from cnnlab.data.dataset import ImageShape, Split
 from cnnlab.data.decode import load_images
 from cnnlab.errors import UserError
 from cnnlab.models.blocks import Collapsed
-from cnnlab.models.layers import ZCAWhitening
+from cnnlab.models.whitening import ZCAWhitening
 
 FITTING_BATCH = 512
 FITTING_BYTES = 256 * 2**20

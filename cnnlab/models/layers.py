@@ -1,16 +1,11 @@
 """The layers Keras lacks or computes slowly; `import cnnlab` makes them known to Keras, as "cnnlab>NAME"."""
 
-import math
-from collections.abc import Iterable
 from typing import Any
 
 import keras
-import numpy as np
-import scipy.linalg
 import tensorflow as tf
 
 REGISTRY = "cnnlab"
-ADAPT_BATCH = 1024
 
 
 @keras.saving.register_keras_serializable(package=REGISTRY)
@@ -21,7 +16,18 @@ class BatchNormalization(keras.layers.BatchNormalization):
     makes the step out of some twenty element-wise operations in float32, of which each passes over all of the
     maps: several times the fused operation's time, where a step is bound by memory. What the fused
     operation cannot do (other axes, masks, synchronised or renormalised statistics) is left to Keras.
+
+    Args:
+        beta_multiplier: what is added to the normalised maps is beta_multiplier · beta, which plain gradient
+            descent, with or without momentum, moves beta_multiplier² times as fast as beta itself.
+        **kwargs: as for keras.layers.BatchNormalization.
     """
+
+    def __init__(self, beta_multiplier: float = 1.0, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.beta_multiplier = beta_multiplier
+        if beta_multiplier != 1 and (self.axis != -1 or self.synchronized or self.renorm):
+            raise ValueError("beta_multiplier needs the channels last, and neither synchronized nor renorm")
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
         last = self.axis in (-1, len(inputs.shape) - 1)
@@ -33,7 +39,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=self.gamma.value if self.scale else tf.ones(channels),
-            offset=self.beta.value if self.center else tf.zeros(channels),
+            offset=self.beta.value * self.beta_multiplier if self.center else tf.zeros(channels),
             mean=empty if learn else self.moving_mean.value,
             variance=empty if learn else self.moving_variance.value,
             epsilon=self.epsilon,
@@ -49,6 +55,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
         biased = variance * (values - 1) / values  # the operation divides by values - 1, Keras by values
         for moving, current in ((self.moving_mean, mean), (self.moving_variance, biased)):
             moving.assign(moving.value * self.momentum + current * (1 - self.momentum))
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"beta_multiplier": self.beta_multiplier}
 
 
 @keras.saving.register_keras_serializable(package=REGISTRY)
@@ -96,78 +105,3 @@ class LocalResponseNormalization(keras.layers.Layer):
             "alpha": self.alpha,
             "beta": self.beta,
         }
-
-
-@keras.saving.register_keras_serializable(package=REGISTRY)
-class ZCAWhitening(keras.layers.Layer):
-    """Decorrelates all values of an image and brings them to unit variance, staying close to the image.
-
-    output = (input - mean) @ matrix,   matrix = V diag(1 / sqrt(eigenvalues + epsilon)) V^T
-
-    with the eigenvectors V and eigenvalues of the training images' covariance matrix (divided by N). After
-    Bell and Sejnowski, "The independent components of natural scenes are edge filters" (1997), and
-    Krizhevsky, "Learning multiple layers of features from tiny images" (2009), appendix A. Until `adapt` is
-    called the layer returns its input.
-
-    Args:
-        epsilon: variance added to each eigenvalue, in the units of the input's variance; the larger, the
-            less noise in directions that hardly vary is amplified.
-
-    Input and output: (N, H, W, C) floats. `mean` (H, W, C) and `matrix` (H·W·C, H·W·C) are weights that are
-    saved with the model and never trained.
-    """
-
-    def __init__(self, epsilon: float, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.epsilon = epsilon
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        image_shape = tuple(input_shape[1:])
-        size = math.prod(image_shape)
-        self.mean = self.add_weight(name="mean", shape=image_shape, initializer="zeros", trainable=False)
-        self.matrix = self.add_weight(name="matrix", shape=(size, size), initializer="identity", trainable=False)
-
-    def adapt(self, data: np.ndarray | Iterable[np.ndarray]) -> None:
-        """Fit mean and matrix.
-
-        The covariance is summed in float64, batch by batch: memory is a few times (H·W·C)² numbers, however
-        many images there are.
-
-        Args:
-            data: (N, H, W, C) images as they will reach the layer, or batches of them.
-        """
-        count, total, products = 0, 0.0, 0.0
-        for batch in _batches(data):
-            if not self.built:
-                self.build((None, *batch.shape[1:]))
-            flat = np.asarray(batch, np.float64).reshape(len(batch), -1)
-            count += len(flat)
-            total += flat.sum(axis=0)
-            products += flat.T @ flat
-        mean = total / count
-        covariance = products / count - np.outer(mean, mean)
-        self.mean.assign(mean.reshape(self.mean.shape))
-        self.matrix.assign(_whitening_matrix(covariance, self.epsilon))
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        centred = tf.reshape(inputs - self.mean, (-1, self.matrix.shape[0]))
-        return tf.reshape(centred @ self.matrix, (-1, *self.mean.shape))
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"epsilon": self.epsilon}
-
-
-def _batches(data: np.ndarray | Iterable[np.ndarray]) -> Iterable[np.ndarray]:
-    """`data` itself, or where it is one array, slices of it."""
-    if not isinstance(data, np.ndarray):
-        return data
-    return (data[start : start + ADAPT_BATCH] for start in range(0, len(data), ADAPT_BATCH))
-
-
-def _whitening_matrix(covariance: np.ndarray, epsilon: float) -> np.ndarray:
-    eigenvalues, vectors = scipy.linalg.eigh(covariance)
-    eigenvalues = np.maximum(eigenvalues, 0)  # those that are zero may come out slightly below
-    return (vectors / np.sqrt(eigenvalues + epsilon)) @ vectors.T

@@ -12,15 +12,20 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-LAYERS = "cnnlab.models.layers"
+OURS = ("cnnlab.models.layers", "cnnlab.models.whitening")
 
 
 def register_with_keras() -> None:
     """Register cnnlab's custom layers now if Keras is imported, else as soon as it is."""
     if "keras" in sys.modules:
-        import_module(LAYERS)
+        _import_ours()
     else:
         sys.meta_path.insert(0, _KerasFinder())
+
+
+def _import_ours() -> None:
+    for name in OURS:
+        import_module(name)
 
 
 class _KerasFinder(MetaPathFinder):
@@ -38,7 +43,7 @@ class _KerasFinder(MetaPathFinder):
         def execute_and_register(module: ModuleType) -> None:
             execute(module)
             sys.meta_path.remove(self)
-            import_module(LAYERS)
+            _import_ours()
 
         spec.loader.exec_module = execute_and_register
         return spec

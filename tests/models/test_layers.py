@@ -7,7 +7,8 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from cnnlab.models.layers import LocalResponseNormalization, ZCAWhitening
+from cnnlab.models.layers import LocalResponseNormalization
+from cnnlab.models.whitening import ZCAWhitening
 
 
 def lrn(x: np.ndarray, radius: int, bias: float, alpha: float, beta: float) -> np.ndarray:

@@ -7,7 +7,8 @@ from pathlib import Path
 import keras
 import pytest
 
-from cnnlab.models.layers import LocalResponseNormalization, ZCAWhitening
+from cnnlab.models.layers import LocalResponseNormalization
+from cnnlab.models.whitening import ZCAWhitening
 
 
 @pytest.fixture(scope="module")
