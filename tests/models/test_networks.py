@@ -10,9 +10,15 @@ import yaml
 
 from cnnlab.models.alexnet_small import alexnet_small
 from cnnlab.models.all_cnn_c import all_cnn_c
+from cnnlab.models.cats_dogs_cnn import cats_dogs_cnn
 from cnnlab.models.mnist_cnn import mnist_cnn
 
-NETWORKS = [(mnist_cnn, (28, 28, 1)), (alexnet_small, (32, 32, 3)), (all_cnn_c, (32, 32, 3))]
+NETWORKS = [
+    (mnist_cnn, (28, 28, 1)),
+    (alexnet_small, (32, 32, 3)),
+    (all_cnn_c, (32, 32, 3)),
+    (cats_dogs_cnn, (30, 30, 3)),
+]
 LINEAR = ("logits", "conv9")
 every_network = pytest.mark.parametrize(("build", "shape"), NETWORKS, ids=[build.__name__ for build, _ in NETWORKS])
 
@@ -36,7 +42,7 @@ def test_parameter_counts_are_the_published_ones(build, shape, params):
 @every_network
 def test_the_yaml_repeats_the_builders_defaults(build, shape):
     text = files("cnnlab.conf").joinpath("model", f"{build.__name__}.yaml").read_text()
-    node = {key: value for key, value in yaml.safe_load(text).items() if key not in ("name", "preprocessing")}
+    node = {key: value for key, value in yaml.safe_load(text).items() if key not in ("name", "head", "preprocessing")}
     assert node.pop("_target_") == f"{build.__module__}.{build.__name__}"
     knobs = list(signature(build).parameters.values())[2:]  # after the image shape and the number of classes
     assert node == {knob.name: knob.default for knob in knobs}
@@ -104,6 +110,12 @@ def test_a_block_named_like_its_layer_gives_the_pre_activation(build, shape):
     before, after = keras.Model(network.input, [linear, active])(images(shape))
     assert np.min(before) < 0
     np.testing.assert_array_equal(after, np.maximum(before, 0))
+
+
+def test_cats_dogs_cnn_has_the_published_size_with_one_output():
+    network = cats_dogs_cnn((150, 150, 3), 1)
+    assert network.count_params() == 4_894_913
+    assert network.get_layer("pool3").output.shape == (None, 17, 17, 128)
 
 
 def test_mnist_cnn_keeps_the_size_of_its_maps_with_padding_same():
