@@ -1,4 +1,4 @@
-"""Making cnnlab's layers known to Keras without importing Keras.
+"""Making cnnlab's layers and initializers known to Keras without importing Keras.
 
 Keras finds the custom layers of a saved model in a registry of its own and never imports the module that
 the file names (keras.saving, `_retrieve_class_or_fn`). So whoever has imported cnnlab gets its layers
@@ -12,7 +12,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-OURS = ("cnnlab.models.layers", "cnnlab.models.whitening")
+OURS = ("cnnlab.models.layers", "cnnlab.models.whitening", "cnnlab.initializers.dirac")
 
 
 def register_with_keras() -> None:

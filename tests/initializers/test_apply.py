@@ -81,7 +81,7 @@ def test_an_option_takes_a_training_step(option):
 
 
 def test_every_random_option_is_checked_against_theory():
-    assert set(OPTIONS) == {*DEVIATIONS, "orthogonal", "default"}
+    assert set(OPTIONS) == {*DEVIATIONS, "orthogonal", "dirac", "default"}
 
 
 @pytest.mark.parametrize("kind", LAYERS)
