@@ -1,14 +1,11 @@
-"""The layers of our own, against NumPy and scikit-learn."""
+"""The layers of our own, against NumPy and Keras."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from sklearn.datasets import load_digits
-from sklearn.decomposition import PCA
 
-from cnnlab.models.layers import LocalResponseNormalization
-from cnnlab.models.whitening import ZCAWhitening
+from cnnlab.models.layers import BatchNormalization, LocalResponseNormalization
 
 
 def lrn(x: np.ndarray, radius: int, bias: float, alpha: float, beta: float) -> np.ndarray:
@@ -47,55 +44,64 @@ def test_lrn_has_a_gradient(rng, policy):
     assert np.all(gradient != 0)
 
 
-def test_whitened_images_have_the_identity_as_covariance(rng):
-    mixing = rng.normal(size=(12, 12))
-    x = (rng.normal(size=(3000, 12)) @ mixing + 5).reshape(-1, 2, 2, 3).astype(np.float32)
-    layer = ZCAWhitening(epsilon=1e-8)
-    layer.adapt(x)
-    y = np.asarray(layer(x)).reshape(-1, 12)
-    np.testing.assert_allclose(y.mean(axis=0), 0, atol=1e-3)
-    np.testing.assert_allclose(np.cov(y.T, bias=True), np.eye(12), atol=1e-3)
+def both_normalisations(policy: str, **knobs) -> tuple[keras.Layer, keras.Layer]:
+    layers = keras.layers.BatchNormalization(dtype=policy, **knobs), BatchNormalization(dtype=policy, **knobs)
+    for layer in layers:
+        layer.build((None, 4, 5, 6))
+        layer.set_weights([np.linspace(0.5, 2, 6) + number for number, _ in enumerate(layer.weights)])
+    return layers
 
 
-def test_whitening_is_pca_whitening_rotated_back():
-    x = (load_digits().images / 16).astype(np.float32)[..., None]
-    x += np.random.default_rng(0).normal(0, 0.1, x.shape)  # so that no direction is without variance
-    flat = x.reshape(len(x), -1)
-    pca = PCA(whiten=True, svd_solver="full").fit(flat)
-    expected = pca.transform(flat) @ pca.components_ * np.sqrt(len(x) / (len(x) - 1))  # PCA divides by N - 1
-    layer = ZCAWhitening(epsilon=1e-12)
-    layer.adapt(x)
-    np.testing.assert_allclose(np.asarray(layer(x)).reshape(expected.shape), expected, atol=1e-3)
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("knobs", [{}, {"scale": False}, {"center": False, "momentum": 0.6, "epsilon": 1e-5}])
+def test_batch_normalisation_gives_keras_outputs_gradients_and_statistics(rng, policy, knobs):
+    x = tf.constant(rng.normal(3, 2, size=(8, 4, 5, 6)), keras.DTypePolicy(policy).compute_dtype)
+    direction = tf.constant(rng.normal(size=x.shape), tf.float32)
+    results = []
+    for layer in both_normalisations(policy, **knobs):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=True)
+            loss = tf.reduce_sum(tf.cast(y, tf.float32) * direction)
+        gradients = tape.gradient(loss, [x, *(weight.value for weight in layer.trainable_weights)])
+        results.append([y, *gradients, *layer.get_weights(), layer(x, training=False)])
+    for theirs, ours in zip(*results, strict=True):
+        tolerance = 1e-4 if policy == "float32" else 2e-2
+        np.testing.assert_allclose(*(tf.cast(part, tf.float32) for part in (ours, theirs)), rtol=1e-3, atol=tolerance)
 
 
-def test_epsilon_is_added_to_the_eigenvalues(rng):
-    x = (rng.normal(size=(500, 4)) * [1.0, 0.5, 0.1, 0.0]).reshape(-1, 2, 2, 1)
-    flat = x.reshape(500, 4) - x.reshape(500, 4).mean(axis=0)
-    eigenvalues, vectors = np.linalg.eigh(flat.T @ flat / 500)
-    expected = flat @ vectors @ np.diag(1 / np.sqrt(np.maximum(eigenvalues, 0) + 0.01)) @ vectors.T
-    layer = ZCAWhitening(epsilon=0.01)
-    layer.adapt(x)
-    np.testing.assert_allclose(np.asarray(layer(x)).reshape(500, 4), expected, atol=1e-5)
+def test_frozen_batch_normalisation_uses_and_keeps_its_statistics(rng):
+    theirs, ours = both_normalisations("float32")
+    theirs.trainable = ours.trainable = False
+    x = rng.normal(size=(3, 4, 5, 6)).astype(np.float32)
+    before = ours.get_weights()
+    np.testing.assert_allclose(ours(x, training=True), theirs(x, training=True), rtol=1e-5, atol=1e-5)
+    for old, new in zip(before, ours.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
-def test_whitening_fits_batches_as_it_fits_one_array(rng):
-    x = rng.random((100, 4, 4, 3)).astype(np.float32)
-    whole, parts = ZCAWhitening(0.1), ZCAWhitening(0.1)
-    whole.adapt(x)
-    parts.adapt(iter([x[:30], x[30:31], x[31:]]))
-    np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-6)
-    np.testing.assert_allclose(parts.matrix, whole.matrix, atol=1e-6)
+def test_flat_inputs_are_normalised_as_keras_does(rng):
+    x = rng.normal(size=(7, 3)).astype(np.float32)
+    np.testing.assert_array_equal(
+        BatchNormalization()(x, training=True), keras.layers.BatchNormalization()(x, training=True)
+    )
 
 
-def test_whitening_changes_nothing_until_it_is_fitted_and_is_never_trained(rng):
-    layer = ZCAWhitening(0.1)
-    x = rng.random((3, 4, 4, 1)).astype(np.float32)
-    np.testing.assert_array_equal(layer(x), x)
-    assert not layer.trainable_weights
-    assert len(layer.non_trainable_weights) == 2
+def test_a_multiplied_beta_moves_the_output_by_the_square_of_the_multiplier(rng):
+    x = tf.constant(rng.normal(size=(8, 4, 4, 2)), tf.float32)
+    moves = []
+    for multiplier in (1.0, 8.0):
+        layer = BatchNormalization(beta_multiplier=multiplier)
+        before = layer(x, training=True)
+        optimizer = keras.optimizers.SGD(0.01)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(layer(x, training=True))
+        optimizer.apply([tape.gradient(loss, layer.beta.value)], [layer.beta])
+        moves.append(layer(x, training=True) - before)
+    np.testing.assert_allclose(moves[1], 64 * moves[0], rtol=1e-3)
 
 
-@pytest.mark.parametrize("layer", [LocalResponseNormalization(3, 1.5, 0.2, 0.6), ZCAWhitening(0.3)])
+@pytest.mark.parametrize("layer", [LocalResponseNormalization(3, 1.5, 0.2, 0.6), BatchNormalization(beta_multiplier=8)])
 def test_layers_survive_their_configuration(layer):
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert type(copy) is type(layer)
