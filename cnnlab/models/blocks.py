@@ -1,5 +1,6 @@
 """What the networks are made of: layers with the knobs that every model has, named alike in all of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,7 @@ from cnnlab.models.layers import BatchNormalization
 
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh"]
 Padding = Literal["valid", "same"]
+Pooling = Literal["max", "average"]
 
 
 class Collapsed(UserError):
@@ -36,20 +38,21 @@ class Blocks:
     `conv1_bn`, `conv1_act` and `conv1_dropout`, as far as they are asked for.
 
     Attributes:
-        activation: a function of keras.activations, after every hidden layer.
+        activation: a function of keras.activations, or one of our own that is registered with Keras, after
+            every hidden layer; None leaves the layers without.
         batch_norm: normalise each batch between a hidden layer and its activation; the layer then has no
             bias, since normalisation would take it away again.
         l2: adds l2 · sum(kernel²) to the loss, for every kernel. This is keras.regularizers.L2; a paper
             that writes λ/2 · w² means l2 = λ/2.
         kernel_initializer: a Keras initializer's name, so that each layer draws from a seed of its own.
-        bias_initializer: the same for biases.
+        bias_initializer: the same for biases, or the value they all start from.
     """
 
-    activation: Activation = "relu"
+    activation: Activation | Callable[[KerasTensor], KerasTensor] | None = "relu"
     batch_norm: bool = False
     l2: float = 0.0
     kernel_initializer: str = "glorot_uniform"
-    bias_initializer: str = "zeros"
+    bias_initializer: str | float = "zeros"
 
     def conv(
         self,
@@ -60,15 +63,20 @@ class Blocks:
         *,
         strides: int = 1,
         padding: Padding = "same",
+        groups: int = 1,
         dropout: float = 0.0,
         linear: bool = False,
     ) -> KerasTensor:
-        """Square convolution, then, unless it is to stay linear, the rest of a hidden block."""
+        """Square convolution, then, unless it is to stay linear, the rest of a hidden block.
+
+        Each of the `groups` reads and makes a share of the channels of its own.
+        """
         layer = keras.layers.Conv2D(
             filters,
             size,
             strides=strides,
             padding=padding,
+            groups=groups,
             use_bias=linear or not self.batch_norm,
             name=name,
             **self._weights(),
@@ -88,13 +96,15 @@ class Blocks:
     def _finish(self, x: KerasTensor, name: str, dropout: float) -> KerasTensor:
         if self.batch_norm:
             x = BatchNormalization(name=f"{name}_bn")(x)
-        x = keras.layers.Activation(self.activation, name=f"{name}_act")(x)
+        if self.activation is not None:
+            x = keras.layers.Activation(self.activation, name=f"{name}_act")(x)
         return drop(x, f"{name}_dropout", dropout)
 
     def _weights(self) -> dict:
+        bias = self.bias_initializer
         return {
             "kernel_initializer": self.kernel_initializer,
-            "bias_initializer": self.bias_initializer,
+            "bias_initializer": bias if isinstance(bias, str) else keras.initializers.Constant(bias),
             "kernel_regularizer": keras.regularizers.L2(self.l2) if self.l2 else None,
         }
 
@@ -107,6 +117,14 @@ def drop(x: KerasTensor, name: str, rate: float) -> KerasTensor:
 def max_pool(x: KerasTensor, name: str, size: int, *, strides: int, padding: Padding = "valid") -> KerasTensor:
     """Square max-pooling."""
     return apply(keras.layers.MaxPooling2D(size, strides=strides, padding=padding, name=name), x)
+
+
+def average_pool(x: KerasTensor, name: str, size: int, *, strides: int, padding: Padding = "valid") -> KerasTensor:
+    """Square average-pooling; padding does not count."""
+    return apply(keras.layers.AveragePooling2D(size, strides=strides, padding=padding, name=name), x)
+
+
+POOLS: dict[Pooling, Callable[..., KerasTensor]] = {"max": max_pool, "average": average_pool}
 
 
 def apply(layer: keras.layers.Layer, x: KerasTensor) -> KerasTensor:
