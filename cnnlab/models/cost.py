@@ -7,6 +7,8 @@ import keras
 import tensorflow as tf
 from keras import KerasTensor
 
+from cnnlab.models.whitening import PatchWhitening
+
 # Layers that multiply each output position by the whole kernel (its channel axis holds one group's inputs).
 CONVOLUTIONS = (
     keras.layers.Conv1D,
@@ -14,6 +16,7 @@ CONVOLUTIONS = (
     keras.layers.Conv3D,
     keras.layers.DepthwiseConv1D,
     keras.layers.DepthwiseConv2D,
+    PatchWhitening,
 )
 SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)

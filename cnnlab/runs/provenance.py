@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from cnnlab.machine import processor_name, usable_cores
+
 PACKAGES = ("cnnlab", "tensorflow", "keras", "numpy", "hydra-core", "omegaconf")
 
 
@@ -24,7 +26,8 @@ def provenance() -> dict[str, Any]:
         "host": {
             "name": platform.node(),
             "system": platform.platform(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "processor": processor_name(),
+            "cores": usable_cores(),
         },
         "pid": os.getpid(),
     }
