@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 FLOAT_BITS = 24  # as many as a float32 in [0, 1) holds exactly
+WORD_MASK = 0xFFFF_FFFF
 
 
 class Draws:
@@ -19,9 +20,21 @@ class Draws:
         batch_size: examples in the global batch.
         start: position of the share's first example in the global batch, a number or an int32 scalar.
         size: examples in the share.
+        indices: int64 (size,), which examples of the training split these are.
+        passes: int64 scalar, how often the whole split has been seen before.
     """
 
-    def __init__(self, seed: tf.Tensor, batch_size: int, start: tf.Tensor | int, size: int):
+    def __init__(
+        self,
+        seed: tf.Tensor,
+        batch_size: int,
+        start: tf.Tensor | int,
+        size: int,
+        indices: tf.Tensor,
+        passes: tf.Tensor | int,
+    ):
+        self.indices = indices
+        self.passes = passes
         self._seed = seed
         self._batch_size = batch_size
         self._start = start
@@ -52,6 +65,20 @@ class Draws:
         fractions = tf.cast(self._integers(shape, seed, 0, 2**FLOAT_BITS, tf.int32), dtype) * 2.0**-FLOAT_BITS
         return self._share(minval + (maxval - minval) * fractions)
 
+    def coins(self) -> tf.Tensor:
+        """Toss a fair coin for each example of the training split.
+
+        Unlike other draws it depends on the augmentation's seed and the example alone, not on the step.
+
+        Returns:
+            bool (size,).
+        """
+        salt = tf.cast(self._seed[0], tf.int64) * 0x9E37_79B9 + 0x7F4A_7C15 * (self._calls + 1)
+        self._calls += 1
+        return (
+            tf.bitwise.bitwise_and(_hash(tf.bitwise.bitwise_xor(tf.cast(self.indices, tf.int64), _hash(salt))), 1) == 1
+        )
+
     def _integers(
         self, shape: Sequence[int], seed: tf.Tensor, minval: float, maxval: float, dtype: tf.DType
     ) -> tf.Tensor:
@@ -61,3 +88,15 @@ class Draws:
     def _share(self, values: tf.Tensor) -> tf.Tensor:
         shape = values.shape[1:]
         return tf.slice(values, [self._start, *(0 for _ in shape)], [self._size, *shape])
+
+
+def _hash(values: tf.Tensor) -> tf.Tensor:
+    """Scatter int64 values over 0 … 2³² - 1 (the finalizer of MurmurHash3, by Appleby).
+
+    In 64 bits because TensorFlow's GPU kernels do not all know unsigned numbers.
+    """
+    values = tf.bitwise.bitwise_and(values, WORD_MASK)
+    for shift, factor in ((16, 0x85EB_CA6B), (13, 0xC2B2_AE35), (16, 1)):
+        values = tf.bitwise.bitwise_xor(values, tf.bitwise.right_shift(values, tf.constant(shift, tf.int64)))
+        values = tf.bitwise.bitwise_and(values * factor, WORD_MASK)
+    return values

@@ -6,11 +6,10 @@ from typing import Literal
 import tensorflow as tf
 
 from cnnlab.augmentation.draws import Draws
-from cnnlab.errors import UserError
 
 
 class ShiftFlip:
-    """Mirrors each image left to right with probability 0.5, then moves it by whole pixels.
+    """Mirrors half of the images left to right, then moves each by whole pixels.
 
     Both moves, vertical and horizontal, are uniform over -s … s, both ends included.
 
@@ -18,19 +17,21 @@ class ShiftFlip:
         image_shape: (height, width, channels) of the images.
         shift: s, as a whole number of pixels or as a fraction (below 1) of the height and of the width,
             rounded to whole pixels.
-        flip: whether to mirror.
+        flip: true mirrors each image with probability 0.5; `alternating` mirrors an image in every other pass, in
+            half of the images the first (Jordan 2024, "94 % on CIFAR-10 in 3.29 seconds", section 3.6), so that
+            two passes in a row show both sides of all.
         fill: what an uncovered pixel becomes: `zero` black, `nearest` the border pixel next to it, `reflect`
             the image mirrored about its border pixels (as numpy.pad's "reflect").
 
     Raises:
-        UserError: the shift is negative, no whole number of pixels, or leaves nothing of the image.
+        ValueError: the shift is negative, no whole number of pixels, or leaves nothing of the image.
     """
 
     def __init__(
         self,
         image_shape: Sequence[int],
         shift: int | float = 4,
-        flip: bool = True,
+        flip: bool | Literal["alternating"] = True,
         fill: Literal["zero", "reflect", "nearest"] = "zero",
     ):
         self._height, self._width, _ = image_shape
@@ -47,7 +48,7 @@ class ShiftFlip:
         rows = tf.range(self._height) - down[:, tf.newaxis]
         columns = tf.range(self._width) - right[:, tf.newaxis]
         if self._flip:
-            mirrored = draws.uniform() < 0.5
+            mirrored = draw_mirrored(draws, alternating=self._flip == "alternating")
             columns = tf.where(mirrored[:, tf.newaxis], self._width - 1 - columns, columns)
         # bfloat16 holds 0 to 255 exactly; unlike uint8 it can be gathered on a GPU without XLA.
         pixels = tf.cast(images, tf.bfloat16)
@@ -69,12 +70,18 @@ class ShiftFlip:
                 return last - tf.abs(last - tf.abs(index))
 
 
+def draw_mirrored(draws: Draws, alternating: bool) -> tf.Tensor:
+    """Which images of a share to mirror: bool (n,), at random or in every other pass."""
+    if alternating:
+        return tf.not_equal(draws.coins(), draws.passes % 2 == 1)
+    return draws.uniform() < 0.5
+
+
 def _check_shift(shift: int | float, side: int) -> None:
-    key = f"augmentation.shift={shift}"
     if shift < 0 or (shift >= 1 and shift != int(shift)):
-        raise UserError(f"{key}: must be a whole number of pixels, or a fraction of the side from 0 to below 1")
+        raise ValueError(f"shift={shift}: must be a whole number of pixels, or a fraction of the side below 1")
     if _pixels(shift, side) >= side:
-        raise UserError(f"{key}: moves an image of {side} pixels out of sight; use at most {side - 1} pixels")
+        raise ValueError(f"shift={shift}: moves images of {side} pixels out of sight; use at most {side - 1} pixels")
 
 
 def _pixels(shift: int | float, side: int) -> int:

@@ -23,11 +23,10 @@ def instantiate(node: DictConfig | None, /, *, drop: Collection[str] = (), **kwa
 
     Raises:
         UserError: the target cannot be found, or refuses its arguments with TypeError or ValueError. The
-            message names the node's key.
+            message names the node's key, and the argument's where the target's begins with "argument=".
     """
     if node is None:
         return None
-    key = node._get_full_key("") or node.get("_target_")
     unwanted = {"name", *drop, *kwargs}
     arguments = OmegaConf.masked_copy(node, [name for name in node if name not in unwanted])
     arguments._set_parent(node._get_parent())  # interpolations reach the whole configuration
@@ -37,12 +36,14 @@ def instantiate(node: DictConfig | None, /, *, drop: Collection[str] = (), **kwa
     except InstantiationException as error:
         cause = error.__cause__
         if cause is None or isinstance(cause, TypeError | ValueError | ImportError):
-            raise _refusal(key, cause or error) from error
+            raise _refusal(node, cause or error) from error
         raise cause from error
     except (TypeError, ValueError) as error:
-        raise _refusal(key, error) from error
+        raise _refusal(node, error) from error
 
 
-def _refusal(key: str, error: Exception) -> UserError:
+def _refusal(node: DictConfig, error: Exception) -> UserError:
     reason = " ".join(str(error).split())
-    return UserError(f"{key}: {reason}")
+    key = node._get_full_key("") or node.get("_target_")
+    names_argument = "=" in reason and reason.partition("=")[0] in node
+    return UserError(f"{key}{'.' if names_argument else ': '}{reason}")

@@ -49,7 +49,7 @@ def launch(command: str, arguments: Sequence[str], task: Task) -> None:
     with primary_config(command, run) as name, _environment("HYDRA_FULL_ERROR", "1"), _arguments(argv):
         try:
             hydra.main(version_base="1.3", config_path="pkg://cnnlab.conf", config_name=name)(job)()
-        except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
+        except (HydraException, OmegaConfBaseException, yaml.YAMLError, TypeError, ValueError) as error:
             raise UserError(explain(error, arguments)) from error
         except FileNotFoundError as error:  # not the job's, which keeps its own: Hydra could not make the directory
             raise UserError(f"{error.filename}: cannot be made ({error.strerror}); choose hydra.run.dir=…") from error

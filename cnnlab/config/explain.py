@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from importlib.resources import files
 
 import yaml
 from hydra.errors import MissingConfigException, OverrideParseException
@@ -23,8 +24,8 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     """
     cause = error.__cause__
     match error:
-        case MissingConfigException(options=[*options], missing_cfg_file=str(path)):
-            return _unknown_option(path, options)
+        case MissingConfigException(options=options, missing_cfg_file=str(path)) if "/" in path:
+            return _unknown_option(path, options or _shipped_options(path))
         case OverrideParseException(override=override):
             return _unreadable(override, str(error))
         case yaml.MarkedYAMLError(problem_mark=mark, problem=problem) if mark:
@@ -41,6 +42,13 @@ def _unknown_option(path: str, options: list[str]) -> str:
     options = [name for name in options if name != "run"]
     listed = f"options: {', '.join(options)}" if options else f"{group} has no options yet"
     return f"{group}={option}: no such option{did_you_mean(option, options)}; {listed}"
+
+
+def _shipped_options(path: str) -> list[str]:
+    """The options beside `path`: of a list of options Hydra does not name them."""
+    group = files("cnnlab.conf") / path.rpartition("/")[0]
+    names = (file.name for file in group.iterdir()) if group.is_dir() else ()
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
 def _unreadable(override: str, message: str) -> str:
@@ -102,7 +110,7 @@ def _retold(error: Exception, arguments: Sequence[str]) -> str:
         return f"{_as_given(found[1], arguments)}: this configuration has no group {found[1]} to choose from"
     if found := re.match(r"Error merging override (.*)$", message):
         return f"{found[1]}: {str(error.__cause__).splitlines()[0]}"
-    if "Config group override must be" in message:
+    if "Config group override must be" in message or isinstance(error, TypeError):
         wrong = [argument for argument in arguments if re.split("[@=]", argument.lstrip("+"))[0] in GROUP_NAMES]
         return f"{' '.join(wrong)}: an option of a group is a name"
     if isinstance(error, OmegaConfBaseException) and error.full_key:

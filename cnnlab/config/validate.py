@@ -38,6 +38,7 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
             check({name: item for name, item in node.items() if name in labels}, keys, group)
             check_targets(node, group, packages, labels)
     check(values, COMMANDS[command], "")
+    _check_operations(values.get("augmentation", {}))
     if "trainer" in values:
         check_targets(values["trainer"]["callbacks"], "trainer.callbacks", packages)
         _check_contradictions(values, given)
@@ -73,6 +74,22 @@ def _packages(values: dict[str, Any], given: set[str]) -> list[str]:
             f"add 'targets={shown(packages)}' to the command if you trust it"
         )
     return packages
+
+
+def _check_operations(augmentation: dict[str, Any]) -> None:
+    """Every key of `augmentation` is an operation, unless it is one itself, as in runs of an earlier time."""
+    if "_target_" in augmentation:
+        return
+    for name, operation in augmentation.items():
+        key = f"augmentation.{name}"
+        if not isinstance(operation, dict):
+            raise UserError(f"{key}={shown(operation)}: is no operation; the knobs of one are set as {key}.KNOB=…")
+        if "_target_" not in operation:
+            chosen = [*(other for other in augmentation if other != name), name]
+            raise UserError(
+                f"{key}={shown(operation)}: {name} is not among the chosen operations; "
+                f"choose it, augmentation=[{','.join(chosen)}], or take the key out, ~{key}"
+            )
 
 
 def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:

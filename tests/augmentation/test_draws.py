@@ -7,8 +7,13 @@ import tensorflow as tf
 from cnnlab.augmentation.draws import Draws
 
 
+def share(seed=(7, 0), batch_size=64, start=0, size=64, passes=0) -> Draws:
+    indices = tf.range(1000, 1000 + batch_size, dtype=tf.int64)[start : start + size]
+    return Draws(tf.constant(seed, tf.int32), batch_size, start, size, indices, passes)
+
+
 def draw(seed=(7, 0), batch_size=64, start=0, size=64, **kwargs) -> np.ndarray:
-    return Draws(tf.constant(seed, tf.int32), batch_size, start, size).uniform(**kwargs).numpy()
+    return share(seed, batch_size, start, size).uniform(**kwargs).numpy()
 
 
 def test_a_seed_repeats():
@@ -21,7 +26,7 @@ def test_another_seed_gives_other_numbers(other):
 
 
 def test_each_call_gives_fresh_numbers():
-    draws = Draws(tf.constant([7, 0]), 64, 0, 64)
+    draws = share()
     first, second = draws.uniform().numpy(), draws.uniform().numpy()
     assert not np.isin(first, second).any()
 
@@ -56,7 +61,30 @@ def test_integers_reach_both_ends_evenly():
 @pytest.mark.parametrize("dtype", [tf.float32, tf.int32])
 def test_xla_draws_the_same_numbers(dtype):
     def call(seed, start):
-        return Draws(seed, 64, start, 16).uniform((2,), 0, 100, dtype)
+        return Draws(seed, 64, start, 16, tf.range(16), 0).uniform((2,), 0, 100, dtype)
 
     arguments = tf.constant([7, 3]), tf.constant(32)
     np.testing.assert_array_equal(tf.function(call)(*arguments), tf.function(call, jit_compile=True)(*arguments))
+
+
+def test_coins_are_the_examples_own_whatever_the_step_and_the_pass():
+    first = share((7, 0)).coins().numpy()
+    np.testing.assert_array_equal(first, share((7, 9), passes=3).coins())
+    np.testing.assert_array_equal(first[16:32], share(start=16, size=16).coins())
+    assert (first != share((8, 0)).coins().numpy()).any()
+
+
+def test_coins_are_fair_and_independent_of_each_other():
+    draws = share(batch_size=20_000, size=20_000)
+    first, second = draws.coins().numpy(), draws.coins().numpy()
+    assert first.mean() == pytest.approx(0.5, abs=0.015)
+    assert (first == second).mean() == pytest.approx(0.5, abs=0.015)
+    assert (first[1:] == first[:-1]).mean() == pytest.approx(0.5, abs=0.015)
+
+
+def test_xla_tosses_the_same_coins():
+    def call(indices, seed):
+        return Draws(seed, 64, 0, 64, indices, 0).coins()
+
+    arguments = tf.range(64, dtype=tf.int64), tf.constant([7, 3])
+    np.testing.assert_array_equal(call(*arguments), tf.function(call, jit_compile=True)(*arguments))

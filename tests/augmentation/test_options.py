@@ -1,40 +1,62 @@
-"""Every option of the group `augmentation` does its work in a training step."""
+"""What every option of the group `augmentation` does, whichever it is."""
 
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hydra import compose, initialize_config_module
 
 import cnnlab.conf
-from cnnlab.augmentation.draws import Draws
-from cnnlab.config.build import instantiate
 
 OPTIONS = sorted(path.stem for path in (Path(cnnlab.conf.__file__).parent / "augmentation").glob("*.yaml"))
+IMAGES = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 3), dtype=np.uint8)
+TARGETS = np.eye(4, dtype=np.float32)[np.arange(16) % 4]
 
 
-def build(*overrides: str):
-    with initialize_config_module("cnnlab.conf", version_base="1.3"):
-        config = compose(overrides=["+dataset.image_shape=[8,8,3]", *overrides])
-    return config.augmentation, instantiate(config.augmentation)
+@pytest.fixture(scope="module", params=OPTIONS)
+def option(request) -> str:
+    return request.param
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_an_option_takes_a_training_step(option):
-    node, augmentation = build(f"+augmentation={option}")
-    assert node.name == option
-    network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
-    network.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
-    augmented = augmentation(tf.constant(images), Draws(tf.constant([0, 0]), 4, 0, 4))
-    assert augmented.shape == images.shape
-    assert augmented.dtype == tf.uint8
-    assert np.isfinite(network.train_on_batch(tf.cast(augmented, tf.float32) / 255, np.array([0, 1, 0, 1])))
+@pytest.fixture(scope="module")
+def pipeline(option, build):
+    return build(f"augmentation={option}")
 
 
-def test_none_changes_nothing():
-    _, augmentation = build("+augmentation=none")
-    images = tf.constant(np.arange(2 * 8 * 8 * 3).reshape(2, 8, 8, 3) % 256, tf.uint8)
-    np.testing.assert_array_equal(augmentation(images, Draws(tf.constant([0, 0]), 2, 0, 2)), images)
+def test_images_stay_images_and_targets_stay_probabilities(pipeline, make_draws):
+    images, targets = pipeline(tf.constant(IMAGES), tf.constant(TARGETS), make_draws(16))
+    assert images.shape == IMAGES.shape
+    assert images.dtype == tf.uint8
+    assert targets.dtype == tf.float32
+    np.testing.assert_allclose(tf.reduce_sum(targets, axis=1), 1, rtol=1e-6)
+    assert tf.reduce_min(targets) >= 0
+
+
+def test_a_seed_repeats_and_another_step_differs(option, pipeline, make_draws):
+    first, second, other = (
+        pipeline(tf.constant(IMAGES), tf.constant(TARGETS), make_draws(16, seed=seed))[0].numpy()
+        for seed in [(5, 2), (5, 2), (5, 3)]
+    )
+    np.testing.assert_array_equal(first, second)
+    assert option == "none" or (first != other).any()
+
+
+def test_two_replicas_do_together_what_one_does_alone(pipeline, make_draws):
+    halves = [
+        pipeline(tf.constant(IMAGES[i : i + 8]), tf.constant(TARGETS[i : i + 8]), make_draws(16, start=i, size=8))
+        for i in (0, 8)
+    ]
+    whole = pipeline(tf.constant(IMAGES), tf.constant(TARGETS), make_draws(16))
+    for parts, expected in zip(zip(*halves, strict=True), whole, strict=True):
+        np.testing.assert_array_equal(np.concatenate(parts), expected)
+
+
+def test_xla_gives_the_same_images(pipeline, make_draws):
+    @tf.function(jit_compile=True)
+    def compiled(images, targets, seed, passes):
+        return pipeline(images, targets, make_draws(16, seed=seed, passes=passes))
+
+    images, targets = tf.constant(IMAGES), tf.constant(TARGETS)
+    results = compiled(images, targets, tf.constant([5, 2]), tf.constant(0, tf.int64))
+    for result, expected in zip(results, pipeline(images, targets, make_draws(16)), strict=True):
+        np.testing.assert_allclose(tf.cast(result, tf.float32), tf.cast(expected, tf.float32), atol=0)

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from cnnlab.augmentation.draws import Draws
 from cnnlab.augmentation.shift_flip import ShiftFlip
-from cnnlab.errors import UserError
 
 SHAPE = (9, 7, 3)
 PAD_MODES = {"zero": "constant", "reflect": "reflect", "nearest": "edge"}
@@ -18,13 +17,9 @@ def make_images(count: int, shape=SHAPE) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
-def make_draws(count: int, seed=(5, 2)) -> Draws:
-    return Draws(tf.constant(seed, tf.int32), count, 0, count)
-
-
-def expected(images: np.ndarray, shift: int, fill: str, flip: bool = True) -> np.ndarray:
+def expected(images: np.ndarray, draws: Draws, shift: int, fill: str, flip: bool = True) -> np.ndarray:
     """One image at a time: mirror, pad, cut out."""
-    draws, results = make_draws(len(images)), []
+    results = []
     down = draws.uniform(minval=-shift, maxval=shift + 1, dtype=tf.int32).numpy()
     right = draws.uniform(minval=-shift, maxval=shift + 1, dtype=tf.int32).numpy()
     mirrored = draws.uniform().numpy() < 0.5 if flip else np.zeros(len(images), bool)
@@ -40,26 +35,26 @@ def expected(images: np.ndarray, shift: int, fill: str, flip: bool = True) -> np
 @pytest.mark.parametrize("shape", [SHAPE, (8, 8, 1)])
 @pytest.mark.parametrize("fill", PAD_MODES)
 @pytest.mark.parametrize("shift", [0, 2, 6])
-def test_each_image_is_mirrored_and_moved_as_drawn(shape, fill, shift):
+def test_each_image_is_mirrored_and_moved_as_drawn(shape, fill, shift, make_draws):
     images = make_images(64, shape)
     augmented = ShiftFlip(shape, shift, flip=True, fill=fill)(tf.constant(images), make_draws(64))
     assert augmented.dtype == tf.uint8
-    np.testing.assert_array_equal(augmented, expected(images, shift, fill))
+    np.testing.assert_array_equal(augmented, expected(images, make_draws(64), shift, fill))
 
 
-def test_without_flip_images_are_only_moved():
+def test_without_flip_images_are_only_moved(make_draws):
     images = make_images(64)
     augmented = ShiftFlip(SHAPE, 2, flip=False)(tf.constant(images), make_draws(64))
-    np.testing.assert_array_equal(augmented, expected(images, 2, "zero", flip=False))
+    np.testing.assert_array_equal(augmented, expected(images, make_draws(64), 2, "zero", flip=False))
 
 
-def test_half_of_the_images_are_mirrored():
+def test_half_of_the_images_are_mirrored(make_draws):
     images = np.tile(np.arange(7, dtype=np.uint8)[:, None], (4000, 9, 1, 3))
     augmented = ShiftFlip(SHAPE, 0)(tf.constant(images), make_draws(4000)).numpy()
     assert (augmented[:, 0, 0, 0] == 6).mean() == pytest.approx(0.5, abs=0.03)
 
 
-def test_moves_are_uniform_with_both_ends_included():
+def test_moves_are_uniform_with_both_ends_included(make_draws):
     dot = np.zeros((9000, 9, 7, 1), np.uint8)
     dot[:, 4, 3] = 1
     augmented = ShiftFlip((9, 7, 1), 1, flip=False)(tf.constant(dot), make_draws(9000)).numpy()
@@ -68,7 +63,7 @@ def test_moves_are_uniform_with_both_ends_included():
         assert np.mean((rows == row) & (columns == column)) == pytest.approx(1 / 9, abs=0.015)
 
 
-def test_a_fraction_is_taken_of_each_side():
+def test_a_fraction_is_taken_of_each_side(make_draws):
     dot = np.zeros((2000, 20, 10, 1), np.uint8)
     dot[:, 10, 5] = 1
     augmented = ShiftFlip((20, 10, 1), 0.2, flip=False)(tf.constant(dot), make_draws(2000)).numpy()
@@ -77,41 +72,40 @@ def test_a_fraction_is_taken_of_each_side():
     assert (columns.min(), columns.max()) == (3, 7)
 
 
-def test_a_seed_repeats_and_another_step_differs():
-    images = tf.constant(make_images(64))
-    augmentation = ShiftFlip(SHAPE, 2)
-    first = augmentation(images, make_draws(64, seed=(5, 2))).numpy()
-    np.testing.assert_array_equal(first, augmentation(images, make_draws(64, seed=(5, 2))))
-    assert (first != augmentation(images, make_draws(64, seed=(5, 3))).numpy()).any()
+def test_alternating_images_turn_over_with_every_pass_and_stay_put_within_one(make_draws):
+    images = np.tile(np.arange(7, dtype=np.uint8)[:, None], (64, 9, 1, 3))
+    augmentation = ShiftFlip(SHAPE, 0, flip="alternating")
 
+    def mirrored(step: int, passes: int) -> np.ndarray:
+        draws = make_draws(64, seed=(5, step), passes=passes)
+        return augmentation(tf.constant(images), draws).numpy()[:, 0, 0, 0] == 6
 
-def test_two_replicas_do_together_what_one_does_alone():
-    images = make_images(64)
-    augmentation, seed = ShiftFlip(SHAPE, 2), tf.constant([5, 2])
-    halves = [augmentation(tf.constant(images[i : i + 32]), Draws(seed, 64, i, 32)) for i in (0, 32)]
-    np.testing.assert_array_equal(np.concatenate(halves), augmentation(tf.constant(images), make_draws(64)))
+    first = mirrored(step=0, passes=0)
+    assert 16 < first.sum() < 48
+    np.testing.assert_array_equal(mirrored(step=9, passes=0), first)
+    np.testing.assert_array_equal(mirrored(step=9, passes=1), ~first)
+    np.testing.assert_array_equal(mirrored(step=9, passes=2), first)
 
 
 @pytest.mark.parametrize("fill", PAD_MODES)
-def test_xla_gives_the_same_images(fill):
+def test_xla_gives_the_same_images(fill, make_draws):
     augmentation = ShiftFlip(SHAPE, 2, fill=fill)
 
     @tf.function(jit_compile=True)
-    def compiled(images, seed, start):
-        return augmentation(images, Draws(seed, 64, start, 64))
+    def compiled(images, seed):
+        return augmentation(images, make_draws(64, seed=seed))
 
     images = tf.constant(make_images(64))
-    result = compiled(images, tf.constant([5, 2]), tf.constant(0))
-    np.testing.assert_array_equal(result, augmentation(images, make_draws(64)))
+    np.testing.assert_array_equal(compiled(images, tf.constant([5, 2])), augmentation(images, make_draws(64)))
 
 
 @pytest.mark.parametrize("shift", [-1, 1.5, -0.1])
 def test_a_shift_that_is_neither_pixels_nor_a_fraction_is_refused(shift):
-    with pytest.raises(UserError, match=rf"augmentation\.shift={shift}.*whole number of pixels, or a fraction"):
+    with pytest.raises(ValueError, match=rf"shift={shift}.*whole number of pixels, or a fraction"):
         ShiftFlip(SHAPE, shift)
 
 
 @pytest.mark.parametrize("shift", [7, 40, 0.99])
 def test_a_shift_out_of_sight_is_refused(shift):
-    with pytest.raises(UserError, match=rf"augmentation\.shift={shift}.*image of 7 pixels.*at most 6"):
+    with pytest.raises(ValueError, match=rf"shift={shift}.*images of 7 pixels.*at most 6"):
         ShiftFlip(SHAPE, shift)

@@ -20,14 +20,16 @@ OPTIONS = [
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_is_valid(compose, group, option):
     config, _ = compose("train", f"{group}={option}")
-    if group in GROUPS:
+    if group == "augmentation":
+        assert list(config.augmentation) == ([] if option == "none" else [option])
+    elif group in GROUPS:
         assert config[group].name == option
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_schema_has_the_keys_of_the_yaml(command):
     own = {
-        "train": set(get_type_hints(Train)) - {*GROUPS, "trainer"},
+        "train": set(get_type_hints(Train)) - {*GROUPS, "trainer"} | {"augmentation"},
         "eval": {*get_type_hints(Eval)} - {*get_type_hints(Train)} | {"weights"},
         "predict": {*get_type_hints(Predict)} - {*get_type_hints(Train)},
         "inspect": {*get_type_hints(Inspect)} - {*get_type_hints(Train)},

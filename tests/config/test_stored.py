@@ -85,6 +85,28 @@ def test_any_other_change_is_refused_and_shown(compose, stored_run, override, di
         compose("train", f"resume={stored_run}", override)
 
 
+def test_operations_of_a_run_can_be_chosen_anew(compose, stored_run):
+    config, _ = compose("eval", f"run={stored_run}", "augmentation=[shift_flip,shift]")
+    assert list(config.augmentation) == ["shift_flip", "shift"]
+    config, _ = compose("eval", f"run={stored_run}", "augmentation.shift.shift=1")
+    assert config.augmentation.shift.shift == 1
+
+
+def test_a_run_without_augmentation_goes_on_without(compose, tmp_path):
+    config, _ = compose("train", "augmentation=none")
+    Run.create(tmp_path, config).begin()
+    resumed, _ = compose("train", f"resume={tmp_path}")
+    assert resumed.augmentation == {}
+
+
+def test_the_one_operation_of_an_older_run_is_understood(compose, stored_run):
+    stored = OmegaConf.load(stored_run / "config.yaml")
+    stored.augmentation = {**stored.augmentation.shift, "name": "shift"}
+    OmegaConf.save(stored, stored_run / "config.yaml")
+    config, _ = compose("eval", f"run={stored_run}")
+    assert config.augmentation.name == "shift"
+
+
 def test_a_recipe_can_not_be_laid_over_a_run(compose, stored_run):
     with pytest.raises(UserError, match=r"^experiment=recipe: this configuration has no group experiment"):
         compose("eval", f"run={stored_run}", "experiment=recipe")
@@ -118,9 +140,9 @@ def test_a_damaged_configuration_is_the_users_to_mend(compose, stored_run):
 def test_a_runs_extra_packages_need_the_users_word_again(compose, stored_run):
     stored = OmegaConf.load(stored_run / "config.yaml")
     stored.targets = ["cnnlab", "keras", "rich"]
-    stored.augmentation = {"_target_": "rich.console.Console", "name": "theirs"}
+    stored.augmentation = {"theirs": {"_target_": "rich.console.Console"}}
     OmegaConf.save(stored, stored_run / "config.yaml")
-    with pytest.raises(UserError, match=r"augmentation\._target_=rich\.console\.Console: only cnnlab and keras"):
+    with pytest.raises(UserError, match=r"theirs\._target_=rich\.console\.Console: only cnnlab and keras"):
         compose("eval", f"run={stored_run}")
     config, _ = compose("eval", f"run={stored_run}", "targets=[cnnlab,keras,rich]")
-    assert config.augmentation.name == "theirs"
+    assert list(config.augmentation) == ["theirs"]

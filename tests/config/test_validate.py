@@ -24,6 +24,16 @@ MISTAKES = {
     "trainer=quick": r"trainer=quick: no such option; options: default",
     "model=3": r"model=3: an option of a group is a name",
     "+model=mnist_cnn": r"\+model=mnist_cnn: the group has an option already; leave out the \+",
+    "augmentation=shift_flp": r"augmentation=shift_flp: no such option; did you mean shift_flip\?",
+    "augmentation=[shift_flip,shft]": r"augmentation=shft: no such option; did you mean shift\?; options: .*shift_flip",
+    "augmentation=[3]": r"augmentation=\[3\]: an option of a group is a name",
+    # operations
+    "augmentation.shfit.shift=4": r"augmentation\.shfit\.shift=4: no such key in augmentation; did you mean shift\?",
+    "augmentation.shift=4": r"augmentation\.shift=4: is no operation; .* augmentation\.shift\.KNOB",
+    "+augmentation.cut={size:3}": r"not among the chosen .*augmentation=\[shift,cut\].*~augmentation\.cut",
+    "+augmentation.shift.shft=4": r"augmentation\.shift\.shft=4: no such key in .*; did you mean shift\?",
+    "augmentation.shift.shift=far": r"augmentation\.shift\.shift=far: must be an integer or a number",
+    "augmentation.shift.fill=near": r"augmentation\.shift\.fill=near: .*; did you mean nearest\?",
     # grammar
     "seed": r"seed: expected key=value",
     "name=a=b": r"name=a=b: cannot be read .*; quote the value: \"name='a=b'\"",
@@ -139,9 +149,9 @@ def test_foreign_packages_need_the_users_word_on_the_command_line(compose, tmp_p
 
 
 def test_an_extended_list_of_packages_is_taken_from_the_command_line(compose):
-    extended = ("targets=[cnnlab,keras,rich]", "augmentation=none", "augmentation._target_=rich.console.Console")
+    extended = ("targets=[cnnlab,keras,rich]", "+augmentation.theirs._target_=rich.console.Console")
     config, _ = compose("train", *extended)
-    assert config.augmentation._target_ == "rich.console.Console"
+    assert config.augmentation.theirs._target_ == "rich.console.Console"
 
 
 def test_a_value_that_must_be_given_is_asked_for(compose, tmp_path):

@@ -16,7 +16,7 @@ from cnnlab import cli
 
 OPTIONS = (
     *("input_shape=[8,8,1]", "model.padding=same", "model.dropout=0.3", "trainer.batch_size=64"),
-    *("augmentation=shift_flip", "augmentation.shift=1", "schedule=cosine", "trainer.progress=none"),
+    *("augmentation=shift_flip", "augmentation.shift_flip.shift=1", "schedule=cosine", "trainer.progress=none"),
     *("trainer.epochs=15", "trainer.checkpoint_every='5 steps'"),
 )
 

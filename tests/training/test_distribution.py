@@ -15,7 +15,7 @@ import pytest
 LAUNCHER = Path(__file__).parent / "logical_devices.py"
 SMALL = (
     *("input_shape=[8,8,1]", "model.padding=same", "trainer.batch_size=64", "trainer.precision=float32"),
-    *("optimizer=sgd", "optimizer.learning_rate=0.05", "augmentation=shift_flip", "augmentation.shift=1"),
+    *("optimizer=sgd", "optimizer.learning_rate=0.05", "augmentation=shift_flip", "augmentation.shift_flip.shift=1"),
     *("trainer.progress=plain", "trainer.threads=2"),
     "model.dropout=0.0",  # masks cannot be the same for one replica and for two
 )

@@ -6,7 +6,7 @@ import pytest
 
 SMALL = ("input_shape=[8,8,1]", "model.padding=same", "trainer.batch_size=64", "trainer.precision=float32")
 AUGMENTED = (
-    *("augmentation=shift_flip", "augmentation.shift=1", "optimizer=sgd", "optimizer.learning_rate=0.05"),
+    *("augmentation=shift_flip", "augmentation.shift_flip.shift=1", "optimizer=sgd", "optimizer.learning_rate=0.05"),
     "model.dropout=0.0",  # XLA draws other masks
 )
 

@@ -1,0 +1,43 @@
+"""Random numbers and operations as a training step would have them."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hydra import compose, initialize_config_module
+
+from cnnlab.augmentation.draws import Draws
+from cnnlab.augmentation.pipeline import Pipeline, build_pipeline
+
+
+@pytest.fixture(scope="session")
+def make_draws() -> Callable[..., Draws]:
+    """`make_draws(count)`: those of a whole batch; `start` and `size` choose a share of it."""
+
+    def make(
+        count: int,
+        start: tf.Tensor | int = 0,
+        size: int | None = None,
+        seed: tf.Tensor | Sequence[int] = (5, 2),
+        indices: Sequence[int] | None = None,
+        passes: int = 0,
+    ) -> Draws:
+        size = count if size is None else size
+        positions = tf.constant(np.arange(count) if indices is None else indices, tf.int64)
+        return Draws(tf.convert_to_tensor(seed, tf.int32), count, start, size, positions[start : start + size], passes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def build() -> Callable[..., Pipeline]:
+    """`build(*overrides, image_shape)`: the pipeline that the command line's overrides describe."""
+
+    def make(*overrides: str, image_shape: Sequence[int] = (8, 8, 3)) -> Pipeline:
+        with initialize_config_module("cnnlab.conf", version_base="1.3"):
+            shape = ",".join(map(str, image_shape))
+            config = compose("train", overrides=[*overrides, f"dataset.image_shape=[{shape}]"])
+        return build_pipeline(config.augmentation)
+
+    return make
