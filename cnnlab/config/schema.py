@@ -40,6 +40,9 @@ class Trainer(TypedDict):
     label_smoothing: Annotated[float, BELOW_1]
     auxiliary_loss_weight: Annotated[float, AT_LEAST_0]
     class_weight: Literal["balanced"] | dict[str, Annotated[float, AT_LEAST_0]] | None
+    lookahead_every: Count | None
+    lookahead_decay: Annotated[float, SHARE]
+    lookahead_power: Annotated[float, AT_LEAST_0]
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker"]
     devices: Auto | Count
     precision: Literal["auto", "float32", "bfloat16", "float16"]

@@ -13,7 +13,7 @@ from cnnlab.data.dataset import ImageShape, Split
 from cnnlab.data.decode import load_images
 from cnnlab.errors import UserError
 from cnnlab.models.blocks import Collapsed
-from cnnlab.models.whitening import ZCAWhitening
+from cnnlab.models.whitening import PatchWhitening, ZCAWhitening
 
 FITTING_BATCH = 512
 FITTING_BYTES = 256 * 2**20
@@ -106,6 +106,24 @@ def fit_preprocessing(preprocessing: keras.Model, split: Split, seed: int) -> No
     images = _fitting_images(split, seed)
     for layer in layers:
         layer.adapt(_outputs(keras.Model(preprocessing.input, layer.input), images))
+
+
+def fit_network(network: keras.Model, preprocessing: keras.Model, split: Split, seed: int) -> None:
+    """Fit the layers of a network that are fitted to images rather than trained (PatchWhitening).
+
+    Args:
+        network: what `build_network` returned.
+        preprocessing: fitted already.
+        split, seed: as for `fit_preprocessing`.
+
+    Raises:
+        UserError: a file of the sample cannot be decoded.
+    """
+    for layer in network.layers:
+        if isinstance(layer, PatchWhitening):
+            before = keras.Model(network.input, layer.input)
+            path = keras.Model(preprocessing.input, before(preprocessing.output))
+            layer.adapt(_outputs(path, _fitting_images(split, seed)))
 
 
 def finalize_preprocessing(preprocessing: keras.Model) -> None:

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 from omegaconf import DictConfig
 
+from cnnlab.augmentation.pipeline import build_pipeline
 from cnnlab.config.build import instantiate
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.feed import Feed, StreamFeed, build_feed
@@ -49,12 +50,15 @@ def build_loop(
     train_split = dataset.splits["train"]
     order = TrainingOrder(len(train_split), trainer.batch_size, config.seeds.order)
     feed = build_feed(train_split, order, strategy, mode=trainer.data, resident_limit_mib=trainer.resident_limit_mib)
+    augmentation = build_pipeline(config.augmentation)
+    augmentation.adapt(train_split)
     train_call = compile_training(
         learner,
         feed,
         build_objective(trainer, dataset, config.dataset.num_classes),
-        instantiate(config.augmentation),
+        augmentation,
         batch_size=trainer.batch_size,
+        batches_per_pass=order.batches_per_pass,
         seed=config.seeds.augmentation,
         jit=_jit(trainer, strategy),
     )

@@ -83,5 +83,6 @@ DIVERGENCE_ADVICE = "lower optimizer.learning_rate or set optimizer.global_clipn
 
 
 def training_variables(learner: Learner) -> list[keras.Variable]:
-    """Everything a checkpoint holds, in a fixed order: weights, dropout seeds, optimizer, preprocessing."""
-    return [*learner.network.variables, *learner.optimizer.variables, *learner.preprocessing.variables]
+    """Everything a checkpoint holds, in a fixed order: weights, dropout seeds, optimizer, preprocessing, lookahead."""
+    slow = learner.lookahead.slow if learner.lookahead else []
+    return [*learner.network.variables, *learner.optimizer.variables, *learner.preprocessing.variables, *slow]

@@ -6,12 +6,13 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras import tree
 
 from cnnlab.augmentation.draws import Draws
+from cnnlab.augmentation.pipeline import Pipeline
 from cnnlab.data.feed import Feed
+from cnnlab.optimizers.lookahead import Lookahead
 from cnnlab.training.objective import Objective
-
-Augmentation = Callable[[tf.Tensor, Draws], tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -23,25 +24,34 @@ class Learner:
         network: preprocessed images to logits.
         optimizer: built on the network's trainable variables.
         strategy: the strategy in whose scope all of these were made.
+        lookahead: draws the weights back every few steps; None where nothing does.
     """
 
     preprocessing: keras.Model
     network: keras.Model
     optimizer: keras.optimizers.Optimizer
     strategy: tf.distribute.Strategy
+    lookahead: Lookahead | None
 
-    def logits(self, images: tf.Tensor, training: bool) -> tf.Tensor:
-        """float32 logits of uint8 images."""
-        return tf.cast(self.network(self.preprocessing(images), training=training), tf.float32)
+    def logits(self, images: tf.Tensor, training: bool) -> list[tf.Tensor]:
+        """The float32 logits (n, num_classes) of uint8 images, of every head; the one that counts comes first."""
+        heads = tree.flatten(self.network(self.preprocessing(images), training=training))
+        return [_class_logits(tf.cast(logits, tf.float32)) for logits in heads]
+
+
+def _class_logits(logits: tf.Tensor) -> tf.Tensor:
+    """One logit per class. The sigmoid of a single one, z, is the softmax of [0, z], and so are their losses."""
+    return tf.pad(logits, [[0, 0], [1, 0]]) if logits.shape[-1] == 1 else logits
 
 
 def compile_training(
     learner: Learner,
     feed: Feed,
     objective: Objective,
-    augmentation: Augmentation,
+    augmentation: Pipeline,
     *,
     batch_size: int,
+    batches_per_pass: int,
     seed: int,
     jit: bool,
 ) -> Callable[[Any, tf.Tensor, int], tf.Tensor]:
@@ -49,17 +59,18 @@ def compile_training(
 
     Args:
         batch_size: the global batch size; the loss is summed over examples and divided by it.
+        batches_per_pass: steps in which the whole training split is seen once.
         seed: the augmentation's seed.
         jit: compile with XLA: the whole call on one device, each replica's gradients on several.
 
     Returns:
         A function (inputs of the feed, first step, count) -> float32 (count, 3): the loss, the accuracy and
-        the learning rate of each step, left on the device. The loss is the mean cross-entropy of the batch,
-        without the network's L2 penalties.
+        the learning rate of each step, left on the device. The loss is the mean of the objective over the
+        batch, without the network's L2 penalties.
     """
     strategy = learner.strategy
     replicas = strategy.num_replicas_in_sync
-    gradients = _gradients(learner, feed, objective, augmentation, batch_size, seed)
+    gradients = _gradients(learner, feed, objective, augmentation, batch_size, batches_per_pass, seed)
     if jit and replicas > 1:
         gradients = tf.function(gradients, autograph=False, jit_compile=True)
 
@@ -71,6 +82,8 @@ def compile_training(
         if replicas > 1:
             grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
         learner.optimizer.apply(grads, learner.network.trainable_variables)
+        if learner.lookahead:
+            learner.lookahead.after(step + 1)
         return tf.stack([loss, accuracy, learning_rate / replicas])
 
     @tf.autograph.experimental.do_not_convert
@@ -91,7 +104,13 @@ def compile_training(
 
 
 def _gradients(
-    learner: Learner, feed: Feed, objective: Objective, augmentation: Augmentation, batch_size: int, seed: int
+    learner: Learner,
+    feed: Feed,
+    objective: Objective,
+    augmentation: Pipeline,
+    batch_size: int,
+    batches_per_pass: int,
+    seed: int,
 ) -> Callable[[Any, tf.Tensor, tf.Tensor, tf.Tensor], tuple]:
     """A replica's part of a step: (inputs, number, step, replica) -> gradients, loss, accuracy.
 
@@ -101,15 +120,16 @@ def _gradients(
     share = batch_size // replicas
 
     def gradients(inputs: Any, number: tf.Tensor, step: tf.Tensor, replica: tf.Tensor) -> tuple:
-        images, labels, _ = feed.select(inputs, number, replica)
+        images, labels, indices = feed.select(inputs, number, replica)
         draw_seed = tf.stack([seed, tf.cast(step, tf.int32)])
-        images = augmentation(images, Draws(draw_seed, batch_size, replica * share, share))
+        draws = Draws(draw_seed, batch_size, replica * share, share, indices, step // batches_per_pass)
+        images, targets = augmentation(images, tf.one_hot(labels, objective.num_classes), draws)
         with tf.GradientTape() as tape:
-            logits = learner.logits(images, training=True)
-            loss = tf.reduce_sum(objective(labels, logits)) / batch_size
+            heads = learner.logits(images, training=True)
+            loss = tf.reduce_sum(objective(targets, heads)) / batch_size
             penalty = tf.add_n(learner.network.losses) / replicas if learner.network.losses else 0.0
             scaled = learner.optimizer.scale_loss(loss + penalty)
-        correct = tf.equal(tf.argmax(logits, axis=-1), labels)
+        correct = tf.equal(tf.argmax(heads[0], axis=-1), tf.argmax(targets, axis=-1))
         accuracy = tf.reduce_sum(tf.cast(correct, tf.float32)) / batch_size
         return tape.gradient(scaled, learner.network.trainable_variables), loss, accuracy
 
@@ -128,7 +148,7 @@ def compile_evaluation(learner: Learner, feed: Feed) -> Callable[[Any], tf.Tenso
     def replica_evaluation(inputs: Any) -> tf.Tensor:
         context = tf.distribute.get_replica_context()
         images, labels, indices = feed.select(inputs, 0, context.replica_id_in_sync_group)
-        logits = learner.logits(images, training=False)
+        logits = learner.logits(images, training=False)[0]
         real = tf.cast(indices >= 0, tf.float32)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1), labels), tf.float32)

@@ -42,7 +42,7 @@ def train(config: DictConfig, directory: Path) -> None:
     plan = build_plan(config.trainer, len(dataset.splits["train"]))
     schedule = build_schedule(config.schedule, config.optimizer.learning_rate, plan.steps_per_epoch, plan.total_steps)
     with watch_workers(strategy):
-        learner = build_learner(config, dataset, strategy, schedule, precision)
+        learner = build_learner(config, dataset, strategy, schedule, precision, plan.total_steps)
     with stop_on_signals() as stop, _output_directory(directory, strategy) as output, sole_writer(output):
         run = _open_or_create(output, config)
         loop = build_loop(config, run, dataset, plan, schedule, learner, directory / "checkpoints", stop)
