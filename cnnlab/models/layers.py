@@ -1,5 +1,6 @@
 """The layers Keras lacks or computes slowly; `import cnnlab` makes them known to Keras, as "cnnlab>NAME"."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -105,3 +106,67 @@ class LocalResponseNormalization(keras.layers.Layer):
             "alpha": self.alpha,
             "beta": self.beta,
         }
+
+
+@keras.saving.register_keras_serializable(package=REGISTRY)
+class ChannelSelection(keras.layers.Layer):
+    """Picks channels, which may repeat.
+
+    Before a grouped convolution, each of whose groups reads channels of its own, it makes any table of
+    connections between maps.
+
+    Args:
+        channels: positions of the channels, in the order in which they are returned.
+
+    Input (N, H, W, C), output (N, H, W, len(channels)).
+    """
+
+    def __init__(self, channels: Sequence[int], **kwargs: Any):
+        super().__init__(**kwargs)
+        self.channels = list(channels)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.gather(inputs, self.channels, axis=-1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], len(self.channels))
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"channels": self.channels}
+
+
+@keras.saving.register_keras_serializable(package=REGISTRY)
+class NegativeSquaredDistance(keras.layers.Layer):
+    """Minus the squared Euclidean distance to each of some fixed points: 0 at the point, below 0 elsewhere.
+
+    Its softmax are the probabilities of normal distributions of variance 1/2 around the points.
+
+    Args:
+        points: the coordinates of each point; no weights, so they are neither counted nor trained.
+
+    Input (N, D), output (N, len(points)).
+    """
+
+    def __init__(self, points: Sequence[Sequence[float]], **kwargs: Any):
+        super().__init__(**kwargs)
+        self.points = [list(point) for point in points]
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        differences = inputs[:, tf.newaxis] - tf.constant(self.points, inputs.dtype)
+        return -tf.reduce_sum(tf.square(differences), axis=-1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (input_shape[0], len(self.points))
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"points": self.points}
+
+
+@keras.saving.register_keras_serializable(package=REGISTRY)
+def scaled_tanh(x: tf.Tensor) -> tf.Tensor:
+    """1.7159 tanh(2x/3), which maps 1 to 1 and -1 to -1, where it is bent the most.
+
+    After LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document recognition" (1998),
+    appendix A.
+    """
+    return 1.7159 * keras.ops.tanh(x * (2 / 3))

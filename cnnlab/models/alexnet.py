@@ -1,0 +1,98 @@
+"""AlexNet."""
+
+from dataclasses import replace
+from typing import Literal
+
+import keras
+
+from cnnlab.errors import UserError
+from cnnlab.models.blocks import POOLS, Activation, Blocks, Padding, Pooling
+from cnnlab.models.layers import LocalResponseNormalization
+
+
+def alexnet(
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    groups: Literal[1, 2] = 2,
+    conv1_padding: Literal["auto", "valid", "same"] = "auto",
+    pooling: Pooling = "max",
+    pool_padding: Padding = "valid",
+    lrn_radius: int = 2,
+    lrn_bias: float = 2.0,
+    lrn_alpha: float = 0.0001,
+    lrn_beta: float = 0.75,
+    conv2_bias: float = 1.0,
+    hidden_bias: float = 1.0,
+    dropout: float = 0.5,
+    dense_activation: Activation | None = None,
+    batch_norm: bool = False,
+    l2: float = 0.0,
+    activation: Activation = "relu",
+) -> keras.Model:
+    """AlexNet of Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep convolutional neural networks"
+    (2012), section 3.5.
+
+    Five convolutions (96 maps of 11x11 with stride 4, 256 of 5x5, then 384, 384 and 256 of 3x3), local response
+    normalisation after the first two, overlapping 3x3 pooling with stride 2 after these and the last, and two
+    dense layers of 4096. At 1000 classes and 227x227x3 or 224x224x3, 60,965,224 parameters with two groups,
+    62,378,344 with one. Kernels start from He's normal distribution; `initializer=gaussian` is the paper's.
+
+    Args:
+        input_shape: (height, width, channels) of the preprocessed images.
+        num_classes: number of logits.
+        groups: 2 splits the second, fourth and fifth convolution into halves that see half of the maps, as
+            the paper's two GPUs did.
+        conv1_padding: "auto" pads 224x224 images (SAME) and not 227x227 (VALID), so that both end in 6x6 maps.
+        pooling, pool_padding: kind and padding of the three poolings.
+        lrn_radius, lrn_bias, lrn_alpha, lrn_beta: see LocalResponseNormalization, whose alpha is not divided by
+            the window's size; the paper's k, alpha and beta are 2, 1e-4 and 0.75, and its n = 5 is a radius of 2.
+        conv2_bias: where the biases of the second convolution start.
+        hidden_bias: the same for the fourth and fifth convolution and the two hidden dense layers; all others
+            start at 0.
+        dropout: share of each hidden dense layer's outputs that is dropped while training.
+        dense_activation: the activation of the hidden dense layers; None takes that of the convolutions.
+        batch_norm, l2, activation: see Blocks; local response normalisation stays with batch_norm.
+
+    Returns:
+        A functional model from float images (N, *input_shape) to logits (N, num_classes).
+
+    Raises:
+        UserError: conv1_padding is "auto" and the images are of another size.
+    """
+    blocks = Blocks(activation, batch_norm, l2, kernel_initializer="he_normal")
+    hidden = replace(blocks, bias_initializer=hidden_bias)
+    dense = replace(hidden, activation=dense_activation or activation)
+    pool = POOLS[pooling]
+
+    def normalisation(number: int) -> keras.layers.Layer:
+        return LocalResponseNormalization(lrn_radius, lrn_bias, lrn_alpha, lrn_beta, name=f"lrn{number}")
+
+    images = keras.Input(input_shape, name="images")
+    x = blocks.conv(images, "conv1", 96, 11, strides=4, padding=_conv1_padding(conv1_padding, input_shape))
+    x = pool(normalisation(1)(x), "pool1", 3, strides=2, padding=pool_padding)
+    x = replace(blocks, bias_initializer=conv2_bias).conv(x, "conv2", 256, 5, groups=groups)
+    x = pool(normalisation(2)(x), "pool2", 3, strides=2, padding=pool_padding)
+    x = blocks.conv(x, "conv3", 384, 3)
+    x = hidden.conv(x, "conv4", 384, 3, groups=groups)
+    x = hidden.conv(x, "conv5", 256, 3, groups=groups)
+    x = pool(x, "pool3", 3, strides=2, padding=pool_padding)
+    x = keras.layers.Flatten(name="flatten")(x)
+    for name in ("dense1", "dense2"):
+        x = dense.dense(x, name, 4096, dropout=dropout)
+    return keras.Model(images, blocks.logits(x, num_classes), name="alexnet")
+
+
+def _conv1_padding(choice: Literal["auto", "valid", "same"], input_shape: tuple[int, int, int]) -> Padding:
+    if choice != "auto":
+        return choice
+    match input_shape[:2]:
+        case (227, 227):
+            return "valid"
+        case (224, 224):
+            return "same"
+    height, width, channels = input_shape
+    raise UserError(
+        f"model.conv1_padding=auto: knows images of 227x227 and 224x224 pixels, not {height}x{width}; "
+        f"use input_shape=[227,227,{channels}], or model.conv1_padding=valid or same"
+    )
