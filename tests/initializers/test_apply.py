@@ -12,7 +12,8 @@ from omegaconf import DictConfig
 
 import cnnlab.conf
 from cnnlab.errors import UserError
-from cnnlab.initializers.apply import apply_initializer, kernels
+from cnnlab.initializers.apply import apply_initializer
+from cnnlab.initializers.kernels import kernels
 
 OPTIONS = sorted(path.stem for path in (Path(cnnlab.conf.__file__).parent / "initializer").glob("*.yaml"))
 
@@ -35,6 +36,8 @@ DEVIATIONS = {
     "lecun_normal": lambda fan_in, fan_out: math.sqrt(1 / fan_in),
     "gaussian": lambda fan_in, fan_out: 0.01,
     "truncated_normal": lambda fan_in, fan_out: 0.05 * 0.8796,  # what truncation at 2 σ leaves of σ
+    "alexnet": lambda fan_in, fan_out: 0.01,
+    "alexnet_notebook": lambda fan_in, fan_out: 2 / math.sqrt(fan_in + fan_out) * 0.8796,
 }
 
 
@@ -46,6 +49,14 @@ def compose_initializer(option: str, *overrides: str) -> DictConfig:
 def make_layer(kind: str) -> keras.Model:
     shape, make, _ = LAYERS[kind]
     return keras.Sequential([keras.Input(shape), make()])
+
+
+def images(count: int) -> np.ndarray:
+    return np.random.default_rng(count).normal(size=(count, 8, 8, 3)).astype("float32")
+
+
+def no_images(count: int) -> np.ndarray:
+    pytest.fail("asked for images")
 
 
 def make_network() -> keras.Model:
@@ -62,7 +73,7 @@ def make_network() -> keras.Model:
 
 def initialized(option: str = "he_normal", seed: int = 1, overrides: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
     network = make_network()
-    apply_initializer(compose_initializer(option, *overrides), network, seed)
+    apply_initializer(compose_initializer(option, *overrides), network, seed, no_images)
     return {f"{index}:{variable.name}": variable.numpy() for index, variable in enumerate(network.variables)}
 
 
@@ -71,24 +82,23 @@ def test_an_option_takes_a_training_step(option):
     node = compose_initializer(option)
     assert node.name == option
     network = make_network()
-    apply_initializer(node, network, seed=0)
+    apply_initializer(node, network, 0, images)
     network.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     before = [kernel.variable.numpy() for kernel in kernels(network)]
-    images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype("float32")
-    assert np.isfinite(network.train_on_batch(images, np.arange(4)))
+    assert np.isfinite(network.train_on_batch(images(4), np.arange(4)))
     after = [kernel.variable.numpy() for kernel in kernels(network)]
     assert all((old != new).any() for old, new in zip(before, after, strict=True))
 
 
 def test_every_random_option_is_checked_against_theory():
-    assert set(OPTIONS) == {*DEVIATIONS, "orthogonal", "dirac", "default"}
+    assert set(OPTIONS) == {*DEVIATIONS, "orthogonal", "dirac", "lsuv", "default"}
 
 
 @pytest.mark.parametrize("kind", LAYERS)
 @pytest.mark.parametrize("option", DEVIATIONS)
 def test_kernels_have_the_spread_of_theory(option, kind):
     network, fans = make_layer(kind), LAYERS[kind][2]
-    apply_initializer(compose_initializer(option), network, seed=3)
+    apply_initializer(compose_initializer(option), network, 3, no_images)
     for kernel, fan in zip(kernels(network), fans, strict=True):
         values = kernel.variable.numpy()
         deviation = DEVIATIONS[option](*fan)
@@ -101,7 +111,7 @@ def test_kernels_have_the_spread_of_theory(option, kind):
 @pytest.mark.parametrize(("kind", "parts"), [("dense", 1), ("conv2d", 1), ("grouped", 4)])
 def test_orthogonal_kernels_are_orthonormal_in_each_group(kind, parts):
     network = make_layer(kind)
-    apply_initializer(compose_initializer("orthogonal"), network, seed=3)
+    apply_initializer(compose_initializer("orthogonal"), network, 3, no_images)
     (kernel,) = kernels(network)
     values = kernel.variable.numpy()
     for part in np.split(values.reshape(-1, values.shape[-1]), parts, axis=-1):
@@ -110,7 +120,7 @@ def test_orthogonal_kernels_are_orthonormal_in_each_group(kind, parts):
 
 def test_orthogonal_filters_of_a_depthwise_convolution_have_unit_length():
     network = make_layer("depthwise")
-    apply_initializer(compose_initializer("orthogonal"), network, seed=3)
+    apply_initializer(compose_initializer("orthogonal"), network, 3, no_images)
     (kernel,) = kernels(network)
     np.testing.assert_allclose(np.square(kernel.variable.numpy()).sum((0, 1)), 1, rtol=1e-5)
 
@@ -133,7 +143,7 @@ def test_kernels_of_one_shape_differ():
 
 def test_the_groups_of_a_convolution_differ():
     network = make_layer("grouped")
-    apply_initializer(compose_initializer("he_normal"), network, seed=3)
+    apply_initializer(compose_initializer("he_normal"), network, 3, no_images)
     groups = np.split(next(kernels(network)).variable.numpy(), 4, axis=-1)
     assert not np.isin(groups[0], groups[1]).any()
 
@@ -171,10 +181,39 @@ def test_a_bias_value_goes_to_every_bias_and_nothing_else():
             np.testing.assert_array_equal(value, 1)
 
 
+def test_alexnets_biases_are_one():
+    values = initialized("alexnet")
+    assert all((value == 1).all() for name, value in values.items() if name.endswith("bias"))
+
+
+def test_the_notebooks_deviation_is_that_of_the_normal_before_it_is_truncated():
+    """Against the recipe itself: draw with σ = 2 / √(fan_in + fan_out), drop what lies beyond two σ."""
+    network = make_layer("conv2d")
+    apply_initializer(compose_initializer("alexnet_notebook"), network, 3, no_images)
+    (kernel,) = kernels(network)
+    sigma = 2 / math.sqrt(9 * 32 + 9 * 64)
+    drawn = np.random.default_rng(0).normal(scale=sigma, size=200_000)
+    drawn = drawn[np.abs(drawn) <= 2 * sigma]
+    values = kernel.variable.numpy()
+    assert np.abs(values).max() == pytest.approx(2 * sigma, rel=1e-3)
+    assert values.std() == pytest.approx(drawn.std(), rel=0.01)
+    shares = np.linspace(0.05, 0.95, 19)
+    np.testing.assert_allclose(np.quantile(values, shares), np.quantile(drawn, shares), atol=0.03 * sigma)
+
+
+def test_frozen_layers_keep_their_weights():
+    network = make_network()
+    network.get_layer("block").trainable = False
+    before = network.get_layer("block").get_weights()
+    apply_initializer(compose_initializer("he_normal", "initializer.bias=0.5"), network, 1, no_images)
+    for old, new in zip(before, network.get_layer("block").get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
 def test_default_leaves_the_weights_as_they_were_built():
     network = make_network()
     before = network.get_weights()
-    apply_initializer(compose_initializer("default"), network, seed=1)
+    apply_initializer(compose_initializer("default"), network, 1, no_images)
     for old, new in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 

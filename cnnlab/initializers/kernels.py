@@ -1,0 +1,76 @@
+"""The kernels of a built model, and drawing values for them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import layers
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A weight that maps channels to channels.
+
+    Attributes:
+        variable: (…, in, out), the layout initializers take fans from, unless `transposed`.
+        parts: how many independent kernels it holds side by side, each with fans of its own: the groups of a
+            convolution, the channels of a depthwise one.
+        axis: along which these lie.
+        transposed: the layout is (…, out, in).
+    """
+
+    variable: keras.Variable
+    parts: int = 1
+    axis: int = -1
+    transposed: bool = False
+
+    def draw(self, initializer: keras.initializers.Initializer, seed: np.random.SeedSequence) -> None:
+        """Give the weight new values, each part drawn with a seed of its own."""
+        shape = list(self.variable.shape)
+        shape[self.axis] //= self.parts
+        if self.transposed:
+            shape[-2:] = reversed(shape[-2:])
+        parts = []
+        for part_seed in seed.generate_state(self.parts):
+            reseeded = initializer.from_config(initializer.get_config() | {"seed": int(part_seed)})
+            parts.append(np.asarray(reseeded(shape, "float32")))
+        value = np.concatenate(parts, axis=self.axis)
+        self.variable.assign(np.swapaxes(value, -1, -2) if self.transposed else value)
+
+
+def kernels(network: keras.Model) -> Iterator[Kernel]:
+    """The kernels of all dense and convolutional layers, each once, in a fixed order; none of frozen layers."""
+    for layer in kernel_layers(network):
+        yield from kernels_of(layer)
+
+
+def kernel_layers(network: keras.Model) -> list[keras.Layer]:
+    """The layers that have kernels, nested ones included."""
+    # Keras has no public walk into nested models and composite layers.
+    return [layer for layer in network._flatten_layers(include_self=False) if kernels_of(layer)]
+
+
+def kernels_of(layer: keras.Operation) -> list[Kernel]:
+    """The kernels of one layer, in the order it applies them.
+
+    A frozen layer counts as having none: what it was loaded or built with is what it is to keep.
+    """
+    if isinstance(layer, layers.Layer) and not layer.trainable:
+        return []
+    match layer:
+        case layers.Dense():
+            return [Kernel(layer.kernel)]
+        case layers.Conv1D() | layers.Conv2D() | layers.Conv3D():
+            return [Kernel(layer.kernel, parts=layer.groups)]
+        case layers.Conv1DTranspose() | layers.Conv2DTranspose() | layers.Conv3DTranspose():
+            return [Kernel(layer.kernel, transposed=True)]
+        case layers.DepthwiseConv1D() | layers.DepthwiseConv2D():
+            return [_depthwise(layer.kernel)]
+        case layers.SeparableConv1D() | layers.SeparableConv2D():
+            return [_depthwise(layer.depthwise_kernel), Kernel(layer.pointwise_kernel)]
+    return []
+
+
+def _depthwise(kernel: keras.Variable) -> Kernel:
+    return Kernel(kernel, parts=kernel.shape[-2], axis=-2)

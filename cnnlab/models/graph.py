@@ -1,0 +1,100 @@
+"""Walking through a functional model, one operation at a time."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import tree
+
+Visit = Callable[[keras.Operation, Any, Callable[[], Any]], Any]
+"""(operation, its first input, compute) -> its output, for which it calls `compute`."""
+
+
+def run_graph(network: keras.Model, inputs: Any, visit: Visit) -> list[tf.Tensor]:
+    """Evaluate a functional model once, operation by operation, each after all it reads from.
+
+    Evaluated as in the first step of a training, but for dropout, which is off: batch normalisation uses the
+    statistics of this batch, because its moving ones know nothing of the data yet, and leaves those as they are;
+    a frozen one uses its moving ones. Nested functional models are entered. A tensor is released as soon as
+    nothing more reads it.
+
+    Args:
+        network: functional or sequential.
+        inputs: as for calling the model.
+        visit: called for every use of every operation, so several times for a shared layer.
+
+    Returns:
+        The outputs, as one flat list.
+    """
+    return _run(_function(network), inputs, visit, frozen=False)
+
+
+@contextmanager
+def linear(layer: keras.Layer) -> Iterator[Callable[[tf.Tensor], tf.Tensor]]:
+    """Keep a layer from applying the activation function it was built with; yields that function."""
+    activation = layer.activation
+    layer.activation = None
+    try:
+        yield keras.activations.linear if activation is None else activation
+    finally:
+        layer.activation = activation
+
+
+@contextmanager
+def in_float32(network: keras.Model) -> Iterator[None]:
+    """Compute in float32 in all layers, whatever their precision."""
+    layers = network._flatten_layers()
+    policies = [layer.dtype_policy for layer in layers]
+    for layer in layers:
+        layer.dtype_policy = "float32"
+    try:
+        yield
+    finally:
+        for layer, policy in zip(layers, policies, strict=True):
+            layer.dtype_policy = policy
+
+
+def _function(operation: keras.Operation) -> keras.Function | None:
+    """The graph of an operation that has one."""
+    if isinstance(operation, keras.Sequential):
+        return operation._functional
+    return operation if isinstance(operation, keras.Function) else None
+
+
+def _run(function: keras.Function, inputs: Any, visit: Visit, frozen: bool) -> list[tf.Tensor]:
+    # Keras has no public walk through a graph; Function._run_through_graph keeps every tensor to the end.
+    depths = sorted(function._nodes_by_depth, reverse=True)
+    nodes = [node for depth in depths for node in function._nodes_by_depth[depth] if not node.is_input]
+    readers = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
+    readers.update(id(tensor) for tensor in function.outputs)
+    values = {id(symbol): value for symbol, value in zip(function.inputs, tree.flatten(inputs), strict=True)}
+    for node in nodes:
+        args, kwargs = node.arguments.fill_in(values)
+        outputs = _evaluate(node.operation, args, kwargs, visit, frozen)
+        values |= {id(symbol): value for symbol, value in zip(node.outputs, outputs, strict=True)}
+        del args, kwargs, outputs
+        for symbol in node.input_tensors:
+            readers[id(symbol)] -= 1
+            if not readers[id(symbol)]:
+                del values[id(symbol)]
+    return [values[id(symbol)] for symbol in function.outputs]
+
+
+def _evaluate(operation: keras.Operation, args: tuple, kwargs: dict, visit: Visit, frozen: bool) -> list[tf.Tensor]:
+    frozen = frozen or kwargs.get("training") is False
+    function = _function(operation)
+    if function is not None:
+        return _run(function, args[0], visit, frozen)
+
+    def compute() -> Any:
+        if frozen or not isinstance(operation, keras.layers.BatchNormalization):
+            return operation(*args, **kwargs)
+        before = operation.get_weights()
+        outputs = operation(*args, **kwargs | {"training": True})
+        operation.set_weights(before)
+        return outputs
+
+    return tree.flatten(visit(operation, next(iter(tree.flatten((args, kwargs)))), compute))
