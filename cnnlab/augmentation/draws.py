@@ -65,6 +65,11 @@ class Draws:
         fractions = tf.cast(self._integers(shape, seed, 0, 2**FLOAT_BITS, tf.int32), dtype) * 2.0**-FLOAT_BITS
         return self._share(minval + (maxval - minval) * fractions)
 
+    def normal(self, shape: Sequence[int] = ()) -> tf.Tensor:
+        """Draw from the standard normal distribution: float32 (size, *shape)."""
+        smallest = 2.0**-FLOAT_BITS  # 0 has no quantile
+        return tf.math.ndtri(self.uniform(shape, smallest, 1.0))
+
     def coins(self) -> tf.Tensor:
         """Toss a fair coin for each example of the training split.
 

@@ -1,11 +1,12 @@
 """Random shifts and mirrorings, as one gather of rows and one of columns."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import tensorflow as tf
 
 from cnnlab.augmentation.draws import Draws
+from cnnlab.augmentation.flip import draw_mirrored
 
 
 class ShiftFlip:
@@ -18,14 +19,15 @@ class ShiftFlip:
         shift: s, as a whole number of pixels or as a fraction (below 1) of the height and of the width,
             rounded to whole pixels.
         flip: true mirrors each image with probability 0.5; `alternating` mirrors an image in every other pass, in
-            half of the images the first (Jordan 2024, "94 % on CIFAR-10 in 3.29 seconds", section 3.6), so that
-            two passes in a row show both sides of all.
+            half of the images the first, see `draw_mirrored`.
         fill: what an uncovered pixel becomes: `zero` black, `nearest` the border pixel next to it, `reflect`
             the image mirrored about its border pixels (as numpy.pad's "reflect").
 
     Raises:
         ValueError: the shift is negative, no whole number of pixels, or leaves nothing of the image.
     """
+
+    strength: ClassVar[tuple[str, ...]] = ("shift",)
 
     def __init__(
         self,
@@ -68,13 +70,6 @@ class ShiftFlip:
                 return tf.clip_by_value(index, 0, last)
             case "reflect":
                 return last - tf.abs(last - tf.abs(index))
-
-
-def draw_mirrored(draws: Draws, alternating: bool) -> tf.Tensor:
-    """Which images of a share to mirror: bool (n,), at random or in every other pass."""
-    if alternating:
-        return tf.not_equal(draws.coins(), draws.passes % 2 == 1)
-    return draws.uniform() < 0.5
 
 
 def _check_shift(shift: int | float, side: int) -> None:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Optional, Union
+from typing import Annotated, Any, Literal, Optional, Union
 
+from cnnlab.config import ranges
 from cnnlab.config.durations import DurationLike
 from cnnlab.config.nearest import did_you_mean
+from cnnlab.config.ranges import Range
 from cnnlab.errors import UserError
 
 KERAS_ARGUMENTS = Path(__file__).with_name("keras_arguments.py")
@@ -214,7 +216,8 @@ class _Module:
             case "Optional":
                 return Optional[self.hint(items[0])]  # noqa: UP045 - the hint is a value here
             case "Annotated":
-                return self.hint(items[0])
+                rules = [rule for rule in map(self._rule, items[1:]) if rule]
+                return Annotated[(self.hint(items[0]), *rules)] if rules else self.hint(items[0])
             case "list" | "Sequence":
                 return list[self.hint(items[0])]
             case "tuple" if not (isinstance(items[-1], ast.Constant) and items[-1].value is Ellipsis):
@@ -224,6 +227,11 @@ class _Module:
             case "dict" | "Mapping":
                 return dict[str, self.hint(items[-1])]
         return Any
+
+    def _rule(self, node: ast.expr) -> Range | None:
+        """The range that an annotation names, where it is one of `cnnlab.config.ranges`."""
+        module, name = self.imports.get(_name(node), ("", ""))
+        return getattr(ranges, name) if module == ranges.__name__ else None
 
     def _union(self, items: list[ast.expr]) -> Any:
         hints = [self.hint(item) for item in items]

@@ -5,11 +5,13 @@ from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
+from cnnlab.config.reported import reported_initializers
 from cnnlab.config.schema import COMMANDS, GROUPS
 from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets
 from cnnlab.config.types import check, shown
 from cnnlab.errors import UserError
 
+MIXING = "cnnlab.augmentation.mixing."
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 
 
@@ -27,17 +29,19 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
     values = OmegaConf.to_container(config, resolve=True)
     given = {override.lstrip("+~").partition("=")[0] for override in overrides}
     _check_command(values, command)
-    if command != "inspect":  # needs no files, so no path to them
-        for key in _missing(values, ""):
-            raise UserError(f"{key}: has no value; give {key}=…")
+    if command != "inspect":
+        _check_complete(values)
     packages = _packages(values, given)
-    for group, keys in GROUPS.items():
-        node = values.get(group)
-        if node is not None:
-            labels = get_type_hints(keys)
-            check({name: item for name, item in node.items() if name in labels}, keys, group)
-            check_targets(node, group, packages, labels)
+    for group in GROUPS:
+        if values.get(group) is not None:
+            _check_group(values[group], group, packages)
     check(values, COMMANDS[command], "")
+    if command == "inspect":
+        reported = reported_initializers(config, overrides)
+        for node in reported.values():
+            _check_group(OmegaConf.to_container(node), "initializer", packages)
+        if reported:  # else it needs no files, so no path to them
+            _check_complete(values)
     _check_operations(values.get("augmentation", {}))
     if "trainer" in values:
         check_targets(values["trainer"]["callbacks"], "trainer.callbacks", packages)
@@ -54,6 +58,17 @@ def _check_command(values: dict[str, Any], command: str) -> None:
                 raise UserError(f"predict: give {key}=…, {what}")
     if command != "train" and values.get("resume") is not None:
         raise UserError(f"resume={values['resume']}: only train goes on with a run; give {command} run=RUN")
+
+
+def _check_group(node: dict[str, Any], group: str, packages: Sequence[str]) -> None:
+    labels = get_type_hints(GROUPS[group])
+    check({name: item for name, item in node.items() if name in labels}, GROUPS[group], group)
+    check_targets(node, group, packages, labels)
+
+
+def _check_complete(values: dict[str, Any]) -> None:
+    for key in _missing(values, ""):
+        raise UserError(f"{key}: has no value; give {key}=…")
 
 
 def _missing(value: Any, key: str) -> Iterator[str]:
@@ -108,12 +123,37 @@ def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:
             f"trainer.steps_per_call={trainer['steps_per_call']}: trainer.data=stream feeds one step at a time; "
             "use steps_per_call=auto or data=resident"
         )
+    _check_pretrained(values["model"], values["initializer"])
+    _check_pairs(values)
     optimizer = values["optimizer"]
     clips = [f"optimizer.{key}={optimizer[key]}" for key in CLIPS if optimizer.get(key) is not None]
     if len(clips) > 1:
         raise UserError(f"{' and '.join(clips)}: gradients are clipped in one way; set the others to null")
     if values["dataset"]["validation"] == "none":
         _check_without_validation(values, given)
+
+
+def _check_pretrained(model: dict[str, Any], initializer: dict[str, Any]) -> None:
+    for name, value in model["preprocessing"].items() if "backbone" in model else ():
+        raise UserError(f"model.preprocessing.{name}={shown(value)}: the backbone brings its own; leave the key out")
+    weights = model.get("weights")
+    if weights is not None and (initializer["_target_"] is not None or initializer["bias"] is not None):
+        raise UserError(
+            f"initializer={initializer['name']}: would overwrite model.weights={weights}; "
+            "use initializer=default with initializer.bias=null, or model.weights=null"
+        )
+
+
+def _check_pairs(values: dict[str, Any]) -> None:
+    """Operations that mix neighbours need an even number of images on each device."""
+    batch_size, devices = values["trainer"]["batch_size"], values["trainer"]["devices"]
+    together = 2 * (1 if devices == "auto" else devices)
+    for name, operation in values["augmentation"].items():
+        mixes = isinstance(operation, dict) and operation["_target_"].startswith(MIXING)
+        if mixes and batch_size % together:
+            raise UserError(
+                f"trainer.batch_size={batch_size}: {name} mixes images in pairs; use a multiple of {together}"
+            )
 
 
 def _check_without_validation(values: dict[str, Any], given: set[str]) -> None:

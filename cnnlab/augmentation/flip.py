@@ -1,0 +1,47 @@
+"""Mirroring, left to right and upside down."""
+
+from typing import ClassVar, Literal
+
+import tensorflow as tf
+
+from cnnlab.augmentation.draws import Draws
+
+
+class Flip:
+    """Mirrors half of the images about each of the chosen axes.
+
+    Args:
+        horizontal: left to right.
+        vertical: upside down; independently of the other.
+        mode: `random` mirrors each image with probability 0.5; `alternating` mirrors an image in every other pass, in
+            half of the images the first, see `draw_mirrored`.
+    """
+
+    strength: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self, horizontal: bool = True, vertical: bool = False, mode: Literal["random", "alternating"] = "random"
+    ):
+        self._axes = [axis for axis, chosen in ((2, horizontal), (1, vertical)) if chosen]
+        self._alternating = mode == "alternating"
+
+    def __call__(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+        """uint8 (n, H, W, C) in, the same out."""
+        # bfloat16 holds 0 to 255 exactly; unlike uint8 it can be selected on a GPU without XLA.
+        pixels = tf.cast(images, tf.bfloat16)
+        for axis in self._axes:
+            mirrored = draw_mirrored(draws, self._alternating)[:, tf.newaxis, tf.newaxis, tf.newaxis]
+            pixels = tf.where(mirrored, tf.reverse(pixels, [axis]), pixels)
+        return tf.cast(pixels, images.dtype)
+
+
+def draw_mirrored(draws: Draws, alternating: bool) -> tf.Tensor:
+    """Which images of a share to mirror: bool (n,).
+
+    At random, each with probability 0.5; or alternating: in every other pass, in half of the images the first, so that
+    two passes in a row show both sides of each (Jordan 2024, "94 % on CIFAR-10 in 3.29 seconds on a single GPU",
+    section 3.6).
+    """
+    if alternating:
+        return tf.not_equal(draws.coins(), draws.passes % 2 == 1)
+    return draws.uniform() < 0.5
