@@ -145,6 +145,7 @@ class Inspect(Train):
     """conf/inspect.yaml."""
 
     format: Literal["table", "json"]
+    initializers: list[str]
 
 
 class Eval(Train):

@@ -1,21 +1,29 @@
-"""`cnnlab inspect`: what a model consists of and what it costs, without reading any data."""
+"""`cnnlab inspect`: what a model consists of, what it costs, and if asked for how its training would start."""
 
 import json
 import math
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from cnnlab.models.build import build_network
+from cnnlab.config.reported import reported_initializers
+from cnnlab.data.load import load_dataset
+from cnnlab.data.sample import sample
+from cnnlab.initializers.report import Start, measure_start, print_starts
+from cnnlab.models.build import build_network, build_preprocessing, fit_preprocessing
 from cnnlab.models.cost import LayerCost, layer_costs
 from cnnlab.models.memory import inference_bytes, training_bytes
 from cnnlab.training.devices import configure_runtime
+from cnnlab.training.learner import build_initialized
 from cnnlab.training.precision import POLICIES, Precision, choose_precision
 
 WIDTH_WITHOUT_TERMINAL = 120
@@ -51,24 +59,31 @@ class Inspection:
 
 
 def inspect(config: DictConfig, directory: Path) -> None:
-    """Print the layers of the configured model and their costs.
+    """Print the layers of the configured model and their costs, without reading any data.
+
+    Where the user names initializers, how a training starts with each follows, on a batch of training images.
 
     Args:
         config: the resolved and validated configuration (conf/inspect.yaml); `format` is "table" or "json".
         directory: nothing is written.
 
     Raises:
-        UserError: the model cannot be built; see `build_network`.
+        UserError: the model cannot be built (see `build_network`), or the data cannot be read.
     """
     configure_runtime(config.trainer)
     precision, _ = choose_precision(config.trainer.precision)
     keras.config.set_dtype_policy(POLICIES[precision])
     network = build_network(config.model, tuple(config.dataset.image_shape), config.dataset.num_classes)
     inspection = measure(network, config.trainer.batch_size, precision)
+    starts = measure_starts(config, reported_initializers(config, HydraConfig.get().overrides.task))
     if config.format == "json":
-        print(json.dumps(asdict(inspection), indent=2))
-    else:
-        print_table(inspection, Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL))
+        report = asdict(inspection) | ({"initializers": [asdict(start) for start in starts]} if starts else {})
+        print(json.dumps(report, indent=2))
+        return
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
+    print_table(inspection, console)
+    if starts:
+        print_starts(starts, console)
 
 
 def measure(network: keras.Model, batch_size: int, precision: Precision) -> Inspection:
@@ -86,6 +101,31 @@ def measure(network: keras.Model, batch_size: int, precision: Precision) -> Insp
         training_bytes=training_bytes(network, batch_size),
         layers=layers,
     )
+
+
+def measure_starts(config: DictConfig, initializers: Mapping[str, DictConfig]) -> list[Start]:
+    """Initialise the network as `train` would, with each initializer in turn, and look at its first step.
+
+    The batch is one of `trainer.batch_size` training images without augmentation, the same for all.
+
+    Args:
+        config: the configuration of `inspect`.
+        initializers: nodes by name; where there are none, no data is read.
+    """
+    if not initializers:
+        return []
+    dataset = load_dataset(config.dataset, config.seeds.split)
+    train = dataset.splits["train"]
+    preprocessing = build_preprocessing(config.model.preprocessing, dataset.image_shape)
+    fit_preprocessing(preprocessing, train, config.seeds.split)
+    batch = sample(train, config.trainer.batch_size, config.seeds.order)
+    images = np.asarray(preprocessing(batch.images))
+    starts = []
+    for name, node in initializers.items():
+        candidate = config.copy()
+        candidate.initializer = node
+        starts.append(measure_start(name, build_initialized(candidate, dataset, preprocessing), images, batch.labels))
+    return starts
 
 
 def print_table(inspection: Inspection, console: Console) -> None:

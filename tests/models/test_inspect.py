@@ -1,7 +1,9 @@
 """`cnnlab inspect`."""
 
+import csv
 import io
 import json
+import math
 import re
 from collections.abc import Callable
 
@@ -80,3 +82,60 @@ def test_no_number_or_name_is_cut_on_any_width(width):
 def test_a_shape_that_does_not_fit_is_the_users_mistake(report):
     with pytest.raises(UserError, match=r"input_shape=\[8,8,1\]: too small"):
         report("model=mnist_cnn", "input_shape=[8,8,1]")
+
+
+TRAINING_DIGITS = 1149  # the whole training split
+BRIEF = ("input_shape=[8,8,1]", "model.padding=same", "trainer.precision=float32", "format=json")
+
+
+def starts(printed: str) -> list[dict]:
+    return json.loads(printed).get("initializers", [])
+
+
+def test_without_an_initializer_on_the_command_line_nothing_is_said_of_the_start(report):
+    assert starts(report(*BRIEF)) == []
+    assert starts(report("experiment=all_cnn_best", "dataset.root=/nowhere", "format=json")) == []
+    assert "first loss" not in report("model=mnist_cnn")
+
+
+def test_naming_an_initializer_tells_how_a_training_with_it_starts(report):
+    (start,) = starts(report(*BRIEF, "initializer=lsuv", "trainer.batch_size=1000"))
+    assert start["initializer"] == "lsuv"
+    assert start["chance_loss"] == pytest.approx(math.log(10))
+    assert [layer["name"] for layer in start["layers"]][:3] == ["conv1", "conv1_act", "conv2"]
+    large = [layer for layer in start["layers"] if layer["type"] in ("Conv2D", "Dense") and layer["name"] != "logits"]
+    for layer in large:
+        assert layer["variance"] == pytest.approx(1, rel=0.2)  # other images than those LSUV looked at
+
+
+def test_a_changed_knob_names_its_initializer_too(report):
+    (start,) = starts(report(*BRIEF, "initializer.bias=0.1"))
+    assert start["initializer"] == "default"
+
+
+def test_initializers_are_shown_side_by_side(report):
+    out = report("input_shape=[8,8,1]", "model.padding=same", "initializer=gaussian", "initializers=[lsuv,he_uniform]")
+    lines = [line.split()[:2] for line in out.splitlines()]
+    first = lines.index(["conv1", "gaussian"])
+    assert [line[0] for line in lines[first + 1 : first + 3]] == ["lsuv", "he_uniform"]
+    assert re.search(
+        r"first loss: gaussian 2\.30\d\d, lsuv \d\.\d{4}, he_uniform .*; of equal probabilities: 2\.3026", out
+    )
+
+
+def test_the_first_loss_is_that_of_the_first_step_of_a_training(report, train):
+    whole = (f"trainer.batch_size={TRAINING_DIGITS}", "initializer=lsuv", "model.dropout=0.0", "seed=3")
+    (start,) = starts(report(*BRIEF, *whole))
+    run = train(*whole, "augmentation=none", "trainer.steps=1")
+    (step,) = csv.DictReader((run / "steps.csv").read_text().splitlines())
+    assert float(step["loss"]) == pytest.approx(start["loss"], rel=1e-4)
+
+
+def test_an_unknown_initializer_is_the_users_mistake(report):
+    with pytest.raises(UserError, match=r"initializers=\[lsvu\]: no initializer lsvu; did you mean lsuv\?"):
+        report("initializers=[lsvu]")
+
+
+def test_a_report_needs_the_data(report):
+    with pytest.raises(UserError, match=r"/nowhere"):
+        report("dataset=mnist", "dataset.root=/nowhere", "initializer=lsuv")
