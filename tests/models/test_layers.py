@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cnnlab.models.layers import BatchNormalization, LocalResponseNormalization
+from cnnlab.models.layers import (
+    BatchNormalization,
+    ChannelSelection,
+    LocalResponseNormalization,
+    NegativeSquaredDistance,
+    scaled_tanh,
+)
 
 
 def lrn(x: np.ndarray, radius: int, bias: float, alpha: float, beta: float) -> np.ndarray:
@@ -101,8 +107,38 @@ def test_a_multiplied_beta_moves_the_output_by_the_square_of_the_multiplier(rng)
     np.testing.assert_allclose(moves[1], 64 * moves[0], rtol=1e-3)
 
 
-@pytest.mark.parametrize("layer", [LocalResponseNormalization(3, 1.5, 0.2, 0.6), BatchNormalization(beta_multiplier=8)])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        LocalResponseNormalization(3, 1.5, 0.2, 0.6),
+        BatchNormalization(beta_multiplier=8),
+        ChannelSelection([1, 1, 0]),
+        NegativeSquaredDistance([[1.0, 2.0], [3.0, 4.0]]),
+    ],
+)
 def test_layers_survive_their_configuration(layer):
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert type(copy) is type(layer)
     assert copy.get_config() == layer.get_config()
+
+
+def test_channels_are_selected_in_the_order_given_and_may_repeat(rng):
+    x = rng.random((2, 3, 4, 5)).astype(np.float32)
+    layer = ChannelSelection([4, 0, 0, 2])
+    np.testing.assert_array_equal(layer(x), x[..., [4, 0, 0, 2]])
+    assert layer.compute_output_shape((None, 3, 4, 5)) == (None, 3, 4, 4)
+
+
+def test_distances_are_squared_and_negative(rng):
+    points = rng.normal(size=(3, 5))
+    x = rng.normal(size=(4, 5)).astype(np.float32)
+    expected = -((x[:, np.newaxis] - points) ** 2).sum(axis=-1)
+    layer = NegativeSquaredDistance(points.tolist())
+    np.testing.assert_allclose(layer(x), expected, rtol=1e-5)
+    assert layer.compute_output_shape((None, 5)) == (None, 3)
+    assert not layer.weights
+
+
+def test_scaled_tanh_keeps_plus_and_minus_one():
+    x = tf.constant([-100.0, -1.0, 0.0, 1.0, 100.0])
+    np.testing.assert_allclose(scaled_tanh(x), [-1.7159, -1, 0, 1, 1.7159], atol=1e-4)

@@ -1,26 +1,53 @@
 """The networks: sizes, names, and what their knobs do."""
 
+from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
-from inspect import signature
+from inspect import Parameter, signature
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import yaml
+from hydra.utils import get_method
 
 from cnnlab.models.alexnet_small import alexnet_small
 from cnnlab.models.all_cnn_c import all_cnn_c
 from cnnlab.models.cats_dogs_cnn import cats_dogs_cnn
 from cnnlab.models.mnist_cnn import mnist_cnn
 
-NETWORKS = [
-    (mnist_cnn, (28, 28, 1)),
-    (alexnet_small, (32, 32, 3)),
-    (all_cnn_c, (32, 32, 3)),
-    (cats_dogs_cnn, (30, 30, 3)),
-]
-LINEAR = ("logits", "conv9")
-every_network = pytest.mark.parametrize(("build", "shape"), NETWORKS, ids=[build.__name__ for build, _ in NETWORKS])
+MODELS = files("cnnlab.conf").joinpath("model")
+OPTIONS = sorted(file.name.removesuffix(".yaml") for file in MODELS.iterdir() if file.name.endswith(".yaml"))
+
+
+def knobs_of(option: str) -> tuple[Callable[..., keras.Model], dict]:
+    """An option's builder, and what the option gives it."""
+    node = yaml.safe_load((MODELS / f"{option}.yaml").read_text())
+    builder = get_method(node["_target_"])
+    return builder, {key: node[key] for key in node if key not in ("_target_", "name", "head", "preprocessing")}
+
+
+def network_of(option: str, **knobs) -> Callable[..., keras.Model]:
+    """The builder of an option with the option's knobs, some of them changed."""
+    builder, given = knobs_of(option)
+    return partial(builder, **(given | knobs))
+
+
+NETWORKS = {
+    "mnist_cnn": (mnist_cnn, (28, 28, 1)),
+    "alexnet_small": (alexnet_small, (32, 32, 3)),
+    "all_cnn_c": (all_cnn_c, (32, 32, 3)),
+    "cats_dogs_cnn": (cats_dogs_cnn, (30, 30, 3)),
+    "model_b": (network_of("model_b"), (20, 20, 3)),
+    "convpool_cnn_a": (network_of("convpool_cnn_a"), (20, 20, 3)),
+    "strided_cnn_c": (network_of("strided_cnn_c"), (20, 20, 3)),
+    "all_cnn_large": (network_of("all_cnn_large", width=0.03), (126, 126, 3)),
+    "alexnet": (network_of("alexnet", conv1_padding="valid"), (67, 67, 3)),
+    "zfnet": (network_of("zfnet"), (53, 53, 3)),
+    "lenet5": (network_of("lenet5"), (28, 28, 1)),
+}
+every_network = pytest.mark.parametrize(("build", "shape"), NETWORKS.values(), ids=NETWORKS)
 
 
 def images(shape: tuple[int, int, int], count: int = 2) -> np.ndarray:
@@ -28,24 +55,33 @@ def images(shape: tuple[int, int, int], count: int = 2) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("build", "shape", "params"),
+    ("option", "shape", "num_classes", "params"),
     [
-        (mnist_cnn, (28, 28, 1), 113_514),
-        (alexnet_small, (32, 32, 3), 2_887_306),
-        (all_cnn_c, (32, 32, 3), 1_369_738),
+        ("mnist_cnn", (28, 28, 1), 10, 113_514),
+        ("alexnet_small", (32, 32, 3), 10, 2_887_306),
+        ("all_cnn_c", (32, 32, 3), 10, 1_369_738),
+        ("convpool_cnn_c", (32, 32, 3), 10, 1_369_738),
+        ("model_c", (32, 32, 3), 10, 954_730),
+        ("strided_cnn_c", (32, 32, 3), 10, 954_730),
+        ("all_cnn_large", (126, 126, 3), 10, 77_455_690),
+        ("alexnet", (227, 227, 3), 1000, 60_965_224),
+        ("zfnet", (224, 224, 3), 1000, 62_357_608),
+        ("lenet5", (28, 28, 1), 10, 61_706),
+        ("lenet5_1998", (28, 28, 1), 10, 60_000),
     ],
 )
-def test_parameter_counts_are_the_published_ones(build, shape, params):
-    assert build(shape, 10).count_params() == params
+def test_parameter_counts_are_the_published_ones(option, shape, num_classes, params):
+    assert network_of(option)(shape, num_classes).count_params() == params
 
 
-@every_network
-def test_the_yaml_repeats_the_builders_defaults(build, shape):
-    text = files("cnnlab.conf").joinpath("model", f"{build.__name__}.yaml").read_text()
-    node = {key: value for key, value in yaml.safe_load(text).items() if key not in ("name", "head", "preprocessing")}
-    assert node.pop("_target_") == f"{build.__module__}.{build.__name__}"
-    knobs = list(signature(build).parameters.values())[2:]  # after the image shape and the number of classes
-    assert node == {knob.name: knob.default for knob in knobs}
+@pytest.mark.parametrize("option", OPTIONS)
+def test_the_yaml_repeats_the_builders_defaults(option):
+    builder, given = knobs_of(option)
+    knobs = list(signature(builder).parameters.values())[2:]  # after the image shape and the number of classes
+    assert list(given) == [knob.name for knob in knobs]
+    for knob in knobs:
+        default = list(knob.default) if isinstance(knob.default, tuple) else knob.default
+        assert knob.default is Parameter.empty or given[knob.name] == default, knob.name
 
 
 @every_network
@@ -68,7 +104,9 @@ def test_the_last_layer_is_called_logits_and_blocks_are_numbered(build, shape):
 @every_network
 def test_batch_norm_replaces_each_hidden_bias_by_four_statistics(build, shape):
     plain, normalised = build(shape, 10), build(shape, 10, batch_norm=True)
-    hidden = sum(layer.bias.shape[0] for layer in plain.layers if hasattr(layer, "kernel") and layer.name not in LINEAR)
+    normalisations = {layer.name for layer in normalised.layers if layer.name.endswith("_bn")}
+    hidden = sum(layer.bias.shape[0] for layer in plain.layers if f"{layer.name}_bn" in normalisations)
+    assert len(normalisations) == sum(isinstance(layer, keras.layers.Activation) for layer in plain.layers)
     assert normalised.count_params() == plain.count_params() - hidden + 4 * hidden
 
 
@@ -82,8 +120,8 @@ def test_dropout_acts_only_in_training(build, shape):
 
 @every_network
 def test_without_dropout_there_is_no_dropout_layer(build, shape):
-    rates = {"dropout": 0.0} | ({"input_dropout": 0.0} if build is all_cnn_c else {})
-    layers = build(shape, 10, **rates).layers
+    rates = [knob for knob in signature(build).parameters if "dropout" in knob]
+    layers = build(shape, 10, **dict.fromkeys(rates, 0.0)).layers
     assert not [layer for layer in layers if isinstance(layer, keras.layers.Dropout)]
 
 
@@ -105,11 +143,37 @@ def test_activation_follows_every_hidden_layer(build, shape):
 
 @every_network
 def test_a_block_named_like_its_layer_gives_the_pre_activation(build, shape):
-    network = build(shape, 10)
+    network = build(shape, 10, activation="relu")
     linear, active = (network.get_layer(name).output for name in ("conv1", "conv1_act"))
     before, after = keras.Model(network.input, [linear, active])(images(shape))
     assert np.min(before) < 0
     np.testing.assert_array_equal(after, np.maximum(before, 0))
+
+
+@every_network
+def test_a_small_step_down_the_gradient_lowers_the_loss_and_reaches_every_weight(build, shape):
+    check_step(build(shape, 10), images(shape))
+
+
+def check_step(network: keras.Model, x: np.ndarray) -> None:
+    """The gradient's first-order promise holds, and no trainable weight is left out of it."""
+
+    def loss() -> tf.Tensor:
+        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(np.arange(len(x)), network(x)))
+
+    with tf.GradientTape() as tape:
+        before = loss()
+    gradients = tape.gradient(before, network.trainable_weights)
+    assert all(np.any(gradient) for gradient in gradients)
+    promised = 0.01 * before
+    size = promised / sum(tf.reduce_sum(tf.square(gradient)) for gradient in gradients)
+    for weight, gradient in zip(network.trainable_weights, gradients, strict=True):
+        weight.assign_sub(size * gradient)
+    assert 0.5 * promised < before - loss() < 1.5 * promised
+
+
+def test_lenet5_1998_learns():
+    check_step(network_of("lenet5_1998")((28, 28, 1), 10), images((28, 28, 1)))
 
 
 def test_cats_dogs_cnn_has_the_published_size_with_one_output():
@@ -137,25 +201,6 @@ def test_alexnet_small_shrinks_the_maps_as_published():
     network = alexnet_small((32, 32, 3), 10)
     sides = [network.get_layer(name).output.shape[1] for name in ("conv1", "pool1", "conv2", "pool2", "conv5")]
     assert sides == [16, 8, 8, 4, 4]
-
-
-def test_all_cnn_c_averages_six_by_six_maps():
-    network = all_cnn_c((32, 32, 3), 10)
-    assert network.get_layer("conv9").output.shape == (None, 6, 6, 10)
-    maps = keras.Model(network.input, network.get_layer("conv9").output)
-    x = images((32, 32, 3))
-    np.testing.assert_allclose(network(x), np.mean(maps(x), axis=(1, 2)), rtol=1e-4)
-
-
-def test_all_cnn_c_may_have_an_activation_on_its_class_maps_as_published():
-    network = all_cnn_c((32, 32, 3), 10, final_activation=True)
-    assert network.count_params() == 1_369_738
-    assert np.min(network(images((32, 32, 3)))) >= 0
-    assert np.min(all_cnn_c((32, 32, 3), 10)(images((32, 32, 3)))) < 0
-
-
-def test_all_cnn_c_takes_images_of_other_sizes():
-    assert all_cnn_c((40, 48, 1), 3)(images((40, 48, 1))).shape == (2, 3)
 
 
 @every_network
