@@ -37,11 +37,11 @@ class Affine:
 
     def __init__(
         self,
-        rotation_range: Annotated[float, AT_LEAST_0] = 0.0,
-        width_shift_range: Annotated[float, AT_LEAST_0] = 0.0,
-        height_shift_range: Annotated[float, AT_LEAST_0] = 0.0,
-        shear_range: Annotated[float, AT_LEAST_0] = 0.0,
-        zoom_range: Annotated[float, BELOW_1] = 0.0,
+        rotation_range: Annotated[float, AT_LEAST_0] = 15.0,
+        width_shift_range: Annotated[float, AT_LEAST_0] = 0.1,
+        height_shift_range: Annotated[float, AT_LEAST_0] = 0.1,
+        shear_range: Annotated[float, AT_LEAST_0] = 10.0,
+        zoom_range: Annotated[float, BELOW_1] = 0.1,
         flip: bool | Literal["alternating"] = False,
         interpolation: Interpolation = "bilinear",
         fill: Fill = "nearest",

@@ -29,9 +29,9 @@ class ColorJitter:
     def __init__(
         self,
         brightness: Annotated[float, UNIT] = 0.2,
-        contrast: Annotated[float, UNIT] = 0.0,
-        saturation: Annotated[float, UNIT] = 0.0,
-        hue: Annotated[float, AT_LEAST_0] = 0.0,
+        contrast: Annotated[float, UNIT] = 0.2,
+        saturation: Annotated[float, UNIT] = 0.2,
+        hue: Annotated[float, AT_LEAST_0] = 0.05,
     ):
         if hue > 0.5:
             raise ValueError(f"hue={hue}: must be at most 0.5, half of the circle either way")

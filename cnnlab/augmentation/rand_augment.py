@@ -88,12 +88,12 @@ def _tables(images: tf.Tensor, chosen: tf.Tensor, level: float) -> tf.Tensor:
 
 def _stretched(images: tf.Tensor) -> tf.Tensor:
     """Tables that map each channel's darkest value to 0 and its brightest to 255."""
-    pixels = tf.cast(images, tf.float32)
-    darkest = tf.reduce_min(pixels, axis=[1, 2])[..., tf.newaxis]
-    brightest = tf.reduce_max(pixels, axis=[1, 2])[..., tf.newaxis]
-    values = tf.range(256, dtype=tf.float32)
-    stretched = tf.floor((values - darkest) * 255 / tf.maximum(brightest - darkest, 1))
-    return tf.cast(tf.clip_by_value(tf.where(brightest > darkest, stretched, values), 0, 255), tf.int32)
+    numbers = tf.cast(images, tf.int32)
+    darkest = tf.reduce_min(numbers, axis=[1, 2])[..., tf.newaxis]
+    brightest = tf.reduce_max(numbers, axis=[1, 2])[..., tf.newaxis]
+    values = tf.range(256)
+    stretched = tf.clip_by_value((values - darkest) * 255 // tf.maximum(brightest - darkest, 1), 0, 255)
+    return tf.where(brightest > darkest, stretched, values)
 
 
 def _equalized(images: tf.Tensor) -> tf.Tensor:

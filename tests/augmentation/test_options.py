@@ -1,14 +1,23 @@
 """What every option of the group `augmentation` does, whichever it is."""
 
+import inspect
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from omegaconf import OmegaConf
 
 import cnnlab.conf
+from cnnlab.data.dataset import Split
 
-OPTIONS = sorted(path.stem for path in (Path(cnnlab.conf.__file__).parent / "augmentation").glob("*.yaml"))
+CONF = Path(cnnlab.conf.__file__).parent / "augmentation"
+OPTIONS = sorted(path.stem for path in CONF.glob("*.yaml"))
+VARIANTS = ("shift", "brightness")  # of shift_flip and color_jitter
+BESIDE_STRENGTH = {  # what changes images whatever the strength
+    "shift_flip": ["augmentation.shift_flip.flip=false"],
+    "extensive": ["augmentation.extensive.flip=false", "augmentation.extensive.scale=[1,1]"],
+}
 IMAGES = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 3), dtype=np.uint8)
 TARGETS = np.eye(4, dtype=np.float32)[np.arange(16) % 4]
 
@@ -20,7 +29,9 @@ def option(request) -> str:
 
 @pytest.fixture(scope="module")
 def pipeline(option, build):
-    return build(f"augmentation={option}")
+    pipeline = build(f"augmentation={option}")
+    pipeline.adapt(Split(IMAGES, np.arange(16, dtype=np.int32) % 4))
+    return pipeline
 
 
 def test_images_stay_images_and_targets_stay_probabilities(pipeline, make_draws):
@@ -60,3 +71,27 @@ def test_xla_gives_the_same_images(pipeline, make_draws):
     results = compiled(images, targets, tf.constant([5, 2]), tf.constant(0, tf.int64))
     for result, expected in zip(results, pipeline(images, targets, make_draws(16)), strict=True):
         np.testing.assert_allclose(tf.cast(result, tf.float32), tf.cast(expected, tf.float32), atol=0)
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option != "none"])
+def test_the_yaml_has_every_knob_and_repeats_the_defaults(option, build):
+    given = OmegaConf.to_container(OmegaConf.load(CONF / f"{option}.yaml"), resolve=False)
+    (operation,) = build(f"augmentation={option}").operations.values()
+    knobs = inspect.signature(type(operation)).parameters
+    assert [*knobs] == [name for name in given if name != "_target_"]
+    for name, knob in knobs.items():
+        default = list(knob.default) if isinstance(knob.default, tuple) else knob.default
+        if option not in VARIANTS and knob.default is not inspect.Parameter.empty:
+            assert given[name] == default, name
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option not in ("none", "flip", "rand_augment")])
+def test_at_zero_strength_images_and_targets_stay_as_they_are(option, build, make_draws):
+    (operation,) = build(f"augmentation={option}").operations.values()
+    knobs = [f"augmentation.{option}.{knob}=0" for knob in operation.strength]
+    assert knobs
+    pipeline = build(f"augmentation={option}", *knobs, *BESIDE_STRENGTH.get(option, []))
+    pipeline.adapt(Split(IMAGES, np.zeros(16, np.int32)))
+    images, targets = pipeline(tf.constant(IMAGES), tf.constant(TARGETS), make_draws(16))
+    np.testing.assert_array_equal(images, IMAGES)
+    np.testing.assert_array_equal(targets, TARGETS)

@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import pytest
 
+from cnnlab.config.ranges import AT_LEAST_0, UNIT
 from cnnlab.config.signatures import find_signature
 from cnnlab.errors import UserError
 
@@ -73,6 +74,11 @@ def test_further_arguments_lead_to_the_base_class(package):
     assert signature.hints == {"rate": float, "extra": int}
     assert signature.open
     assert find_signature(f"{package}.Inheriting").hints == {"rate": float}
+
+
+def test_ranges_of_cnnlabs_own_functions_belong_to_the_hint():
+    hints = find_signature("cnnlab.augmentation.mixing.Mixup").hints
+    assert hints == {"alpha": Annotated[float, AT_LEAST_0], "probability": Annotated[float, UNIT]}
 
 
 def test_says_nothing_about_what_the_source_does_not_show(package):

@@ -34,6 +34,7 @@ MISTAKES = {
     "+augmentation.shift.shft=4": r"augmentation\.shift\.shft=4: no such key in .*; did you mean shift\?",
     "augmentation.shift.shift=far": r"augmentation\.shift\.shift=far: must be an integer or a number",
     "augmentation.shift.fill=near": r"augmentation\.shift\.fill=near: .*; did you mean nearest\?",
+    "+augmentation.shift.probability=2": r"augmentation\.shift\.probability=2: no such key",
     # grammar
     "seed": r"seed: expected key=value",
     "name=a=b": r"name=a=b: cannot be read .*; quote the value: \"name='a=b'\"",
@@ -95,7 +96,28 @@ def test_a_mistake_is_named_with_its_key_its_value_and_the_way_out(compose, over
     assert "\n" not in str(refusal.value)
 
 
+KNOBS = {
+    "random_erasing.probability=1.5": r"probability=1\.5: must be from 0 to 1",
+    "random_erasing.fill=blac": r"fill=blac: must be one of random, zero, mean",
+    "random_erasing.area=0.2": r"area=0\.2: must be a list",
+    "affine.zoom_range=1": r"zoom_range=1: must be at least 0 and below 1",
+    "affine.rotation=9": r"rotation=9: no such key .*; did you mean rotation_range\?",
+    "cutmix.alpha=-1": r"alpha=-1: must be at least 0",
+    "rand_augment.num_layers=0": r"num_layers=0: must be at least 1",
+    "pca_color.covariance=images": r"covariance=images: .*; did you mean image\?",
+}
+
+
+@pytest.mark.parametrize("knob", KNOBS)
+def test_an_operations_signature_says_what_its_knobs_may_be(compose, knob):
+    operation = knob.partition(".")[0]
+    with pytest.raises(UserError, match=rf"^augmentation\.{operation}\.{KNOBS[knob]}"):
+        compose("train", f"augmentation={operation}", f"augmentation.{knob}")
+
+
 CONTRADICTIONS = [
+    (["augmentation=mixup", "trainer.batch_size=63"], r"trainer\.batch_size=63: mixup mixes images in pairs; .* of 2"),
+    (["augmentation=[flip,cutmix]", "trainer.batch_size=66", "trainer.devices=2"], r"cutmix mixes .* multiple of 4"),
     (["trainer.data=stream", "trainer.steps_per_call=4"], r"trainer\.steps_per_call=4: trainer\.data=stream feeds one"),
     (
         ["optimizer.clipnorm=1.0", "optimizer.clipvalue=0.5"],
@@ -131,6 +153,10 @@ def test_contradictions_are_refused(compose, overrides, message):
         ["+trainer.callbacks.stop={_target_:keras.callbacks.EarlyStopping,patience:3}"],
         ["input_shape=[32,32,3]", "num_classes=100"],
         ["model.padding=same"],
+        [
+            "augmentation=[flip,affine,color_jitter,random_erasing,mixup,cutmix]",
+            "augmentation.affine.rotation_range=90",
+        ],
         ["optimizer=sgd", "optimizer.momentum=0.9", "schedule=cosine", "schedule.decay_steps='80 %'"],
     ],
 )
