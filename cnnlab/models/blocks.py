@@ -8,7 +8,7 @@ import keras
 from keras import KerasTensor
 
 from cnnlab.errors import UserError
-from cnnlab.models.layers import BatchNormalization
+from cnnlab.models.layers import BatchNormalization, GroupedConv2D
 
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh"]
 Padding = Literal["valid", "same"]
@@ -71,7 +71,8 @@ class Blocks:
 
         Each of the `groups` reads and makes a share of the channels of its own.
         """
-        layer = keras.layers.Conv2D(
+        convolution = GroupedConv2D if groups > 1 else keras.layers.Conv2D
+        layer = convolution(
             filters,
             size,
             strides=strides,

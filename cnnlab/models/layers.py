@@ -62,6 +62,23 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 @keras.saving.register_keras_serializable(package=REGISTRY)
+class GroupedConv2D(keras.layers.Conv2D):
+    """Keras's Conv2D with `groups`, as one convolution per group: the same numbers, arguments and weights.
+
+    The gradients of TensorFlow's grouped convolution took four cores 7 times as long with AlexNet's two groups, and
+    120 times as long with nine groups of four channels.
+    """
+
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        parts = (tf.split(tensor, self.groups, axis=-1) for tensor in (inputs, kernel))
+        outputs = [
+            keras.ops.conv(part, filters, strides=self.strides, padding=self.padding, dilation_rate=self.dilation_rate)
+            for part, filters in zip(*parts, strict=True)
+        ]
+        return tf.concat(outputs, axis=-1)
+
+
+@keras.saving.register_keras_serializable(package=REGISTRY)
 class LocalResponseNormalization(keras.layers.Layer):
     """Divides each activation by a power of the energy of its neighbours in the channel direction.
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from cnnlab.models.layers import (
     BatchNormalization,
     ChannelSelection,
+    GroupedConv2D,
     LocalResponseNormalization,
     NegativeSquaredDistance,
     scaled_tanh,
@@ -113,6 +114,7 @@ def test_a_multiplied_beta_moves_the_output_by_the_square_of_the_multiplier(rng)
         LocalResponseNormalization(3, 1.5, 0.2, 0.6),
         BatchNormalization(beta_multiplier=8),
         ChannelSelection([1, 1, 0]),
+        GroupedConv2D(4, 3, groups=2),
         NegativeSquaredDistance([[1.0, 2.0], [3.0, 4.0]]),
     ],
 )
@@ -142,3 +144,19 @@ def test_distances_are_squared_and_negative(rng):
 def test_scaled_tanh_keeps_plus_and_minus_one():
     x = tf.constant([-100.0, -1.0, 0.0, 1.0, 100.0])
     np.testing.assert_allclose(scaled_tanh(x), [-1.7159, -1, 0, 1, 1.7159], atol=1e-4)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("options", [{"padding": "same"}, {"strides": (2, 1)}, {"dilation_rate": 2}])
+def test_grouped_convolutions_are_kerass(rng, policy, options):
+    x = rng.normal(size=(2, 9, 8, 6)).astype(np.float32)
+    ours, keras_layer = (
+        kind(9, 3, groups=3, activation="relu", bias_initializer="ones", dtype=policy, **options)
+        for kind in (GroupedConv2D, keras.layers.Conv2D)
+    )
+    keras_layer.build(x.shape)
+    ours.build(x.shape)
+    ours.set_weights(keras_layer.get_weights())
+    assert ours(x).dtype == keras_layer(x).dtype
+    tolerance = 1e-5 if policy == "float32" else 0.05
+    np.testing.assert_allclose(tf.cast(ours(x), "float32"), tf.cast(keras_layer(x), "float32"), atol=tolerance)
