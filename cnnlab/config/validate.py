@@ -40,6 +40,7 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
         reported = reported_initializers(config, overrides)
         for node in reported.values():
             _check_group(OmegaConf.to_container(node), "initializer", packages)
+            _check_pretrained(values["model"], node)
         if reported:  # else it needs no files, so no path to them
             _check_complete(values)
     _check_operations(values.get("augmentation", {}))

@@ -35,10 +35,13 @@ def run_graph(network: keras.Model, inputs: Any, visit: Visit) -> list[tf.Tensor
 @contextmanager
 def linear(layer: keras.Layer) -> Iterator[Callable[[tf.Tensor], tf.Tensor]]:
     """Keep a layer from applying the activation function it was built with; yields that function."""
-    activation = layer.activation
+    activation = getattr(layer, "activation", None)
+    if activation is None:
+        yield keras.activations.linear
+        return
     layer.activation = None
     try:
-        yield keras.activations.linear if activation is None else activation
+        yield activation
     finally:
         layer.activation = activation
 

@@ -78,7 +78,11 @@ def test_linear_lends_the_activation():
     with linear(layer) as activation:
         assert tf.reduce_min(layer(IMAGES)) < 0
     assert activation is layer.activation is keras.activations.relu
-    with linear(layers.Dense(5)) as activation:
+
+
+@pytest.mark.parametrize("layer", [layers.Dense(5), layers.Dense(5, activation=None), layers.Flatten()])
+def test_without_an_activation_linear_lends_the_identity(layer):
+    with linear(layer) as activation:
         assert activation is keras.activations.linear
 
 

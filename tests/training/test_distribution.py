@@ -17,6 +17,7 @@ SMALL = (
     *("input_shape=[8,8,1]", "model.padding=same", "trainer.batch_size=64", "trainer.precision=float32"),
     *("optimizer=sgd", "optimizer.learning_rate=0.05", "augmentation=shift_flip", "augmentation.shift_flip.shift=1"),
     *("trainer.progress=plain", "trainer.threads=2"),
+    "initializer=lsuv",  # the one that looks at data
     "model.dropout=0.0",  # masks cannot be the same for one replica and for two
 )
 
