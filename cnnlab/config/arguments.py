@@ -9,7 +9,7 @@ from hydra._internal.utils import get_args_parser
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import UserError
 
-_KEYS = r"run|resume|runs|images|weights|output|dataset\.root|hydra\.run\.dir|hydra\.sweep\.dir"
+_KEYS = r"run|resume|runs|images|weights|model\.weights|output|dataset\.root|hydra\.run\.dir|hydra\.sweep\.dir"
 _PATH = re.compile(rf"(?P<key>\+{{0,2}}(?:{_KEYS}))=(?P<value>.*)", re.DOTALL)
 _LISTS = ("runs", "images")
 

@@ -23,13 +23,17 @@ WHITENING_LIMIT = 64 * 64 * 3
 """Values per image beyond which the whitening matrix (their number squared) would take gigabytes."""
 
 
-def build_network(config: DictConfig, image_shape: ImageShape, num_classes: int) -> keras.Model:
+def build_network(
+    config: DictConfig, image_shape: ImageShape, num_classes: int, *, pretrained: bool = True
+) -> keras.Model:
     """Build the network a model group describes, in the dtype policy that is set.
 
     Args:
         config: the model group of the configuration; its `head` says how many logits there are.
         image_shape: (height, width, channels).
         num_classes: the classes to tell apart.
+        pretrained: whether a model whose group has `weights` gets them. Without, nothing is read or downloaded:
+            for a network that is only to be looked at, or gets all of its weights from elsewhere.
 
     Returns:
         A functional model from preprocessed float images (N, H, W, C) to logits: (N, num_classes) for a
@@ -44,11 +48,12 @@ def build_network(config: DictConfig, image_shape: ImageShape, num_classes: int)
         raise UserError(f"model.head=sigmoid: tells two classes apart, not {num_classes}; use model.head=softmax")
     outputs = 1 if config.head == "sigmoid" else num_classes
 
-    def build(shape: ImageShape) -> keras.Model:
-        return instantiate(config, drop=("preprocessing", "head"), input_shape=shape, num_classes=outputs)
+    def build(shape: ImageShape, pretrained: bool = False) -> keras.Model:
+        without = {} if pretrained or "weights" not in config else {"weights": None}
+        return instantiate(config, drop=("preprocessing", "head"), input_shape=shape, num_classes=outputs, **without)
 
     try:
-        return build(image_shape)
+        return build(image_shape, pretrained)
     except Collapsed as error:
         raise UserError(
             f"input_shape={_shown(image_shape)}: too small for model={config.name}, whose layer {error.layer} gets "
@@ -60,7 +65,7 @@ def build_preprocessing(config: DictConfig, image_shape: ImageShape) -> keras.Mo
     """Build what turns stored images into the network's input, in this order: rescaling, normalisation, ZCA.
 
     Args:
-        config: the node `preprocessing` of a model group:
+        config: the node `preprocessing` of a model group; a key that is not there leaves its layer out:
             rescaling: bring pixels from 0-255 to 0-1.
             normalization: bring each channel to mean 0 and variance 1 over the training split.
             zca_epsilon: whiten (see ZCAWhitening), adding this to the eigenvalues of the covariance of what
@@ -76,13 +81,13 @@ def build_preprocessing(config: DictConfig, image_shape: ImageShape) -> keras.Mo
         UserError: the images are too large to be whitened.
     """
     images = keras.Input(image_shape, dtype="uint8", name="images")
-    if config.rescaling:
+    if config.get("rescaling"):
         x = keras.layers.Rescaling(1 / 255, dtype="float32", name="rescaling")(images)
     else:
         x = keras.layers.Rescaling(1.0, dtype="float32", name="to_float")(images)
-    if config.normalization:
+    if config.get("normalization"):
         x = keras.layers.Normalization(axis=-1, dtype="float32", name="normalization")(x)
-    if config.zca_epsilon is not None:
+    if config.get("zca_epsilon") is not None:
         _require_whitenable(config.zca_epsilon, image_shape)
         x = ZCAWhitening(config.zca_epsilon, dtype="float32", name="zca_whitening")(x)
     return keras.Model(images, x, name="preprocessing")

@@ -73,7 +73,8 @@ def inspect(config: DictConfig, directory: Path) -> None:
     configure_runtime(config.trainer)
     precision, _ = choose_precision(config.trainer.precision)
     keras.config.set_dtype_policy(POLICIES[precision])
-    network = build_network(config.model, tuple(config.dataset.image_shape), config.dataset.num_classes)
+    image_shape, num_classes = tuple(config.dataset.image_shape), config.dataset.num_classes
+    network = build_network(config.model, image_shape, num_classes, pretrained=False)
     inspection = measure(network, config.trainer.batch_size, precision)
     starts = measure_starts(config, reported_initializers(config, HydraConfig.get().overrides.task))
     if config.format == "json":

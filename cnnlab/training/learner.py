@@ -52,7 +52,8 @@ def build_initialized(config: DictConfig, dataset: Dataset, preprocessing: keras
     """Build the network with the weights that `config.initializer` gives it; `preprocessing` is fitted."""
     train, seed = dataset.splits["train"], config.seeds.initializer
     keras.utils.set_random_seed(seed)
-    network = build_network(config.model, dataset.image_shape, config.dataset.num_classes)
+    pretrained = config.weights is None and not _has_state(config.resume)
+    network = build_network(config.model, dataset.image_shape, config.dataset.num_classes, pretrained=pretrained)
     fit_network(network, preprocessing, train, config.seeds.split)
 
     def images(count: int) -> np.ndarray:

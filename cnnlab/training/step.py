@@ -124,14 +124,16 @@ def _gradients(
         draw_seed = tf.stack([seed, tf.cast(step, tf.int32)])
         draws = Draws(draw_seed, batch_size, replica * share, share, indices, step // batches_per_pass)
         images, targets = augmentation(images, tf.one_hot(labels, objective.num_classes), draws)
-        with tf.GradientTape() as tape:
+        weights = learner.network.trainable_variables
+        with tf.GradientTape(watch_accessed_variables=False) as tape:  # else frozen layers cost a backward pass too
+            tape.watch([weight.value for weight in weights])
             heads = learner.logits(images, training=True)
             loss = tf.reduce_sum(objective(targets, heads)) / batch_size
             penalty = tf.add_n(learner.network.losses) / replicas if learner.network.losses else 0.0
             scaled = learner.optimizer.scale_loss(loss + penalty)
         correct = tf.equal(tf.argmax(heads[0], axis=-1), tf.argmax(targets, axis=-1))
         accuracy = tf.reduce_sum(tf.cast(correct, tf.float32)) / batch_size
-        return tape.gradient(scaled, learner.network.trainable_variables), loss, accuracy
+        return tape.gradient(scaled, weights), loss, accuracy
 
     return gradients
 

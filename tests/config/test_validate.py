@@ -123,6 +123,9 @@ CONTRADICTIONS = [
         ["optimizer.clipnorm=1.0", "optimizer.clipvalue=0.5"],
         r"optimizer\.clipnorm=1\.0 and optimizer\.clipvalue=0\.5: .*in one way",
     ),
+    (["model=transfer", "initializer=he_normal"], r"initializer=he_normal: would overwrite model\.weights=imagenet"),
+    (["model=transfer", "initializer.bias=1"], r"initializer=default: would overwrite .* initializer\.bias=null"),
+    (["model=transfer", "+model.preprocessing.rescaling=true"], r"rescaling=true: the backbone brings its own"),
     (["trainer.epochs=3", "trainer.steps=100"], r"trainer\.epochs=3: trainer\.steps=100 sets the length already"),
     (["trainer.strategy=one_device", "trainer.devices=2"], r"trainer\.devices=2: strategy=one_device uses one"),
     (

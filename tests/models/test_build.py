@@ -14,7 +14,8 @@ from cnnlab.models.build import build_network, build_preprocessing, export, fit_
 
 def model(name: str = "mnist_cnn", **knobs) -> DictConfig:
     target = f"cnnlab.models.{name}.{name}"
-    return OmegaConf.create({"model": {"_target_": target, "name": name, "preprocessing": {}, **knobs}}).model
+    group = {"_target_": target, "name": name, "head": "softmax", "preprocessing": {}}
+    return OmegaConf.create({"model": group | knobs}).model
 
 
 def options(rescaling: bool = True, normalization: bool = False, zca_epsilon: float | None = None) -> DictConfig:

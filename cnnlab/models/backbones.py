@@ -1,0 +1,190 @@
+"""Networks without their classifiers, to build on: those of keras.applications, and SqueezeNet 1.1."""
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import KerasTensor
+
+from cnnlab.errors import UserError
+from cnnlab.models.blocks import Blocks
+from cnnlab.models.layers import REGISTRY
+from cnnlab.models.squeezenet import squeezenet_maps
+
+# fmt: off
+Backbone = Literal[
+    "squeezenet",
+    "ConvNeXtTiny", "ConvNeXtSmall", "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtXLarge",
+    "DenseNet121", "DenseNet169", "DenseNet201",
+    "EfficientNetB0", "EfficientNetB1", "EfficientNetB2", "EfficientNetB3",
+    "EfficientNetB4", "EfficientNetB5", "EfficientNetB6", "EfficientNetB7",
+    "EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2", "EfficientNetV2B3",
+    "EfficientNetV2S", "EfficientNetV2M", "EfficientNetV2L",
+    "InceptionResNetV2", "InceptionV3",
+    "MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large",
+    "NASNetMobile", "NASNetLarge",
+    "ResNet50", "ResNet101", "ResNet152", "ResNet50V2", "ResNet101V2", "ResNet152V2",
+    "VGG16", "VGG19",
+    "Xception",
+]
+# fmt: on
+
+IMAGENET_STDDEV = (0.229, 0.224, 0.225)
+
+
+@keras.saving.register_keras_serializable(package=REGISTRY)
+class BackbonePreprocessing(keras.layers.Layer):
+    """What a backbone's training did to its images, so that its weights meet what they know.
+
+    This is keras.applications' `preprocess_input` of the backbone: some want -1 to 1, some BGR without the
+    mean, some nothing, because their first layers do it themselves. SqueezeNet's weights were made by Caffe,
+    from BGR without the mean.
+
+    Args:
+        backbone: whose preprocessing.
+
+    Input: RGB values (N, H, W, 3) from 0 to 255. Output: the same shape, in the layer's compute dtype.
+    """
+
+    def __init__(self, backbone: Backbone, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.backbone = backbone
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return _preprocess_input(self.backbone)(inputs)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"backbone": self.backbone}
+
+
+def _preprocess_input(backbone: Backbone) -> Callable[[tf.Tensor], tf.Tensor]:
+    if backbone == "squeezenet":
+        return partial(keras.applications.imagenet_utils.preprocess_input, mode="caffe")
+    return sys.modules[getattr(keras.applications, backbone).__module__].preprocess_input
+
+
+def build_backbone(backbone: Backbone, images: KerasTensor) -> keras.Model:
+    """Build a backbone with random weights.
+
+    Args:
+        backbone: its name.
+        images: the network's input, RGB values (N, H, W, 3) from 0 to 255.
+
+    Returns:
+        A functional model from `images` to the backbone's last maps. Its first layer, `backbone_preprocessing`,
+        computes in float32 whatever the dtype policy.
+
+    Raises:
+        UserError: the images are not in colour, or too small.
+    """
+    height, width, channels = shape = images.shape[1:]
+    if channels != 3:
+        coloured = _shown((height, width, 3))
+        raise UserError(f"input_shape={_shown(shape)}: {backbone} looks at three colours; use input_shape={coloured}")
+    x = BackbonePreprocessing(backbone, name="backbone_preprocessing", dtype="float32")(images)
+    if backbone == "squeezenet":
+        return keras.Model(images, squeezenet_maps(Blocks(), x), name=backbone)
+    try:
+        return getattr(keras.applications, backbone)(
+            include_top=False, weights=None, input_tensor=x, input_shape=tuple(shape)
+        )
+    except ValueError as error:
+        found = re.search(r"must be at least (\d+)x\1", str(error))
+        if found is None:
+            raise
+        enough = (max(height, int(found[1])), max(width, int(found[1])), 3)
+        raise UserError(
+            f"input_shape={_shown(shape)}: too small for model.backbone={backbone}; use input_shape={_shown(enough)}"
+        ) from error
+
+
+def load_backbone(model: keras.Model, backbone: Backbone, weights: str) -> None:
+    """Set the weights of a backbone.
+
+    Args:
+        model: what `build_backbone` returned for `backbone`.
+        backbone: its name.
+        weights: "imagenet", which Keras downloads once and keeps, or a file of weights without the classifier:
+            an absolute path, or one below the working directory or $CNNLAB_DATA.
+
+    Raises:
+        UserError: the weights cannot be downloaded or found, or were written for another network.
+    """
+    if weights == "imagenet":
+        model.set_weights(_download(backbone, model.input_shape[1:]).get_weights())
+    else:
+        _load_file(model, backbone, weights)
+    if backbone.startswith("EfficientNetB"):
+        # These weights are for inputs divided once more by the roots of the deviations. Keras has a layer for it
+        # only where it loads the weights itself; in the first kernel, the factor is in the network either way.
+        stem = model.get_layer("stem_conv").kernel
+        stem.assign(np.asarray(stem) / np.sqrt(IMAGENET_STDDEV)[:, np.newaxis])
+
+
+def _download(backbone: Backbone, image_shape: tuple[int, int, int]) -> keras.Model:
+    if backbone == "squeezenet":
+        raise UserError("model.weights=imagenet: Keras has none for squeezenet; give the path of a file, or null")
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # Keras's progress bar is no result
+            return getattr(keras.applications, backbone)(
+                include_top=False, weights="imagenet", input_shape=tuple(image_shape)
+            )
+    except Exception as error:  # Keras raises nothing more specific
+        if "URL fetch failure" not in str(error):
+            raise
+        raise UserError(
+            f"model.weights=imagenet: {error}; give the path of a file that holds {backbone} without its top"
+        ) from error
+
+
+def _load_file(model: keras.Model, backbone: Backbone, weights: str) -> None:
+    file = _find(weights)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the exception says all
+        # Keras takes the name for the format: `.weights.h5` is its own, `.h5` alone that of versions before 3.
+        link = Path(folder) / ("legacy.h5" if _is_legacy(file, weights) else "backbone.weights.h5")
+        link.symlink_to(file)
+        try:
+            model.load_weights(link)
+        except (ValueError, OSError, KeyError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"model.weights={weights}: does not fit {backbone} without its top; Keras says: {reason}"
+            ) from error
+
+
+def _find(weights: str) -> Path:
+    path = Path(weights).expanduser()
+    bases = [Path.cwd(), *(Path(base).absolute() for base in [os.environ.get("CNNLAB_DATA")] if base)]
+    candidates = list(dict.fromkeys(base / path for base in bases))
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    looked = " or ".join(map(str, candidates))
+    raise UserError(f"model.weights={weights}: no such file; looked for {looked} (imagenet lets Keras download it)")
+
+
+def _is_legacy(file: Path, weights: str) -> bool:
+    try:
+        with h5py.File(file) as content:
+            return "layer_names" in content.attrs
+    except OSError as error:
+        raise UserError(f"model.weights={weights}: {file} is no HDF5 file, or damaged") from error
+
+
+def _shown(image_shape: tuple[int, int, int]) -> str:
+    return f"[{','.join(map(str, image_shape))}]"
