@@ -71,13 +71,14 @@ def apply_color(pixels: tf.Tensor, matrices: tf.Tensor, offsets: tf.Tensor) -> t
     Returns:
         uint8 (n, H, W, C), rounded to the nearest and cut off at 0 and 255.
     """
-    # Sums of products rather than a matrix product, which rounds to TF32 on recent GPUs.
-    channels = pixels.shape[-1]
-    columns = matrices[:, tf.newaxis, tf.newaxis]
-    mapped = offsets[:, tf.newaxis, tf.newaxis]
-    for channel in range(channels):
-        mapped += pixels[..., channel : channel + 1] * columns[..., channel]
-    return to_uint8(mapped)
+    return to_uint8(mix_channels(pixels, matrices) + offsets[:, tf.newaxis, tf.newaxis])
+
+
+def mix_channels(pixels: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:
+    """Map every pixel of float32 (n, H, W, C) by its image's matrix (C, C), from old channels to new."""
+    count, height, width, channels = pixels.shape
+    flat = tf.reshape(pixels, (count, height * width, channels))
+    return tf.reshape(tf.matmul(flat, matrices, transpose_b=True), pixels.shape)
 
 
 def to_uint8(pixels: tf.Tensor) -> tf.Tensor:

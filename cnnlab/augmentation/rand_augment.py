@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 import tensorflow as tf
 
-from cnnlab.augmentation.color import luma, to_uint8
+from cnnlab.augmentation.color import LUMA, luma, mix_channels, to_uint8
 from cnnlab.augmentation.draws import Draws
 from cnnlab.augmentation.warp import Fill, affine, compose, rotation, warp
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
@@ -99,9 +99,10 @@ def _stretched(images: tf.Tensor) -> tf.Tensor:
 def _equalized(images: tf.Tensor) -> tf.Tensor:
     """Tables that spread each channel's values evenly over 0 … 255, as far as its histogram allows."""
     count, height, width, channels = images.shape
-    bins = tf.reshape(_positions(images), [-1])
-    histogram = tf.math.unsorted_segment_sum(tf.ones_like(bins), bins, count * channels * 256)
-    histogram = tf.reshape(histogram, (count, channels, 256))
+    rows = tf.reshape(tf.transpose(images, [0, 3, 1, 2]), (count * channels, height * width))
+    # Not tf.math.bincount, whose number of bins depends on the values, which XLA does not compile.
+    counts = tf.raw_ops.DenseBincount(input=tf.cast(rows, tf.int32), size=256, weights=tf.zeros(0, tf.int32))
+    histogram = tf.reshape(counts, (count, channels, 256))
     last = tf.reduce_max(tf.where(histogram > 0, tf.range(256), 0), axis=-1, keepdims=True)
     step = (height * width - tf.gather(histogram, last, batch_dims=2)) // 255
     below = tf.cumsum(histogram, axis=-1, exclusive=True)
@@ -121,21 +122,25 @@ def _look_up(images: tf.Tensor, tables: tf.Tensor) -> tf.Tensor:
 
 
 def _enhance(images: tf.Tensor, chosen: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
-    """Multiply the images' differences from a poorer version of them, which depends on the operation, by factors."""
+    """Multiply the images' differences from a poorer version of them, which depends on the operation, by factors.
+
+    The result is the image times the factor, and the poorer version (grey, mean grey, black, smooth) times what is
+    left to 1. All but the smooth one are linear in a pixel's channels.
+    """
     pixels = tf.cast(images, tf.float32)
-    grey = luma(pixels)
-    poorer = {
-        "color": grey,
-        "contrast": tf.round(tf.reduce_mean(grey, axis=[1, 2], keepdims=True)),
-        "brightness": tf.zeros_like(grey),
-        "sharpness": _smooth(pixels),
-    }
-    enhanced = pixels
-    for operation, poor in poorer.items():
-        selected = _is(chosen, operation)[:, tf.newaxis, tf.newaxis, tf.newaxis]
-        stretched = poor + factors[:, tf.newaxis, tf.newaxis, tf.newaxis] * (pixels - poor)
-        enhanced = tf.where(selected, stretched, enhanced)
-    return to_uint8(enhanced)
+    left = {operation: tf.where(_is(chosen, operation), 1 - factors, 0.0) for operation in ENHANCEMENTS}
+    kept = 1 - tf.add_n(list(left.values()))
+    channels = images.shape[-1]
+    to_grey = tf.tile(LUMA[tf.newaxis] if channels == 3 else [[1.0]], [channels, 1])
+    matrices = _per_image(kept, 2) * tf.eye(channels) + _per_image(left["color"], 2) * to_grey
+    mean_grey = tf.round(tf.reduce_mean(luma(pixels), axis=[1, 2, 3]))
+    enhanced = mix_channels(pixels, matrices) + _per_image(left["contrast"] * mean_grey, 3)
+    return to_uint8(enhanced + _per_image(left["sharpness"], 3) * _smooth(pixels))
+
+
+def _per_image(values: tf.Tensor, dimensions: int) -> tf.Tensor:
+    """(n,) values with that many more dimensions of one."""
+    return tf.reshape(values, (-1, *[1] * dimensions))
 
 
 def _smooth(pixels: tf.Tensor) -> tf.Tensor:

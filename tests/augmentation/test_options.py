@@ -67,10 +67,13 @@ def test_xla_gives_the_same_images(pipeline, make_draws):
     def compiled(images, targets, seed, passes):
         return pipeline(images, targets, make_draws(16, seed=seed, passes=passes))
 
-    images, targets = tf.constant(IMAGES), tf.constant(TARGETS)
-    results = compiled(images, targets, tf.constant([5, 2]), tf.constant(0, tf.int64))
-    for result, expected in zip(results, pipeline(images, targets, make_draws(16)), strict=True):
-        np.testing.assert_allclose(tf.cast(result, tf.float32), tf.cast(expected, tf.float32), atol=0)
+    arguments = tf.constant(IMAGES), tf.constant(TARGETS)
+    images, targets = compiled(*arguments, tf.constant([5, 2]), tf.constant(0, tf.int64))
+    expected_images, expected_targets = pipeline(*arguments, make_draws(16))
+    differences = np.abs(images.numpy().astype(int) - expected_images.numpy())
+    assert differences.max() <= 1  # XLA fuses multiplications and additions: a half may be rounded the other way
+    assert (differences > 0).mean() < 0.002
+    np.testing.assert_allclose(targets, expected_targets, rtol=1e-6)
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option != "none"])
