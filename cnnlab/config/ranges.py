@@ -49,6 +49,8 @@ BY_NAME: Mapping[str, Range] = {
     "clipvalue": POSITIVE,
     "ema_momentum": UNIT,
     "stddev": AT_LEAST_0,
+    "variance": POSITIVE,
+    "batch_size": AT_LEAST_1,
     "dropout": BELOW_1,
 }
 

@@ -10,6 +10,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from cnnlab.config.compose import launch
+from cnnlab.errors import UserError
 from cnnlab.initializers.kernels import kernels_of
 from cnnlab.initializers.lsuv import LSUV
 from cnnlab.models.layers import BatchNormalization
@@ -278,3 +280,10 @@ def test_a_model_saves_and_loads_as_before(tmp_path):
     network.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded(IMAGES[:2]), network(IMAGES[:2]))
+
+
+@pytest.mark.parametrize("knob", ["variance=0.0", "batch_size=0"])
+def test_a_knob_out_of_range_is_the_users_mistake(knob, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=rf"^initializer\.{knob}: must be"):
+        launch("train", ["initializer=lsuv", f"initializer.{knob}"], task=lambda config, directory: None)

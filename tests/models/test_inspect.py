@@ -139,3 +139,8 @@ def test_an_unknown_initializer_is_the_users_mistake(report):
 def test_a_report_needs_the_data(report):
     with pytest.raises(UserError, match=r"/nowhere"):
         report("dataset=mnist", "dataset.root=/nowhere", "initializer=lsuv")
+
+
+def test_pretrained_weights_are_not_to_be_overwritten_by_a_report(report):
+    with pytest.raises(UserError, match=r"initializer=lsuv: would overwrite model\.weights=imagenet"):
+        report("model=transfer", "model.weights=imagenet", "dataset=cats_vs_dogs", "initializers=[lsuv]")
