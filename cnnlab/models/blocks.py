@@ -46,6 +46,7 @@ class Blocks:
             that writes λ/2 · w² means l2 = λ/2.
         kernel_initializer: a Keras initializer's name, so that each layer draws from a seed of its own.
         bias_initializer: the same for biases, or the value they all start from.
+        gamma_initializer: the same for the factors of batch normalisation.
     """
 
     activation: Activation | Callable[[KerasTensor], KerasTensor] | None = "relu"
@@ -53,6 +54,7 @@ class Blocks:
     l2: float = 0.0
     kernel_initializer: str = "glorot_uniform"
     bias_initializer: str | float = "zeros"
+    gamma_initializer: str = "ones"
 
     def conv(
         self,
@@ -90,13 +92,13 @@ class Blocks:
         layer = keras.layers.Dense(units, name=name, use_bias=not self.batch_norm, **self._weights())
         return self._finish(layer(x), name, dropout)
 
-    def logits(self, x: KerasTensor, num_classes: int) -> KerasTensor:
+    def logits(self, x: KerasTensor, num_classes: int, name: str = "logits") -> KerasTensor:
         """The last layer, linear and in float32, since a loss suffers from rounded logits."""
-        return keras.layers.Dense(num_classes, name="logits", dtype="float32", **self._weights())(x)
+        return keras.layers.Dense(num_classes, name=name, dtype="float32", **self._weights())(x)
 
     def _finish(self, x: KerasTensor, name: str, dropout: float) -> KerasTensor:
         if self.batch_norm:
-            x = BatchNormalization(name=f"{name}_bn")(x)
+            x = BatchNormalization(name=f"{name}_bn", gamma_initializer=self.gamma_initializer)(x)
         if self.activation is not None:
             x = keras.layers.Activation(self.activation, name=f"{name}_act")(x)
         return drop(x, f"{name}_dropout", dropout)
