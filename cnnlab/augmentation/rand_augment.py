@@ -99,10 +99,13 @@ def _stretched(images: tf.Tensor) -> tf.Tensor:
 def _equalized(images: tf.Tensor) -> tf.Tensor:
     """Tables that spread each channel's values evenly over 0 … 255, as far as its histogram allows."""
     count, height, width, channels = images.shape
-    rows = tf.reshape(tf.transpose(tf.cast(images, tf.int32), [0, 3, 1, 2]), (count * channels, height * width))
+    numbers = tf.reshape(tf.cast(images, tf.int32), (count, height * width, channels))
     # Not tf.math.bincount, whose number of bins depends on the values, which XLA does not compile.
-    counts = tf.raw_ops.DenseBincount(input=rows, size=256, weights=tf.zeros(0, tf.int32))
-    histogram = tf.reshape(counts, (count, channels, 256))
+    counts = [
+        tf.raw_ops.DenseBincount(input=numbers[..., channel], size=256, weights=tf.zeros(0, tf.int32))
+        for channel in range(channels)
+    ]
+    histogram = tf.stack(counts, axis=1)
     last = tf.reduce_max(tf.where(histogram > 0, tf.range(256), 0), axis=-1, keepdims=True)
     step = (height * width - tf.gather(histogram, last, batch_dims=2)) // 255
     below = tf.cumsum(histogram, axis=-1, exclusive=True)
