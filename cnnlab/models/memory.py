@@ -54,7 +54,7 @@ def inference_bytes(network: keras.Model, batch_size: int) -> int:
 
     A tensor lives from the layer that makes it to the last one that reads it.
     """
-    layers = network.layers
+    layers = network.operations
     storage = _share_storage(network, idle=VIEWS + DROPOUT, overwriting=ACTIVATIONS)
     born: dict[int, int] = {}
     last_read = {}
@@ -77,22 +77,22 @@ def training_bytes(network: keras.Model, batch_size: int) -> int:
     """The memory of all that the forward pass keeps for the backward pass, in bytes, each tensor once."""
     storage = _share_storage(network, idle=VIEWS, overwriting=())
     kept = {}
-    for layer in network.layers:
+    for layer in network.operations:
         for tensor in _kept(layer):
             value_bytes = 4 if isinstance(layer, FLOAT32) else tf.as_dtype(tensor.dtype).size
             kept[storage[id(tensor)], value_bytes] = math.prod(tensor.shape[1:]) * value_bytes
-    masks = sum(math.prod(layer.output.shape[1:]) for layer in network.layers if isinstance(layer, DROPOUT))
+    masks = sum(math.prod(layer.output.shape[1:]) for layer in network.operations if isinstance(layer, DROPOUT))
     return batch_size * (sum(kept.values()) + masks)
 
 
 def _share_storage(network: keras.Model, idle: tuple[type, ...], overwriting: tuple[type, ...]) -> dict[int, int]:
     """Which memory each tensor lies in, both by `id`: that of the first tensor that lay there."""
     readers: dict[int, int] = {}
-    for layer in network.layers:
+    for layer in network.operations:
         for tensor in _inputs(layer):
             readers[id(tensor)] = readers.get(id(tensor), 0) + 1
     storage = {}
-    for layer in network.layers:
+    for layer in network.operations:
         output = id(layer.output)
         first = id(next(iter(_inputs(layer)), layer.output))
         shares = isinstance(layer, idle) or (isinstance(layer, overwriting) and readers[first] == 1)

@@ -72,6 +72,13 @@ def test_half_precision_halves_all_but_what_computes_in_float32():
     assert training_bytes(build(), 1) == 32 * 4 + 32 * 4 + 32 * 4
 
 
+def test_operations_that_are_no_layers_count_too():
+    images = keras.Input((4, 4, 2))
+    network = keras.Model(images, L.Conv2D(2, 1)(images + 1.0))
+    assert inference_bytes(network, 5) == 5 * (32 + 32) * VALUE
+    assert training_bytes(network, 5) == 5 * (32 + 32) * VALUE
+
+
 def test_training_takes_more_than_inference():
     network = mnist_cnn((28, 28, 1), 10, batch_norm=True, dropout=0.5)
     assert training_bytes(network, 128) > inference_bytes(network, 128)

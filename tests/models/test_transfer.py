@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
+from cnnlab import cli
 from cnnlab.errors import UserError
 from cnnlab.models.backbones import Backbone, BackbonePreprocessing, build_backbone, load_backbone
 from cnnlab.models.build import build_network, build_preprocessing, export
@@ -222,7 +223,7 @@ def test_efficientnet_computes_with_loaded_weights_what_keras_computes(tmp_path)
     plain.save_weights(tmp_path / "b0.weights.h5")
     scaled = build_backbone("EfficientNetB0", images)
     load_backbone(scaled, "EfficientNetB0", str(tmp_path / "b0.weights.h5"))
-    stems = [keras.Model(model.input, model.get_layer("stem_conv").output) for model in (plain, scaled)]
+    stems = [keras.Model(model.inputs[0], model.get_layer("stem_conv").output) for model in (plain, scaled)]
     x = pixels().astype("float32")
     np.testing.assert_allclose(stems[0](x / np.sqrt(stddev)), stems[1](x), atol=1e-5)
 
@@ -233,6 +234,19 @@ def test_what_is_looked_at_or_loaded_needs_no_pretrained_weights():
     assert build_network(node, SMALL, 2, pretrained=False).output_shape == (None, 1)
     with pytest.raises(UserError, match=r"absent.h5: no such file"):
         build_network(node, SMALL, 2)
+
+
+def test_a_run_goes_on_without_the_pretrained_weights(tmp_path):
+    pretrained, path = saved(tmp_path, "backbone.weights.h5")
+    run = tmp_path / "run"
+    model = ("model=transfer", "model.backbone=squeezenet", f"model.weights={path}", "input_shape=[32,32,3]")
+    short = ("augmentation=none", "trainer.steps=2", "trainer.progress=none", "trainer.precision=float32")
+    assert cli.main(["train", *model, *short, f"hydra.run.dir={run}"]) == 0
+    path.unlink()
+    assert cli.main(["train", f"resume={run}", "trainer.steps=3"]) == 0
+    loaded = keras.models.load_model(run / "last.keras").layers[2]
+    assert same_weights(loaded, pretrained)
+    assert not loaded.get_layer("conv1").trainable
 
 
 @pytest.mark.parametrize(
