@@ -1,0 +1,57 @@
+"""Every recipe in conf/experiment/ trains: as it is, but for one step on a handful of made-up images."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from cnnlab import cli
+from cnnlab.config.compose import launch
+
+EXPERIMENTS = sorted(
+    file.name.removesuffix(".yaml")
+    for file in (files("cnnlab.conf") / "experiment").iterdir()
+    if file.name.endswith(".yaml")
+)
+SLOW = {"cats_dogs_transfer_inception"}  # hundreds of layers to build
+IMAGES = 60  # enough to carve stratified splits from
+
+
+def composed(experiment: str, directory: Path):
+    seen = []
+    launch("train", [f"experiment={experiment}", f"hydra.run.dir={directory}"], lambda config, _: seen.append(config))
+    return seen[0]
+
+
+@pytest.mark.parametrize(
+    "experiment", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in EXPERIMENTS]
+)
+def test_every_recipe_takes_a_step(tmp_path, experiment):
+    config = composed(experiment, tmp_path / "composed")
+    height, width, channels = config.dataset.image_shape
+    rng = np.random.default_rng(0)
+    classes = config.dataset.num_classes
+    shape = (IMAGES, height, width, channels)
+    images, labels = rng.integers(0, 256, shape, dtype=np.uint8), np.arange(IMAGES) % classes
+    np.savez(tmp_path / "images.npz", x_train=images, y_train=labels, x_validation=images, y_validation=labels)
+    overrides = [
+        "dataset=arrays",
+        f"dataset.root={tmp_path}/images.npz",
+        f"dataset.image_shape=[{height},{width},{channels}]",
+        f"dataset.num_classes={classes}",
+        f"dataset.validation={config.dataset.validation}",
+        "trainer.batch_size=8",
+        "trainer.steps=1",
+        "trainer.steps_per_epoch=1",
+        "trainer.validation_steps=1",
+        "trainer.progress=none",
+    ]
+    if config.model.preprocessing.get("zca_epsilon") is not None:  # eigenvectors of 3,072 dimensions take a minute
+        overrides.append("input_shape=[16,16,3]")
+    if "weights" in config.model:  # of a pretrained backbone, which is no part of the package
+        overrides.append("model.weights=null")
+    run = tmp_path / "run"
+    assert cli.main(["train", f"experiment={experiment}", *overrides, f"hydra.run.dir={run}"]) == 0
+    assert OmegaConf.load(run / "run.json").status == "completed"
