@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 EXPERIMENTS = ROOT / "conf" / "experiment"
 RESULTS = ROOT / "results"
 TABLE = ROOT / "RESULTS.md"
+NOT_PUBLISHED = "—"
 PRIVATE = ("working_directory", "pid")
 """What run.json tells about a machine that nobody else needs."""
 
@@ -127,21 +128,25 @@ def percent(values: list[float]) -> str:
 
 def hardware(record: dict[str, Any]) -> str:
     host = record["host"]
-    return f"{host['cores']} cores, {host.get('processor', 'AMD EPYC')}, {record['precision']}"
+    parts = [f"{host['cores']} cores", host.get("processor"), record["precision"]]
+    return ", ".join(part for part in parts if part)
 
 
 def summary(preset: Preset, found: Measured) -> str:
     """The comment line in the preset's file."""
+    published = f" Published: {preset.published}." if preset.published != NOT_PUBLISHED else ""
     if not found.records:
-        return "# Measured: not run to its end here."
+        return f"# Measured: not run to its end.{published}"
     parts = [f"{view} {percent(values)}" for view, values in found.accuracies.items()]
     minutes = f"{statistics.median(found.minutes):.0f} min on {hardware(found.records[0])}"
-    return f"# Measured: {', '.join(parts)}; {minutes}."
+    return f"# Measured: {', '.join(parts)}; {minutes}.{published}"
 
 
 def table(presets: dict[str, Preset]) -> str:
     """The text of RESULTS.md."""
-    head = "| preset | parameters | published | to reach | measured | minutes | hardware |\n|---|---|---|---|---|---|---|"
+    head = (
+        "| preset | parameters | published | to reach | measured | minutes | hardware |\n|---|---|---|---|---|---|---|"
+    )
     rows, notes = [], []
     for preset in presets.values():
         found = measured(preset)
@@ -151,7 +156,7 @@ def table(presets: dict[str, Preset]) -> str:
             f"{record['total_params']:,}" if record else "",
             preset.published,
             f"{100 * preset.target:g} %" if preset.target else "",
-            "; ".join(f"{view} {percent(values)}" for view, values in found.accuracies.items()) or "not run here",
+            "; ".join(f"{view} {percent(values)}" for view, values in found.accuracies.items()) or "not run",
             f"{statistics.median(found.minutes):.1f}" if found.minutes else "",
             hardware(record) if record else "",
         ]
@@ -163,8 +168,8 @@ def table(presets: dict[str, Preset]) -> str:
 
 INTRODUCTION = """# Results
 
-Every figure comes from a run of `cnnlab train experiment=PRESET` judged by `cnnlab eval`; the records of the runs are in
-`results/PRESET/SEED/`. This page is made from them by `python benchmarks/zoo.py table`; the runs are made again by
+Every figure comes from a run of `cnnlab train experiment=PRESET` judged by `cnnlab eval`; the records of the runs are
+in `results/PRESET/SEED/`. This page is made from them by `python benchmarks/zoo.py table`; the runs are made again by
 `CNNLAB_DATA=DIR python benchmarks/zoo.py run PRESET`. Accuracies are means ± standard deviations over seeds.
 
 The CIFAR-10 images at hand are JPEG copies of the published ones, which costs about three points: a public recipe that
