@@ -193,11 +193,13 @@ def average_statistics(learner: Learner) -> None:
     before they are used equals averaging at each step.
     """
     statistics = [v for v in learner.network.non_trainable_variables if v.dtype.startswith("float")]
+    if learner.lookahead:
+        statistics += learner.lookahead.slow
 
     def average() -> None:
         context = tf.distribute.get_replica_context()
         for variable in statistics:
-            variable.value.assign(context.all_reduce(tf.distribute.ReduceOp.MEAN, variable.value))
+            variable.value.assign(context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.identity(variable.value)))
 
     if learner.strategy.num_replicas_in_sync > 1 and statistics:
         tf.function(lambda: learner.strategy.run(average), autograph=False)()

@@ -18,6 +18,7 @@ SMALL = (
     *("optimizer=sgd", "optimizer.learning_rate=0.05", "augmentation=shift_flip", "augmentation.shift_flip.shift=1"),
     *("trainer.progress=plain", "trainer.threads=2"),
     "initializer=lsuv",  # the one that looks at data
+    "trainer.lookahead_every=3",
     "model.dropout=0.0",  # masks cannot be the same for one replica and for two
 )
 
@@ -68,14 +69,17 @@ def rows(run: Path) -> pd.DataFrame:
     return pd.read_csv(run / "metrics.csv").drop(columns=["seconds", "images_per_second"])
 
 
+TWENTY = ("trainer.steps=20", "augmentation=[shift_flip,mixup]")
+
+
 @pytest.fixture(scope="module")
 def one_device(tmp_path_factory) -> Path:
-    return train(tmp_path_factory.mktemp("one") / "run", "trainer.steps=20")
+    return train(tmp_path_factory.mktemp("one") / "run", *TWENTY)
 
 
 @pytest.mark.parametrize("extra", [(), ("trainer.data=stream",), ("trainer.steps_per_call=4",)])
 def test_two_devices_train_what_one_trains(one_device, tmp_path, extra):
-    run = train(tmp_path / "run", "trainer.steps=20", "trainer.devices=2", *extra, devices=2)
+    run = train(tmp_path / "run", *TWENTY, "trainer.devices=2", *extra, devices=2)
     assert json.loads((run / "run.json").read_text())["replicas"] == 2
     for mine, reference in zip(weights(run), weights(one_device), strict=True):
         np.testing.assert_allclose(mine, reference, atol=1e-5)
@@ -128,7 +132,7 @@ def test_a_cluster_of_anything_but_workers_is_refused(tmp_path):
 
 def test_two_hosts_train_what_one_process_trains(one_device, tmp_path):
     run = tmp_path / "run"
-    finish(start_workers(*SMALL, "trainer.steps=20", f"hydra.run.dir={run}"))
+    finish(start_workers(*SMALL, *TWENTY, f"hydra.run.dir={run}"))
     for mine, reference in zip(weights(run), weights(one_device), strict=True):
         np.testing.assert_allclose(mine, reference, atol=1e-5)
     assert rows(run).val_accuracy.tolist() == pytest.approx(rows(one_device).val_accuracy.tolist(), abs=1e-6)
@@ -137,7 +141,8 @@ def test_two_hosts_train_what_one_process_trains(one_device, tmp_path):
 @pytest.mark.slow
 def test_a_lost_host_ends_the_other_clearly_and_both_resume_exactly(tmp_path):
     run, reference = tmp_path / "run", tmp_path / "reference"
-    workers = start_workers(*SMALL, "trainer.epochs=300", "trainer.checkpoint_every='5 steps'", f"hydra.run.dir={run}")
+    options = (*SMALL, "model.batch_norm=true", "trainer.checkpoint_every='5 steps'")
+    workers = start_workers(*options, "trainer.epochs=300", f"hydra.run.dir={run}")
     wait_for(run / "checkpoints" / "step-00000030.npz", workers)
     workers[0].kill()
     workers[0].communicate()
@@ -147,9 +152,7 @@ def test_a_lost_host_ends_the_other_clearly_and_both_resume_exactly(tmp_path):
     assert "Traceback" not in messages
     assert json.loads((run / "run.json").read_text())["status"] == "failed"
     finish(start_workers(f"resume={run}", "trainer.epochs=12"))
-    finish(
-        start_workers(*SMALL, "trainer.epochs=12", "trainer.checkpoint_every='5 steps'", f"hydra.run.dir={reference}")
-    )
+    finish(start_workers(*options, "trainer.epochs=12", f"hydra.run.dir={reference}"))
     assert (run / "steps.csv").read_bytes() == (reference / "steps.csv").read_bytes()
     pd.testing.assert_frame_equal(rows(run), rows(reference), check_exact=True)
 

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cnnlab import cli
+
 SMALL = ("input_shape=[8,8,1]", "model.padding=same", "trainer.batch_size=64", "trainer.precision=float32")
 AUGMENTED = (
     *("augmentation=shift_flip", "augmentation.shift_flip.shift=1", "optimizer=sgd", "optimizer.learning_rate=0.05"),
@@ -43,6 +45,14 @@ def test_xla_gives_the_same_to_rounding(cnnlab_process, reference, tmp_path):
     _, messages = process.communicate()
     assert process.returncode == 0, messages
     assert_same_rows(reference, run, tolerance=1e-4)
+
+
+def test_lookahead_goes_on_where_it_stopped(train):
+    knobs = (*AUGMENTED, "trainer.lookahead_every=4")
+    whole, parts = train(*knobs), train(*knobs, "trainer.epochs=1")
+    assert cli.main(["train", f"resume={parts}", "trainer.epochs=2"]) == 0
+    assert_same_rows(whole, parts, tolerance=0)
+    assert (whole / "steps.csv").read_text() != (train(*AUGMENTED) / "steps.csv").read_text()
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
