@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import KerasTensor
 
 from cnnlab.models.cost import CONVOLUTIONS, SEPARABLE, TRANSPOSED, tensor_bytes
-from cnnlab.models.layers import LocalResponseNormalization
+from cnnlab.models.layers import BatchNormalization, LocalResponseNormalization
 
 VIEWS = (keras.layers.Flatten, keras.layers.Reshape, keras.layers.Identity)
 """Their output is their input's memory under another shape."""
@@ -43,7 +43,7 @@ SHAPE_ONLY = (
 """Layers whose gradient needs no values at all."""
 
 FLOAT32 = (keras.layers.BatchNormalization, LocalResponseNormalization)
-"""Layers that compute, and keep, float32 whatever the precision."""
+"""Layers that compute, and keep, float32 whatever the precision; but see `_keeps_float32`."""
 
 FROM_INPUT = ("gelu", "silu", "leaky_relu")
 """Activations whose gradient is computed from their input; the others' from their output."""
@@ -79,7 +79,7 @@ def training_bytes(network: keras.Model, batch_size: int) -> int:
     kept = {}
     for layer in network.operations:
         for tensor in _kept(layer):
-            value_bytes = 4 if isinstance(layer, FLOAT32) else tf.as_dtype(tensor.dtype).size
+            value_bytes = 4 if _keeps_float32(layer) else tf.as_dtype(tensor.dtype).size
             kept[storage[id(tensor)], value_bytes] = math.prod(tensor.shape[1:]) * value_bytes
     masks = sum(math.prod(layer.output.shape[1:]) for layer in network.operations if isinstance(layer, DROPOUT))
     return batch_size * (sum(kept.values()) + masks)
@@ -110,6 +110,12 @@ def _kept(layer: keras.layers.Layer) -> list[KerasTensor]:
     if isinstance(layer, INPUT_ONLY) and getattr(layer, "activation", None) in (None, keras.activations.linear):
         return _inputs(layer)
     return [*_inputs(layer), layer.output]
+
+
+def _keeps_float32(layer: keras.layers.Layer) -> bool:
+    """Whether a layer's gradient is computed from float32 copies; the fused normalisation of maps needs none."""
+    fused = isinstance(layer, BatchNormalization) and len(layer.output.shape) == 4
+    return isinstance(layer, FLOAT32) and not fused
 
 
 def _inputs(layer: keras.layers.Layer) -> list[KerasTensor]:

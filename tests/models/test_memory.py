@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from cnnlab.models.layers import LocalResponseNormalization
+from cnnlab.models.layers import BatchNormalization, LocalResponseNormalization
 from cnnlab.models.memory import inference_bytes, training_bytes
 from cnnlab.models.mnist_cnn import mnist_cnn
 
@@ -70,6 +70,12 @@ def test_half_precision_halves_all_but_what_computes_in_float32():
     assert training_bytes(build(), 1) == (32 + 32 + 32) * 4
     keras.config.set_dtype_policy("mixed_bfloat16")
     assert training_bytes(build(), 1) == 32 * 4 + 32 * 4 + 32 * 4
+
+
+def test_the_fused_normalisation_of_maps_keeps_them_in_half_precision_and_flat_values_in_float32():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    assert training_bytes(chain(L.Conv2D(2, 1), BatchNormalization()), 1) == 32 * 4 + 32 * 2
+    assert training_bytes(chain(L.Flatten(), L.Dense(8), BatchNormalization()), 1) == 32 * 2 + 8 * 4
 
 
 def test_operations_that_are_no_layers_count_too():
