@@ -85,7 +85,13 @@ def require_probabilities(values: np.ndarray, path: Path) -> None:
 
 def _load(path: Path, key: str) -> keras.Model:
     try:
-        return keras.models.load_model(path, compile=False)
+        model = keras.models.load_model(path, compile=False)
     except (ValueError, TypeError, OSError, KeyError, BadZipFile) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{key}: {path.name} cannot be loaded; Keras says: {reason}") from error
+    if len(model.outputs) != 1:
+        raise UserError(
+            f"{key}: has {len(model.outputs)} outputs, as a network with auxiliary heads alone has; "
+            "give a run's model.keras, or the network's .weights.h5"
+        )
+    return model

@@ -205,6 +205,15 @@ class TestRefusals:
     def test_weights_that_are_not_there(self, refused, tmp_path):
         assert "no such file" in refused(f"weights={tmp_path / 'nowhere.keras'}")
 
+    def test_a_network_with_auxiliary_heads_alone(self, refused, tmp_path):
+        pixels = keras.Input((8, 8, 1))
+        x = keras.layers.Flatten()(pixels)
+        keras.Model(pixels, [keras.layers.Dense(10)(x), keras.layers.Dense(10)(x)]).save(tmp_path / "heads.keras")
+        line = refused(f"weights={tmp_path / 'heads.keras'}", "input_shape=[8,8,1]")
+        assert (
+            "heads.keras: has 2 outputs, as a network with auxiliary heads alone has; give a run's model.keras" in line
+        )
+
     def test_a_model_that_gives_no_probabilities(self, refused, model, tmp_path):
         take_apart(model)[1].save(tmp_path / "network.keras")
         line = refused(f"weights={tmp_path / 'network.keras'}", "input_shape=[8,8,1]")
