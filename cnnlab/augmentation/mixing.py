@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from cnnlab.augmentation.draws import Draws
 from cnnlab.config.ranges import AT_LEAST_0, UNIT
-from cnnlab.errors import UserError
 
 QUANTILES = 4096
 
@@ -95,11 +94,6 @@ def _around(draws: Draws, half: tf.Tensor, side: int) -> tf.Tensor:
 def _partners(values: tf.Tensor) -> tf.Tensor:
     """What stands at position i XOR 1."""
     count, *shape = values.shape
-    if count % 2:
-        raise UserError(
-            f"trainer.batch_size: mixup and cutmix pair neighbours, but each device gets {count} images; "
-            "use an even number per device"
-        )
     return tf.reshape(tf.reverse(tf.reshape(values, (count // 2, 2, *shape)), [1]), values.shape)
 
 

@@ -23,7 +23,7 @@ class MixingOperation(Protocol):
     """Makes each image, and its target, from several."""
 
     def mix(self, images: tf.Tensor, targets: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
-        """uint8 (n, H, W, C) images and float32 (n, classes) targets in and out."""
+        """uint8 (n, H, W, C) images and float32 (n, classes) targets in and out; n is even."""
 
 
 @runtime_checkable
@@ -46,6 +46,11 @@ class Pipeline:
 
     def __init__(self, operations: Mapping[str, Operation]):
         self.operations = dict(operations)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether an operation makes images from pairs of neighbours, so that each replica needs an even number."""
+        return any(isinstance(operation, MixingOperation) for operation in self.operations.values())
 
     def adapt(self, split: Split) -> None:
         """Show the training split to the operations that are fitted to it."""

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.augmentation.pipeline import build_pipeline
+from cnnlab.augmentation.pipeline import Pipeline, build_pipeline
 from cnnlab.config.build import instantiate
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.feed import Feed, StreamFeed, build_feed
@@ -51,6 +51,7 @@ def build_loop(
     order = TrainingOrder(len(train_split), trainer.batch_size, config.seeds.order)
     feed = build_feed(train_split, order, strategy, mode=trainer.data, resident_limit_mib=trainer.resident_limit_mib)
     augmentation = build_pipeline(config.augmentation)
+    _require_pairs(augmentation, trainer.batch_size, strategy.num_replicas_in_sync)
     augmentation.adapt(train_split)
     train_call = compile_training(
         learner,
@@ -82,6 +83,14 @@ def build_loop(
         stop=stop,
         agree=agreement(strategy),
     )
+
+
+def _require_pairs(augmentation: Pipeline, batch_size: int, replicas: int) -> None:
+    if augmentation.mixes and batch_size % (2 * replicas):
+        raise UserError(
+            f"trainer.batch_size={batch_size}: mixup and cutmix mix pairs of images on each of the {replicas} replicas; "
+            f"use a multiple of {2 * replicas}"
+        )
 
 
 def _restore(

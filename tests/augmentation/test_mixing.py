@@ -6,7 +6,6 @@ import tensorflow as tf
 from scipy import stats
 
 from cnnlab.augmentation.mixing import CutMix, Mixup
-from cnnlab.errors import UserError
 
 COUNT = 4000
 
@@ -75,9 +74,3 @@ def test_cutmix_centres_lie_everywhere(make_draws):
 def test_some_images_may_stay_whole(operation, make_draws):
     _, targets = mix(operation(1.0, probability=0.25), make_draws)
     assert (own_share(targets) < 1).mean() == pytest.approx(0.25, abs=0.04)
-
-
-@pytest.mark.parametrize("operation", [Mixup(), CutMix()], ids=["mixup", "cutmix"])
-def test_an_odd_one_out_is_refused(operation, make_draws):
-    with pytest.raises(UserError, match=r"trainer\.batch_size: .* each device gets 5 images; use an even number"):
-        mix(operation, make_draws, count=5)

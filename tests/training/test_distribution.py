@@ -104,13 +104,23 @@ def test_batch_normalisation_and_dropout_train_on_two_devices_and_resume_exactly
     pd.testing.assert_frame_equal(rows(part), rows(whole), check_exact=True)
 
 
-def test_a_batch_that_does_not_divide_is_refused_with_one_that_does(tmp_path):
-    process = start(
-        "train", *SMALL, "trainer.batch_size=63", "trainer.devices=2", f"hydra.run.dir={tmp_path / 'r'}", devices=2
-    )
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["trainer.batch_size=63"], "=63 does not divide by the 2 replicas; the nearest that does is 64"),
+        (
+            ["trainer.batch_size=66", "augmentation=cutmix"],
+            "=66: mixup and cutmix mix pairs of images on each of the 2 replicas; use a multiple of 4",
+        ),
+    ],
+)
+def test_a_batch_that_does_not_divide_is_refused_with_one_that_does(tmp_path, overrides, message):
+    small = [override for override in SMALL if not override.startswith("augmentation")]
+    process = start("train", *small, *overrides, f"hydra.run.dir={tmp_path / 'r'}", devices=2)
     _, messages = process.communicate(timeout=300)
     assert process.returncode == 2
-    assert "trainer.batch_size=63 does not divide by the 2 replicas; the nearest that does is 64" in messages
+    (line,) = [line for line in messages.splitlines() if line.startswith("error: ")]
+    assert line == f"error: trainer.batch_size{message}"
 
 
 def test_more_devices_than_there_are_is_refused(tmp_path):
