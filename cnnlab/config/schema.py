@@ -112,6 +112,10 @@ GROUPS: dict[str, type] = {
 }
 
 
+METHODS: dict[str, type] = {"method": Named}
+"""The group that only `visualize` has."""
+
+
 class Seeds(TypedDict):
     """Independent seeds; null derives one from `seed`."""
 
@@ -139,6 +143,13 @@ class Train(TypedDict):
     weights: str | None
     resume: str | None
     targets: list[str]
+
+
+class Visualize(Train):
+    """conf/visualize.yaml; the method is checked against its target."""
+
+    run: str | None
+    method: dict[str, Any]
 
 
 class Inspect(Train):
@@ -173,4 +184,11 @@ class Doctor(TypedDict):
     format: Literal["table", "json"]
 
 
-COMMANDS: dict[str, type] = {"train": Train, "eval": Eval, "predict": Predict, "inspect": Inspect, "doctor": Doctor}
+COMMANDS: dict[str, type] = {
+    "train": Train,
+    "eval": Eval,
+    "predict": Predict,
+    "inspect": Inspect,
+    "visualize": Visualize,
+    "doctor": Doctor,
+}

@@ -10,13 +10,13 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.arguments import path_argument
-from cnnlab.config.schema import GROUPS
+from cnnlab.config.schema import GROUPS, METHODS
 from cnnlab.config.targets import DEFAULT_PACKAGES
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 from cnnlab.runs.run import Run
 
-RUN_KEYS = {"train": "resume", "eval": "run", "predict": "run"}
+RUN_KEYS = {"train": "resume", "eval": "run", "predict": "run", "visualize": "run"}
 
 # What may change when a run goes on: its length, the hardware, the display and where the data lies now. None of
 # them changes what an update computes, but in the last bits, or through a schedule that follows the length.
@@ -71,7 +71,13 @@ def primary_config(command: str, run: Run | None) -> Iterator[str]:
     for group in groups:
         store.store(name="run", group=group, node=stored.pop(group), provider=str(run.path))
     hydra_options = _hydra_options(_primary("train")) | _hydra_options(own)
-    defaults = [{group: "run"} for group in groups] + ["_self_"] + [{key: hydra_options[key]} for key in hydra_options]
+    own_groups = [entry for entry in own["defaults"] if isinstance(entry, dict) and entry.keys() <= METHODS.keys()]
+    defaults = (
+        [{group: "run"} for group in groups]
+        + own_groups
+        + ["_self_"]
+        + [{key: hydra_options[key]} for key in hydra_options]
+    )
     keys = {key: value for key, value in own.items() if key not in ("defaults", "hydra")}
     primary = keys | stored if command == "train" else stored | keys
     hydra = {"output_subdir": None, "run": {"dir": str(run.path)}}

@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.reported import reported_initializers
-from cnnlab.config.schema import COMMANDS, GROUPS
+from cnnlab.config.schema import COMMANDS, GROUPS, METHODS
 from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets
 from cnnlab.config.types import check, shown
 from cnnlab.errors import UserError
@@ -20,7 +20,7 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
 
     Args:
         config: the configuration of a command; interpolations need not be resolved.
-        command: train, eval, predict, inspect or doctor.
+        command: train, eval, predict, inspect, visualize or doctor.
         overrides: what the command line itself set, as "key=value".
 
     Raises:
@@ -32,7 +32,7 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
     if command != "inspect":
         _check_complete(values)
     packages = _packages(values, given)
-    for group in GROUPS:
+    for group in (*GROUPS, *METHODS):
         if values.get(group) is not None:
             _check_group(values[group], group, packages)
     check(values, COMMANDS[command], "")
@@ -62,8 +62,9 @@ def _check_command(values: dict[str, Any], command: str) -> None:
 
 
 def _check_group(node: dict[str, Any], group: str, packages: Sequence[str]) -> None:
-    labels = get_type_hints(GROUPS[group])
-    check({name: item for name, item in node.items() if name in labels}, GROUPS[group], group)
+    schema = (GROUPS | METHODS)[group]
+    labels = get_type_hints(schema)
+    check({name: item for name, item in node.items() if name in labels}, schema, group)
     check_targets(node, group, packages, labels)
 
 

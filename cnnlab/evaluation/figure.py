@@ -1,6 +1,7 @@
 """What the figures of a run share: colours, titles that fit, and a file that is replaced whole."""
 
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -40,7 +41,11 @@ def shorten(name: str, length: int) -> str:
     return name if len(name) <= length else name[: length - 1] + "…"
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG of 150 dots per inch; a figure that was there stays until the new one is complete."""
+def save_figure(figure: Figure, path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a PNG of 150 dots per inch; a figure that was there stays until the new one is complete.
+
+    Args:
+        metadata: text chunks of the PNG.
+    """
     with write_atomically(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.15)
+        figure.savefig(temporary, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.15, metadata=metadata)

@@ -6,12 +6,24 @@ from typing import get_type_hints
 import pytest
 from omegaconf import OmegaConf
 
-from cnnlab.config.schema import COMMANDS, GROUPS, Doctor, Eval, Inspect, Predict, Seeds, Train, Trainer
+from cnnlab.config.schema import (
+    COMMANDS,
+    GROUPS,
+    METHODS,
+    Doctor,
+    Eval,
+    Inspect,
+    Predict,
+    Seeds,
+    Train,
+    Trainer,
+    Visualize,
+)
 
 CONF = files("cnnlab.conf")
 OPTIONS = [
     (group, option.name.removesuffix(".yaml"))
-    for group in (*GROUPS, "trainer", "experiment")
+    for group in (*GROUPS, *METHODS, "trainer", "experiment")
     for option in sorted((CONF / group).iterdir(), key=lambda file: file.name)
     if option.name.endswith(".yaml")
 ]
@@ -19,10 +31,10 @@ OPTIONS = [
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_is_valid(compose, group, option):
-    config, _ = compose("train", f"{group}={option}")
+    config, _ = compose("visualize" if group in METHODS else "train", f"{group}={option}")
     if group == "augmentation":
         assert list(config.augmentation) == ([] if option == "none" else [option])
-    elif group in GROUPS:
+    elif group in GROUPS | METHODS:
         assert config[group].name == option
 
 
@@ -33,6 +45,7 @@ def test_the_schema_has_the_keys_of_the_yaml(command):
         "eval": {*get_type_hints(Eval)} - {*get_type_hints(Train)} | {"weights"},
         "predict": {*get_type_hints(Predict)} - {*get_type_hints(Train)},
         "inspect": {*get_type_hints(Inspect)} - {*get_type_hints(Train)},
+        "visualize": {*get_type_hints(Visualize)} - {*get_type_hints(Train), *METHODS},
         "doctor": {*get_type_hints(Doctor)},
     }[command]
     written = OmegaConf.create((CONF / f"{command}.yaml").read_text())
