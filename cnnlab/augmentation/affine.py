@@ -20,7 +20,7 @@ class Affine:
         rotation_range: degrees.
         width_shift_range: a fraction (below 1) of the width, or pixels.
         height_shift_range: a fraction (below 1) of the height, or pixels.
-        shear_range: degrees; also narrows the columns, by the angle's cosine, as the original does.
+        shear_range: degrees; also stretches the image in height, by one over the angle's cosine, as the original does.
         zoom_range: z; rows and columns are shrunk by two factors of their own from 1 - z … 1 + z.
         flip: mirror left to right: true with probability 0.5, `alternating` in every other pass.
         interpolation: between the four nearest pixels, or the nearest alone.

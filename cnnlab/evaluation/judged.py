@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from omegaconf import DictConfig
 
+from cnnlab.config.types import shown
 from cnnlab.data.dataset import Dataset
 from cnnlab.errors import UserError
 from cnnlab.models.build import build_network, build_preprocessing, export, fit_preprocessing
@@ -60,7 +61,7 @@ def require_fit(model: keras.Model, dataset: Dataset) -> None:
     if any(side not in (None, ours) for side, ours in zip(shape, dataset.image_shape, strict=True)):
         raise UserError(
             f"dataset={dataset.name}: its images are {list(dataset.image_shape)}, the model takes {list(shape)}; "
-            f"set input_shape=[{','.join(map(str, shape))}]"
+            f"set input_shape={shown([*shape])}"
         )
     classes = max(2, model.output_shape[-1])  # one sigmoid unit tells two classes apart
     names = len(dataset.class_names)

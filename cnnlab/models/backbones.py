@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from keras import KerasTensor
 
+from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 from cnnlab.models.blocks import Blocks
 from cnnlab.models.layers import REGISTRY
@@ -93,8 +94,8 @@ def build_backbone(backbone: Backbone, images: KerasTensor) -> keras.Model:
     """
     height, width, channels = shape = images.shape[1:]
     if channels != 3:
-        coloured = _shown((height, width, 3))
-        raise UserError(f"input_shape={_shown(shape)}: {backbone} looks at three colours; use input_shape={coloured}")
+        coloured = shown([height, width, 3])
+        raise UserError(f"input_shape={shown([*shape])}: {backbone} looks at three colours; use input_shape={coloured}")
     x = BackbonePreprocessing(backbone, name="backbone_preprocessing", dtype="float32")(images)
     if backbone == "squeezenet":
         return keras.Model(images, squeezenet_maps(Blocks(), x), name=backbone)
@@ -106,9 +107,9 @@ def build_backbone(backbone: Backbone, images: KerasTensor) -> keras.Model:
         found = re.search(r"must be at least (\d+)x\1", str(error))
         if found is None:
             raise
-        enough = (max(height, int(found[1])), max(width, int(found[1])), 3)
+        enough = [max(height, int(found[1])), max(width, int(found[1])), 3]
         raise UserError(
-            f"input_shape={_shown(shape)}: too small for model.backbone={backbone}; use input_shape={_shown(enough)}"
+            f"input_shape={shown([*shape])}: too small for model.backbone={backbone}; use input_shape={shown(enough)}"
         ) from error
 
 
@@ -184,7 +185,3 @@ def _is_legacy(file: Path, weights: str) -> bool:
             return "layer_names" in content.attrs
     except OSError as error:
         raise UserError(f"model.weights={weights}: {file} is no HDF5 file, or damaged") from error
-
-
-def _shown(image_shape: tuple[int, int, int]) -> str:
-    return f"[{','.join(map(str, image_shape))}]"

@@ -9,6 +9,7 @@ from keras import tree
 from omegaconf import DictConfig
 
 from cnnlab.config.build import instantiate
+from cnnlab.config.types import shown
 from cnnlab.data.dataset import ImageShape, Split
 from cnnlab.data.decode import load_images
 from cnnlab.errors import UserError
@@ -56,8 +57,8 @@ def build_network(
         return build(image_shape, pretrained)
     except Collapsed as error:
         raise UserError(
-            f"input_shape={_shown(image_shape)}: too small for model={config.name}, whose layer {error.layer} gets "
-            f"{error.height}x{error.width} pixels; use input_shape={_shown(_large_enough(build, image_shape))}"
+            f"input_shape={shown([*image_shape])}: too small for model={config.name}, whose layer {error.layer} gets "
+            f"{error.height}x{error.width} pixels; use input_shape={shown([*_large_enough(build, image_shape)])}"
         ) from error
 
 
@@ -189,15 +190,11 @@ def _large_enough(build: Callable[[ImageShape], keras.Model], image_shape: Image
     return enlarged(enough)
 
 
-def _shown(image_shape: ImageShape) -> str:
-    return f"[{','.join(map(str, image_shape))}]"
-
-
 def _require_whitenable(epsilon: float, image_shape: ImageShape) -> None:
     size = math.prod(image_shape)
     if size > WHITENING_LIMIT:
         raise UserError(
-            f"model.preprocessing.zca_epsilon={epsilon}: whitening images of {_shown(image_shape)} "
+            f"model.preprocessing.zca_epsilon={epsilon}: whitening images of {shown([*image_shape])} "
             f"takes a matrix of {size}x{size}; use zca_epsilon=null, or images of at most 64x64x3 (input_shape=…)"
         )
 
