@@ -88,7 +88,7 @@ def build_loop(
 def _require_pairs(augmentation: Pipeline, batch_size: int, replicas: int) -> None:
     if augmentation.mixes and batch_size % (2 * replicas):
         raise UserError(
-            f"trainer.batch_size={batch_size}: mixup and cutmix mix pairs of images on each of the {replicas} replicas; "
+            f"trainer.batch_size={batch_size}: mixup and cutmix mix pairs of images on each of {replicas} replicas; "
             f"use a multiple of {2 * replicas}"
         )
 
