@@ -56,14 +56,19 @@ class Trainer(TypedDict):
     callbacks: dict[str, dict | None]
 
 
-class Dataset(TypedDict):
+class Carved(TypedDict, total=False):
+    """The key of datasets that have no test split of their own."""
+
+    test_fraction: Annotated[float, SHARE] | None
+
+
+class Dataset(Carved):
     """The keys of conf/dataset that are not the reader's."""
 
     name: str
     image_shape: ImageShape
     num_classes: Count
     validation: Literal["none", "published"] | Annotated[float, SHARE]
-    test_fraction: Annotated[float, SHARE] | None
 
 
 class Preprocessing(TypedDict):

@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.reported import reported_initializers
-from cnnlab.config.schema import COMMANDS, GROUPS, METHODS
+from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, Named, Trainer
 from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets
 from cnnlab.config.types import check, shown
 from cnnlab.errors import UserError
@@ -36,6 +36,8 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
         if values.get(group) is not None:
             _check_group(values[group], group, packages)
     check(values, COMMANDS[command], "")
+    if "trainer" in values and values.get("run") is None:
+        _check_present(values)
     if command == "inspect":
         reported = reported_initializers(config, overrides)
         for node in reported.values():
@@ -66,6 +68,14 @@ def _check_group(node: dict[str, Any], group: str, packages: Sequence[str]) -> N
     labels = get_type_hints(schema)
     check({name: item for name, item in node.items() if name in labels}, schema, group)
     check_targets(node, group, packages, labels)
+
+
+def _check_present(values: dict[str, Any]) -> None:
+    """A group from a file of the user's own may lack a key of ours, and ~key takes one out."""
+    for group, schema in (GROUPS | {"trainer": Trainer}).items():
+        missing = () if schema is Named else sorted(schema.__required_keys__ - (values.get(group) or {}).keys())
+        for name in missing:
+            raise UserError(f"{group}.{name}: is missing; give it, as +{group}.{name}=… or in the file of the group")
 
 
 def _check_complete(values: dict[str, Any]) -> None:

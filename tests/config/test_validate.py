@@ -196,6 +196,19 @@ def test_a_value_that_must_be_given_is_asked_for(compose, tmp_path):
     compose("train", *arguments, "dataset.root=somewhere")
 
 
+def test_a_key_of_ours_that_a_file_lacks_is_asked_for(compose, tmp_path):
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "model" / "headless.yaml").write_text(
+        "_target_: cnnlab.models.mnist_cnn.mnist_cnn\nname: headless\npreprocessing: {}\n"
+    )
+    arguments = ["--config-dir", str(tmp_path / "mine"), "model=headless"]
+    with pytest.raises(UserError, match=r"^model\.head: is missing; give it, as \+model\.head=… or in the file"):
+        compose("train", *arguments)
+    compose("train", *arguments, "+model.head=softmax")
+    with pytest.raises(UserError, match=r"^trainer\.batch_size: is missing"):
+        compose("train", "~trainer.batch_size")
+
+
 @pytest.mark.parametrize(
     ("command", "arguments", "message"),
     [
