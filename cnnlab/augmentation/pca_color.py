@@ -1,5 +1,6 @@
 """Colour shifts along the principal components of the colours, after AlexNet."""
 
+import math
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -11,8 +12,9 @@ from cnnlab.config.ranges import AT_LEAST_0
 from cnnlab.data.dataset import ImageFiles, Split
 from cnnlab.data.decode import load_images
 
-SAMPLE_IMAGES = 2048  # of files; three channels need no more
-BATCH = 4096
+SAMPLE_IMAGES = 2048  # of files, if they are not so large that fewer must do; three channels need no more
+SAMPLE_BYTES = 256 * 2**20
+BATCH_BYTES = 4 * 2**20  # of pixels, which take eight times as much while they are summed
 
 
 class PcaColor:
@@ -39,7 +41,7 @@ class PcaColor:
         self._covariance: np.ndarray | None = None
 
     def adapt(self, split: Split) -> None:
-        """Compute the covariance of the training split's pixels; of files, of 2,048 spread evenly over the split."""
+        """Compute the covariance of the training split's pixels; of files, of at most 2,048 spread evenly over it."""
         if self._of_training:
             self._covariance = _covariance_of_pixels(_images(split)).astype(np.float32)
 
@@ -69,8 +71,9 @@ def _covariance_of_pixels(images: np.ndarray) -> np.ndarray:
     """float64 (C, C), of uint8 (N, H, W, C) pixels taken as 0 … 1."""
     channels = images.shape[-1]
     sums, products, count = np.zeros(channels), np.zeros((channels, channels)), 0
-    for start in range(0, len(images), BATCH):
-        pixels = images[start : start + BATCH].reshape(-1, channels) / 255
+    batch = max(1, BATCH_BYTES // math.prod(images.shape[1:]))
+    for start in range(0, len(images), batch):
+        pixels = images[start : start + batch].reshape(-1, channels) / 255
         sums += pixels.sum(axis=0)
         products += pixels.T @ pixels
         count += len(pixels)
@@ -81,5 +84,6 @@ def _covariance_of_pixels(images: np.ndarray) -> np.ndarray:
 def _images(split: Split) -> np.ndarray:
     if not isinstance(split.images, ImageFiles):
         return split.images
-    chosen = np.unique(np.linspace(0, len(split) - 1, SAMPLE_IMAGES).astype(int))
+    count = max(1, min(SAMPLE_IMAGES, SAMPLE_BYTES // math.prod(split.images.image_shape)))
+    chosen = np.unique(np.linspace(0, len(split) - 1, count).astype(int))
     return load_images(split.take(chosen).images)

@@ -75,6 +75,16 @@ def test_grey_images_are_brightened_and_darkened(make_draws):
     assert (changed != split.images).any()
 
 
+def test_large_images_are_summed_in_parts(make_draws):
+    images = np.random.default_rng(0).integers(0, 256, (5, 1000, 1000, 3), dtype=np.uint8)
+    images[3:] //= 4
+    whole, scattered = PcaColor(SIGMA), PcaColor(SIGMA)
+    whole.adapt(Split(images, np.zeros(5, np.int32)))  # 15 MB of pixels
+    scattered.adapt(Split(images.reshape(-1, 10, 10, 3), np.zeros(50_000, np.int32)))
+    grey = tf.fill((100, 1, 1, 3), tf.constant(128, tf.uint8))
+    np.testing.assert_array_equal(whole(grey, make_draws(100)), scattered(grey, make_draws(100)))
+
+
 def test_it_must_be_adapted_first(make_draws):
     with pytest.raises(RuntimeError, match="adapt"):
         PcaColor()(tf.constant(make_split(4).images), make_draws(4))
