@@ -1,13 +1,9 @@
 """GoogLeNet."""
 
-from importlib.resources import files
-from inspect import signature
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import yaml
 from omegaconf import OmegaConf
 
 from cnnlab.models.blocks import Blocks, Collapsed
@@ -42,13 +38,6 @@ def test_it_has_the_published_maps(published):
 def test_the_logits_that_count_come_first(published):
     assert published.output_names == ["logits", "auxiliary1", "auxiliary2"]
     assert published.output_shape == [(None, 1000)] * 3
-
-
-def test_the_yaml_repeats_the_builders_defaults():
-    node = yaml.safe_load(files("cnnlab.conf").joinpath("model", "googlenet.yaml").read_text())
-    knobs = list(signature(googlenet).parameters.values())[2:]
-    assert {knob.name: node[knob.name] for knob in knobs} == {knob.name: knob.default for knob in knobs}
-    assert set(node) - {knob.name for knob in knobs} == {"_target_", "name", "head", "preprocessing"}
 
 
 def test_an_inception_module_lays_its_branches_side_by_side():

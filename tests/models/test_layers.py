@@ -59,10 +59,11 @@ def both_normalisations(policy: str, **knobs) -> tuple[keras.Layer, keras.Layer]
     return layers
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("knobs", [{}, {"scale": False}, {"center": False, "momentum": 0.6, "epsilon": 1e-5}])
-def test_batch_normalisation_gives_keras_outputs_gradients_and_statistics(rng, policy, knobs):
-    x = tf.constant(rng.normal(3, 2, size=(8, 4, 5, 6)), keras.DTypePolicy(policy).compute_dtype)
+@pytest.mark.parametrize("shape", [(8, 4, 5, 6), (1, 1, 1, 6)], ids=["maps", "one value per channel"])
+def test_batch_normalisation_gives_keras_outputs_gradients_and_statistics(rng, policy, knobs, shape):
+    x = tf.constant(rng.normal(3, 2, size=shape), keras.DTypePolicy(policy).compute_dtype)
     direction = tf.constant(rng.normal(size=x.shape), tf.float32)
     results = []
     for layer in both_normalisations(policy, **knobs):

@@ -1,13 +1,9 @@
 """Residual networks."""
 
-from importlib.resources import files
-from inspect import signature
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import yaml
 from omegaconf import OmegaConf
 
 from cnnlab.errors import UserError
@@ -38,13 +34,6 @@ def trained_and_fixed(network: keras.Model) -> tuple[int, int]:
 )
 def test_it_has_the_published_size(depth, trained, statistics):
     assert trained_and_fixed(resnet((224, 224, 3), 1000, depth=depth)) == (trained, statistics)
-
-
-def test_the_yaml_repeats_the_builders_defaults():
-    node = yaml.safe_load(files("cnnlab.conf").joinpath("model", "resnet.yaml").read_text())
-    knobs = list(signature(resnet).parameters.values())[2:]
-    assert {knob.name: node[knob.name] for knob in knobs} == {knob.name: knob.default for knob in knobs}
-    assert set(node) - {knob.name for knob in knobs} == {"_target_", "name", "head", "preprocessing"}
 
 
 @pytest.mark.parametrize(("stem", "sides"), [("imagenet", [32, 16, 16, 8, 4, 2]), ("cifar", [64, None, 64, 32, 16, 8])])

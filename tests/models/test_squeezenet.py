@@ -1,12 +1,8 @@
 """SqueezeNet 1.1."""
 
-from importlib.resources import files
-from inspect import signature
-
 import keras
 import numpy as np
 import pytest
-import yaml
 
 from cnnlab.models.squeezenet import squeezenet
 
@@ -18,12 +14,6 @@ def test_it_has_the_published_size():
     assert network.count_params() == 1_235_496
     shapes = [network.get_layer(name).output.shape[1:] for name in ("conv1", "fire3_concat", "pool5", "fire9_concat")]
     assert shapes == [(113, 113, 64), (56, 56, 128), (13, 13, 256), (13, 13, 512)]
-
-
-def test_the_yaml_repeats_the_builders_defaults():
-    node = yaml.safe_load(files("cnnlab.conf").joinpath("model", "squeezenet.yaml").read_text())
-    knobs = list(signature(squeezenet).parameters.values())[2:]
-    assert {knob.name: node[knob.name] for knob in knobs} == {knob.name: knob.default for knob in knobs}
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])

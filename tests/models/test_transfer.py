@@ -1,8 +1,6 @@
 """A new head on a pretrained backbone."""
 
 from importlib import import_module
-from importlib.resources import files
-from inspect import signature
 from pathlib import Path
 from typing import get_args
 
@@ -10,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import yaml
 from omegaconf import OmegaConf
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
@@ -55,13 +52,6 @@ def changed(network: keras.Model, train: np.ndarray) -> set[str]:
 def test_every_network_of_keras_applications_is_a_backbone():
     offered = {name for name in dir(keras.applications) if name[0].isupper()}
     assert set(get_args(Backbone)) == offered | {"squeezenet"}
-
-
-def test_the_yaml_repeats_the_builders_defaults():
-    node = yaml.safe_load(files("cnnlab.conf").joinpath("model", "transfer.yaml").read_text())
-    knobs = list(signature(transfer).parameters.values())[2:]
-    assert {knob.name: node[knob.name] for knob in knobs} == {knob.name: knob.default for knob in knobs}
-    assert set(node) - {knob.name for knob in knobs} == {"_target_", "name", "head", "preprocessing"}
 
 
 @pytest.mark.parametrize(
