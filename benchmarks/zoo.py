@@ -12,6 +12,7 @@ lines `# Measured:` in conf/experiment/ from results/ alone; `--check` changes n
 import argparse
 import json
 import re
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -94,6 +95,10 @@ def keep(preset: Preset, directory: Path, seed: int) -> None:
     record = json.loads((directory / "run.json").read_text())
     record = {key: value for key, value in record.items() if key not in PRIVATE}
     record["host"].pop("name", None)
+    words = shlex.split(record["command"])
+    record["command"] = shlex.join(
+        word for word in words if not word.startswith(("hydra.run.dir=", "trainer.progress="))
+    )
     (target / "run.json").write_text(json.dumps(record, indent=2) + "\n")
     shutil.copyfile(directory / "metrics.csv", target / "metrics.csv")
     for view in preset.views:

@@ -30,6 +30,7 @@ def test_records_tell_nothing_private():
         text = path.read_text()
         assert "working_directory" not in text, path
         assert '"pid"' not in text, path
+        assert "hydra.run.dir" not in text, path
 
 
 @pytest.mark.parametrize("name", ["all_cnn", "nothing"])
