@@ -9,7 +9,7 @@ train: $(VENV)/.installed ## train the default model on the embedded digits, the
 	@run="$$($(BIN)/cnnlab train)" && $(BIN)/cnnlab eval run="$$run" split=test
 
 test: $(VENV)/.installed-dev ## run the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/.installed-dev ## check style and formatting
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
