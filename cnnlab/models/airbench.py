@@ -1,5 +1,7 @@
 """The network of airbench94."""
 
+from functools import partial
+
 import keras
 from keras import KerasTensor
 
@@ -47,33 +49,10 @@ def airbench(
     images = keras.Input(input_shape, name="images")
     x = PatchWhitening(2, bias_regularizer=regularizer, name="whitening")(images)
     x = keras.layers.Activation(activation, name="whitening_act")(x)
-
-    def convolve(x: KerasTensor, name: str, filters: int, pool: bool) -> KerasTensor:
-        layer = keras.layers.Conv2D(
-            filters,
-            3,
-            padding="same",
-            use_bias=False,
-            kernel_initializer=Dirac(),
-            kernel_regularizer=regularizer,
-            name=name,
-        )
-        x = apply(layer, x)
-        if pool:
-            x = max_pool(x, f"{name}_pool", 2, strides=2)
-        x = BatchNormalization(
-            momentum=BATCH_NORM_MOMENTUM,
-            epsilon=BATCH_NORM_EPSILON,
-            scale=False,
-            beta_multiplier=bias_multiplier,
-            beta_regularizer=regularizer,
-            name=f"{name}_bn",
-        )(x)
-        return keras.layers.Activation(activation, name=f"{name}_act")(x)
-
+    block = partial(_block, activation=activation, bias_multiplier=bias_multiplier, regularizer=regularizer)
     for group, filters in enumerate(widths):
-        x = convolve(x, f"conv{2 * group + 1}", filters, pool=True)
-        x = convolve(x, f"conv{2 * group + 2}", filters, pool=False)
+        x = block(x, f"conv{2 * group + 1}", filters, pool=True)
+        x = block(x, f"conv{2 * group + 2}", filters, pool=False)
     x = max_pool(x, "pool", 3, strides=3)
     x = keras.layers.Flatten(name="flatten")(x)
     bound = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
@@ -87,3 +66,37 @@ def airbench(
     )(x)
     logits = keras.layers.Rescaling(logit_scale, dtype="float32", name="logits")(x)
     return keras.Model(images, logits, name="airbench")
+
+
+def _block(
+    x: KerasTensor,
+    name: str,
+    filters: int,
+    *,
+    pool: bool,
+    activation: Activation,
+    bias_multiplier: float,
+    regularizer: keras.regularizers.Regularizer | None,
+) -> KerasTensor:
+    """A convolution, pooled or not, then normalisation and activation."""
+    layer = keras.layers.Conv2D(
+        filters,
+        3,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=Dirac(),
+        kernel_regularizer=regularizer,
+        name=name,
+    )
+    x = apply(layer, x)
+    if pool:
+        x = max_pool(x, f"{name}_pool", 2, strides=2)
+    x = BatchNormalization(
+        momentum=BATCH_NORM_MOMENTUM,
+        epsilon=BATCH_NORM_EPSILON,
+        scale=False,
+        beta_multiplier=bias_multiplier,
+        beta_regularizer=regularizer,
+        name=f"{name}_bn",
+    )(x)
+    return keras.layers.Activation(activation, name=f"{name}_act")(x)
