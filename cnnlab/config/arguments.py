@@ -9,17 +9,20 @@ from hydra._internal.utils import get_args_parser
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import UserError
 
-_KEYS = r"run|resume|runs|images|weights|model\.weights|output|dataset\.root|hydra\.run\.dir|hydra\.sweep\.dir"
+_KEYS = (
+    r"run|resume|runs|images|weights|model\.weights|output|dataset\.root|hydra\.run\.dir|hydra\.sweep\.dir"
+    r"|method\.(?:images|content|style|weights)"
+)
 _PATH = re.compile(rf"(?P<key>\+{{0,2}}(?:{_KEYS}))=(?P<value>.*)", re.DOTALL)
-_LISTS = ("runs", "images")
+_LISTS = ("runs", "images", "method.images")
 
 
 def prepare(arguments: Sequence[str]) -> list[str]:
     """Order and quote the arguments of a command so that Hydra takes them as they are meant.
 
     Flags go first, because Hydra knows no overrides after them. Paths are quoted, because Hydra's grammar
-    gives `=`, commas, spaces and braces a meaning; values that are quoted already, `null` and lists of runs
-    or images stay as they are.
+    gives `=`, commas, spaces and braces a meaning; values that are quoted already, `null`, numbers of images and lists
+    of runs or images stay as they are.
 
     Raises:
         UserError: a flag that Hydra does not know, a value that the flag does not take, a value without a key,
@@ -66,7 +69,8 @@ def quote_path(override: str) -> str:
         return override
     key, value = match["key"], match["value"]
     is_list = key.lstrip("+") in _LISTS and value.startswith("[") and value.endswith("]")
-    if value == "null" or is_list or _is_quoted(value):
+    is_count = key.lstrip("+") == "method.images" and value.isdecimal()
+    if value == "null" or is_list or is_count or _is_quoted(value):
         return override
     # In Hydra's quotes a backslash counts only before a quote, so only there it is doubled.
     escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + (r"\'" if found[2] else ""), value)
