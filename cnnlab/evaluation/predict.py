@@ -83,8 +83,12 @@ def predict(config: DictConfig, directory: Path) -> None:
     print(output)
 
 
-def find_images(patterns: Sequence[str]) -> list[str]:
+def find_images(patterns: Sequence[str], key: str = "images") -> list[str]:
     """The files that names, folders (searched with their subfolders) and glob patterns stand for, each once.
+
+    Args:
+        patterns: names of files or folders, or glob patterns.
+        key: of the configuration that gave them, for errors.
 
     Raises:
         UserError: one of `patterns` stands for no file.
@@ -101,7 +105,7 @@ def find_images(patterns: Sequence[str]) -> list[str]:
             files = [match for match in sorted(matches) if Path(match).is_file()]
         if not files:
             what = "holds no JPEG, PNG, BMP or GIF file" if path.is_dir() else "no such file, and no file matches"
-            raise UserError(f"images={pattern}: {what}")
+            raise UserError(f"{key}={pattern}: {what}")
         found |= dict.fromkeys(files)
     return list(found)
 

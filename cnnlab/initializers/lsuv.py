@@ -75,7 +75,7 @@ class LSUV:
             return self._scale(operation, compute)
 
         with in_float32(network):
-            run_graph(network, tf.constant(images), visit)
+            run_graph(network, tf.constant(images), visit, batch_statistics=True)
 
     def _is_small(self, layer: keras.Layer, input_shape: tuple[int, ...]) -> bool:
         return math.prod(layer.compute_output_shape(input_shape)[1:]) < self.min_outputs

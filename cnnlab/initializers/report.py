@@ -90,7 +90,7 @@ def measure_start(initializer: str, network: keras.Model, images: np.ndarray, la
     batch = tf.constant(images)
     with in_float32(network), tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(batch)  # so that everything computed from it is recorded, frozen or not
-        losses = _crossentropy(labels, run_graph(network, batch, visit)[0])
+        losses = _crossentropy(labels, run_graph(network, batch, visit, batch_statistics=True)[0])
     gradients = tape.gradient(losses, [output for _, output, _ in uses])
     return Start(
         initializer=initializer,

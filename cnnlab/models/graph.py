@@ -13,23 +13,23 @@ Visit = Callable[[keras.Operation, Any, Callable[[], Any]], Any]
 """(operation, its first input, compute) -> its output, for which it calls `compute`."""
 
 
-def run_graph(network: keras.Model, inputs: Any, visit: Visit) -> list[tf.Tensor]:
+def run_graph(network: keras.Model, inputs: Any, visit: Visit, *, batch_statistics: bool = False) -> list[tf.Tensor]:
     """Evaluate a functional model once, operation by operation, each after all it reads from.
 
-    Evaluated as in the first step of a training, but for dropout, which is off: batch normalisation uses the
-    statistics of this batch, because its moving ones know nothing of the data yet, and leaves those as they are;
-    a frozen one uses its moving ones. Nested functional models are entered. A tensor is released as soon as
-    nothing more reads it.
+    Evaluated as for inference. Nested functional models are entered. A tensor is released as soon as
+    nothing more reads it. Differentiable, and may be traced into a function.
 
     Args:
         network: functional or sequential.
-        inputs: as for calling the model.
+        inputs: as for calling the model, but taken as they are, whatever dtype the model's inputs declare.
         visit: called for every use of every operation, so several times for a shared layer.
+        batch_statistics: whether batch normalisation that is not frozen uses the statistics of this batch, as in
+            the first step of a training, whose moving ones know nothing of the data yet. It leaves those as they are.
 
     Returns:
         The outputs, as one flat list.
     """
-    return _run(_function(network), inputs, visit, frozen=False)
+    return _run(_function(network), inputs, visit, frozen=not batch_statistics)
 
 
 @contextmanager

@@ -1,0 +1,96 @@
+"""Choosing the images a method looks at, and the classes it asks about."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from cnnlab.config.nearest import did_you_mean
+from cnnlab.data.dataset import ImageFiles, Split
+from cnnlab.data.decode import load_images
+from cnnlab.data.sample import sample
+from cnnlab.errors import UserError
+from cnnlab.evaluation.predict import find_images
+from cnnlab.visualize.subject import Subject
+
+SplitName = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Images to look at.
+
+    Attributes:
+        images: uint8 (n, H, W, C), as the network takes them.
+        labels: int32 (n,) true classes; None for files.
+        names: one per image: its class, or its file.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    names: tuple[str, ...]
+
+
+def choose_images(subject: Subject, images: int | list[int] | str, split: SplitName, seed: int) -> Chosen:
+    """Choose images of a split, or read files.
+
+    Args:
+        images: how many to draw from the split; or their positions in it; or image files: a name, a folder, or a glob
+            pattern.
+        split: of the subject's dataset; not looked at for files.
+        seed: of the draw.
+
+    Raises:
+        UserError: there is no such split, position or file, or an image cannot be decoded.
+    """
+    if isinstance(images, str):
+        files = find_images([images], key="method.images")
+        pixels = load_images(ImageFiles(np.array([str(Path(file).absolute()) for file in files]), subject.image_shape))
+        return Chosen(pixels, None, tuple(Path(file).name for file in files))
+    drawn = _examples(choose_split(subject, split), images, split, seed)
+    return Chosen(drawn.images, drawn.labels, tuple(subject.class_names[label] for label in drawn.labels))
+
+
+def choose_split(subject: Subject, split: SplitName) -> Split:
+    """A split of the subject's dataset.
+
+    Raises:
+        UserError: the dataset has no such split.
+    """
+    splits = subject.dataset.splits
+    if split not in splits:
+        raise UserError(f"method.split={split}: {subject.dataset.name} has no such split, but {', '.join(splits)}")
+    return splits[split]
+
+
+def choose_class(subject: Subject, target: str | int) -> int:
+    """The index of a class that is given by its name or index.
+
+    Raises:
+        UserError: there is no such class.
+    """
+    names = subject.class_names
+    if str(target) in names:
+        return names.index(str(target))
+    if isinstance(target, int) and 0 <= target < len(names):
+        return target
+    raise UserError(
+        f"method.target={target}: no such class{did_you_mean(target, names)}; "
+        f"the classes are {', '.join(names[:20])}{', …' if len(names) > 20 else ''}, or 0 to {len(names) - 1}"
+    )
+
+
+def _examples(split: Split, images: int | Sequence[int], name: str, seed: int) -> Split:
+    if isinstance(images, int):
+        if images < 1:
+            raise UserError(f"method.images={images}: must be at least 1")
+        return sample(split, images, seed)
+    for position in images:
+        if not 0 <= position < len(split):
+            raise UserError(
+                f"method.images={position}: split {name} has {len(split)} images, numbered from 0 to {len(split) - 1}"
+            )
+    chosen = split.take(np.array(images, dtype=np.int64))
+    return chosen if isinstance(chosen.images, np.ndarray) else Split(load_images(chosen.images), chosen.labels)

@@ -1,0 +1,124 @@
+"""What is looked at: a trained network from pixels to logits, with what its figures need to know."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+from omegaconf import DictConfig
+
+from cnnlab.data.dataset import Dataset, ImageShape
+from cnnlab.data.load import load_dataset
+from cnnlab.errors import UserError
+from cnnlab.evaluation.judged import load_best, load_weights_file, require_fit
+from cnnlab.models.build import take_apart
+from cnnlab.runs.run import Run
+
+HEADS = ("softmax", "sigmoid")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained network and the data it was made for.
+
+    Attributes:
+        network: a functional model, in inference and in float32 throughout, from pixels, float32 (N, H, W, C) from
+            0 to 255, to logits, float32 (N, K), or (N, 1) for a sigmoid head. Preprocessing is a part
+            of it, so that gradients reach the pixels. It may hold other models.
+        title: of its figures, such as the run's name.
+        config: the configuration of the command.
+        origin: where the network comes from, for the figures' metadata.
+    """
+
+    network: keras.Model
+    title: str
+    config: DictConfig
+    origin: Path
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """(height, width, channels) of an image."""
+        return tuple(self.network.input_shape[1:])
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The dataset of the configuration, read when it is first asked for.
+
+        Raises:
+            UserError: it cannot be read, or does not fit the network.
+        """
+        dataset = load_dataset(self.config.dataset, self.config.seeds.split)
+        require_fit(self.network, dataset)
+        return dataset
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """One name per class; those a run has recorded need no data."""
+        if self.config.run:
+            return tuple(Run.open(self.config.run).record["class_names"])
+        return self.dataset.class_names
+
+    def metadata(self, title: str, seed: int | None = None) -> dict[str, str]:
+        """The text chunks of a figure about this network."""
+        about = {"Title": title, "Model": str(self.origin)}
+        return about if seed is None else about | {"Seed": str(seed)}
+
+
+def load_subject(config: DictConfig) -> Subject:
+    """Load the best model of `config.run`, or what `config.weights` holds.
+
+    Raises:
+        UserError: there is neither, or the file cannot be loaded.
+    """
+    if config.run:
+        run = Run.open(config.run)
+        return Subject(pixels_to_logits(load_best(run)), run.config.name, config, run.best_model)
+    if config.weights is None:
+        raise UserError(
+            f"method={config.method.name}: looks into a trained network; "
+            "give run=RUN, a run's folder, or weights=FILE with model=… and dataset=…"
+        )
+    path = Path(config.weights)
+    needs_data = path.suffix != ".keras"
+    dataset = load_dataset(config.dataset, config.seeds.split) if needs_data else None
+    return Subject(pixels_to_logits(load_weights_file(config, dataset)), path.name, config, path)
+
+
+def pixels_to_logits(model: keras.Model) -> keras.Model:
+    """Open a model up at both ends: float pixels instead of uint8 images, logits instead of probabilities.
+
+    Args:
+        model: what a run exports, or any functional model from images to the probabilities of a softmax or
+            sigmoid, or to logits. Its layers are shared, and compute in float32 from now on.
+
+    Returns:
+        See `Subject.network`.
+    """
+    for layer in model._flatten_layers():
+        layer.dtype_policy = "float32"
+    try:
+        preprocessing, network = take_apart(model)
+    except ValueError:
+        return _without_activation(model)
+    pixels = x = keras.Input(model.input_shape[1:], dtype="float32", name="pixels")
+    for layer in preprocessing.layers[1:]:
+        x = layer(x)
+    outputs = keras.tree.flatten(network(x))
+    return keras.Model(pixels, outputs[0], name="pixels_to_logits")
+
+
+def _without_activation(model: keras.Model) -> keras.Model:
+    """A model up to the logits that its softmax or sigmoid is given."""
+    last = model.layers[-1]
+    activation = getattr(last, "activation", None)
+    if isinstance(last, keras.layers.Softmax) or (
+        isinstance(last, keras.layers.Activation) and activation.__name__ in HEADS
+    ):
+        return keras.Model(model.input, last.input, name=model.name)
+    if activation is None or activation.__name__ not in HEADS:
+        return model
+    linear = type(last).from_config(last.get_config() | {"activation": None})
+    logits = linear(last.input)
+    linear.set_weights(last.get_weights())
+    return keras.Model(model.input, tf.nest.flatten(logits)[0], name=model.name)
