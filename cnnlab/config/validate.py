@@ -32,9 +32,8 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
     if command != "inspect":
         _check_complete(values)
     packages = _packages(values, given)
-    for group in (*GROUPS, *METHODS):
-        if values.get(group) is not None:
-            _check_group(values[group], group, packages)
+    for key, node in _nodes(values):
+        _check_group(node, key, packages)
     check(values, COMMANDS[command], "")
     if "trainer" in values and values.get("run") is None:
         _check_present(values)
@@ -63,11 +62,21 @@ def _check_command(values: dict[str, Any], command: str) -> None:
         raise UserError(f"resume={values['resume']}: only train goes on with a run; give {command} run=RUN")
 
 
-def _check_group(node: dict[str, Any], group: str, packages: Sequence[str]) -> None:
-    schema = (GROUPS | METHODS)[group]
+def _nodes(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The groups, and where `method` is several, each of them, by key."""
+    for group in (*GROUPS, *METHODS):
+        node = values.get(group)
+        if group in METHODS and node and "_target_" not in node:
+            yield from ((f"{group}.{name}", item) for name, item in node.items() if isinstance(item, dict))
+        elif node is not None:
+            yield group, node
+
+
+def _check_group(node: dict[str, Any], key: str, packages: Sequence[str]) -> None:
+    schema = (GROUPS | METHODS)[key.partition(".")[0]]
     labels = get_type_hints(schema)
-    check({name: item for name, item in node.items() if name in labels}, schema, group)
-    check_targets(node, group, packages, labels)
+    check({name: item for name, item in node.items() if name in labels}, schema, key)
+    check_targets(node, key, packages, labels)
 
 
 def _check_present(values: dict[str, Any]) -> None:

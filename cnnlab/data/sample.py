@@ -6,20 +6,31 @@ from cnnlab.data.dataset import Split
 from cnnlab.data.decode import load_images
 
 
-def sample(split: Split, count: int, seed: int) -> Split:
-    """Draw examples without replacement, in the split's order, and decode their images.
+def draw(split: Split, count: int, seed: int) -> Split:
+    """Draw examples without replacement, in the split's order.
 
     Args:
         split: arrays or image files.
         count: how many; of a smaller split, all are taken.
         seed: repeats the draw; not negative.
+    """
+    chosen = np.random.default_rng(seed).choice(len(split), min(count, len(split)), replace=False)
+    return split.take(np.sort(chosen))
 
-    Returns:
-        At most `count` examples, their images a uint8 array (n, H, W, C).
+
+def decoded(split: Split) -> Split:
+    """The split with its images as a uint8 array (n, H, W, C).
 
     Raises:
         UserError: an image file cannot be decoded; it is named.
     """
-    chosen = np.random.default_rng(seed).choice(len(split), min(count, len(split)), replace=False)
-    drawn = split.take(np.sort(chosen))
-    return drawn if isinstance(drawn.images, np.ndarray) else Split(load_images(drawn.images), drawn.labels)
+    return split if isinstance(split.images, np.ndarray) else Split(load_images(split.images), split.labels)
+
+
+def sample(split: Split, count: int, seed: int) -> Split:
+    """Draw examples and decode them: `decoded(draw(split, count, seed))`.
+
+    Raises:
+        UserError: an image file cannot be decoded; it is named.
+    """
+    return decoded(draw(split, count, seed))

@@ -3,6 +3,7 @@
 import base64
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
@@ -22,7 +23,7 @@ _HEADLINES = {"best", "status", "error", "started", "ended", "class_names"}  # s
 
 
 def write_report(run: Run) -> None:
-    """Write RUN/report.html: results, curves, every evaluation's tables and figures, configuration, environment.
+    """Write RUN/report.html: results, curves, evaluations, looks inside, configuration, environment.
 
     The page has no external resources: styles are inline, figures are embedded. What a run does not have (yet)
     is left out.
@@ -38,6 +39,7 @@ def write_report(run: Run) -> None:
         tiles="".join(_tile(*tile) for tile in _tiles(run, evaluations)),
         training=_training(run),
         evaluations="".join(_evaluation(folder, figures) for folder, figures in evaluations.items()),
+        inside="".join(_inside(run.path / "visualize")),
         configuration=escape(OmegaConf.to_yaml(run.config)),
         environment=_table(_flat({key: value for key, value in run.record.items() if key != "config"})),
     )
@@ -96,6 +98,21 @@ def _evaluation(folder: Path, figures: Mapping[str, Any]) -> str:
         f'<div class="figures">{"".join(_figure(path) for path in pictures)}</div>'
         f"{_per_class(folder / 'per_class.csv')}</section>"
     )
+
+
+def _inside(folder: Path) -> Iterator[str]:
+    """A section for each method of `cnnlab visualize` that has drawn something."""
+    for method in sorted(path for path in folder.glob("[!.]*") if path.is_dir()):
+        pictures = sorted(method.glob("*.png"), key=lambda path: _natural(path.stem))
+        if pictures:
+            figures = "".join(_figure(path) for path in pictures)
+            title = f"Look inside: {escape(method.name.replace('_', ' '))}"
+            yield f'<section><h2>{title}</h2><div class="figures">{figures}</div></section>'
+
+
+def _natural(name: str) -> list[str | int]:
+    """A key that sorts conv2 before conv10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
 def _per_class(path: Path) -> str:

@@ -30,7 +30,7 @@ class Row:
 
 
 def draw_grid(rows: Sequence[Row], path: Path, title: str, metadata: Mapping[str, str]) -> None:
-    """Draw the rows under each other; all have the same number of images.
+    """Draw the rows under each other; the first has the most images.
 
     Args:
         path: the PNG to write or replace.
@@ -38,12 +38,16 @@ def draw_grid(rows: Sequence[Row], path: Path, title: str, metadata: Mapping[str
         metadata: text chunks of the PNG, such as the seed.
     """
     columns = len(rows[0].images)
-    figure = new_figure(TITLE_WIDTH + CELL * columns, 0.45 + (CELL + 0.2) * len(rows), title)
-    axes = figure.subplots(len(rows), columns + 1, squeeze=False, width_ratios=[TITLE_WIDTH / CELL, *[1] * columns])
-    for row, (beside, *cells) in zip(rows, axes, strict=True):
-        _write_title(beside, row.title)
+    beside = TITLE_WIDTH if any(row.title for row in rows) else 0.01
+    figure = new_figure(beside + CELL * columns, 0.45 + (CELL + 0.2) * len(rows), title)
+    axes = figure.subplots(len(rows), columns + 1, squeeze=False, width_ratios=[beside / CELL, *[1] * columns])
+    for row, (first, *cells) in zip(rows, axes, strict=True):
+        _write_title(first, row.title)
         for number, cell in enumerate(cells):
-            _draw_image(cell, row.images[number], row.labels[number] if row.labels else "")
+            if number < len(row.images):
+                _draw_image(cell, row.images[number], row.labels[number] if row.labels else "")
+            else:
+                cell.set_axis_off()
     save_figure(figure, path, metadata)
 
 

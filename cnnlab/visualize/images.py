@@ -3,19 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.data.dataset import ImageFiles, Split
 from cnnlab.data.decode import load_images
-from cnnlab.data.sample import sample
+from cnnlab.data.sample import decoded, sample
 from cnnlab.errors import UserError
 from cnnlab.evaluation.predict import find_images
 from cnnlab.visualize.subject import Subject
 
-SplitName = Literal["train", "validation", "test"]
+SplitName = Literal["auto", "test", "validation", "train"]
+"""Where images are drawn from; auto: the first of the others that the dataset has."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def choose_images(subject: Subject, images: int | list[int] | str, split: SplitN
         files = find_images([images], key="method.images")
         pixels = load_images(ImageFiles(np.array([str(Path(file).absolute()) for file in files]), subject.image_shape))
         return Chosen(pixels, None, tuple(Path(file).name for file in files))
-    drawn = _examples(choose_split(subject, split), images, split, seed)
+    drawn = _examples(choose_split(subject, split), images, seed)
     return Chosen(drawn.images, drawn.labels, tuple(subject.class_names[label] for label in drawn.labels))
 
 
@@ -60,6 +61,8 @@ def choose_split(subject: Subject, split: SplitName) -> Split:
         UserError: the dataset has no such split.
     """
     splits = subject.dataset.splits
+    if split == "auto":
+        split = next(name for name in get_args(SplitName) if name in splits)
     if split not in splits:
         raise UserError(f"method.split={split}: {subject.dataset.name} has no such split, but {', '.join(splits)}")
     return splits[split]
@@ -82,7 +85,7 @@ def choose_class(subject: Subject, target: str | int) -> int:
     )
 
 
-def _examples(split: Split, images: int | Sequence[int], name: str, seed: int) -> Split:
+def _examples(split: Split, images: int | Sequence[int], seed: int) -> Split:
     if isinstance(images, int):
         if images < 1:
             raise UserError(f"method.images={images}: must be at least 1")
@@ -90,7 +93,6 @@ def _examples(split: Split, images: int | Sequence[int], name: str, seed: int) -
     for position in images:
         if not 0 <= position < len(split):
             raise UserError(
-                f"method.images={position}: split {name} has {len(split)} images, numbered from 0 to {len(split) - 1}"
+                f"method.images={position}: the split has {len(split)} images, numbered from 0 to {len(split) - 1}"
             )
-    chosen = split.take(np.array(images, dtype=np.int64))
-    return chosen if isinstance(chosen.images, np.ndarray) else Split(load_images(chosen.images), chosen.labels)
+    return decoded(split.take(np.array(images, dtype=np.int64)))

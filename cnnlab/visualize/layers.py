@@ -6,15 +6,21 @@ import keras
 import tensorflow as tf
 
 from cnnlab.config.nearest import did_you_mean
+from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 from cnnlab.models.graph import run_graph
+from cnnlab.models.whitening import PatchWhitening
 
 CONVOLUTIONS = (
     keras.layers.Conv2D,
     keras.layers.DepthwiseConv2D,
     keras.layers.SeparableConv2D,
     keras.layers.Conv2DTranspose,
+    PatchWhitening,
 )
+
+MOST = 12
+"""Convolutions that are looked at where nobody says which."""
 
 
 def computing_layers(network: keras.Model) -> dict[str, keras.Layer]:
@@ -39,6 +45,17 @@ def convolutions(network: keras.Model) -> list[str]:
     if not names:
         raise UserError(f"{network.name}: has no convolution to look at; its layers are {', '.join(layers)}")
     return names
+
+
+def some_convolutions(network: keras.Model) -> list[str]:
+    """The names of at most `MOST` convolutional layers, spread evenly from the first to the last.
+
+    Raises:
+        UserError: there is none.
+    """
+    names = convolutions(network)
+    count = min(MOST, len(names))
+    return [names[round(place * (len(names) - 1) / max(1, count - 1))] for place in range(count)]
 
 
 def choose_layers(network: keras.Model, names: Sequence[str], key: str = "method.layers") -> list[keras.Layer]:
@@ -74,6 +91,44 @@ def check_channels(channels: Sequence[int], layer: str, count: int, key: str) ->
     for channel in channels:
         if not 0 <= channel < count:
             raise UserError(f"{key}={channel}: {layer} has {count} channels, numbered from 0 to {count - 1}")
+
+
+def choose_channels(chosen: int | Sequence[int], layer: str, count: int, key: str) -> list[int]:
+    """Indices of a layer's channels: the first so many of `count`, or those that are listed.
+
+    Raises:
+        UserError: the layer has no such channel.
+    """
+    if isinstance(chosen, int):
+        return list(range(min(chosen, count)))
+    check_channels(chosen, layer, count, key)
+    return list(chosen)
+
+
+def choose_filters(
+    filters: int | Sequence[Sequence[int]] | None, counts: Mapping[str, int], key: str = "method.filters"
+) -> dict[str, list[int]]:
+    """Indices of the filters of several layers.
+
+    Args:
+        filters: the first so many of each layer, or a list of indices per layer, or all.
+        counts: how many filters each layer has, in the order of the lists.
+        key: of the configuration that gave them.
+
+    Raises:
+        UserError: a layer has no such filter, or there are more or fewer lists than layers.
+    """
+    if filters is None or isinstance(filters, int):
+        return {name: list(range(count if filters is None else min(filters, count))) for name, count in counts.items()}
+    if len(filters) != len(counts):
+        raise UserError(
+            f"{key}={shown([*filters])}: has {len(filters)} lists for {len(counts)} layers ({', '.join(counts)}); "
+            "give one list of indices per layer, and the layers as method.layers"
+        )
+    return {
+        name: choose_channels(indices, name, count, key)
+        for indices, (name, count) in zip(filters, counts.items(), strict=True)
+    }
 
 
 def layer_outputs(

@@ -1,29 +1,76 @@
 """`cnnlab visualize`: draw what a method shows, as figures and the arrays behind them."""
 
 import logging
+from itertools import count
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.build import instantiate
+from cnnlab.errors import UserError
+from cnnlab.evaluation.report import write_report
 from cnnlab.runs.files import replace_folder
+from cnnlab.runs.run import Run
 from cnnlab.training.devices import configure_runtime
 
 log = logging.getLogger(__name__)
 
 
 def visualize(config: DictConfig, directory: Path) -> None:
-    """Call the method of `config.method`; print the folder with its figures.
+    """Call the method of `config.method`, or each of them; print the folders with the figures.
+
+    Beside its figures a folder holds config.yaml, the configuration they were drawn with. Figures of another
+    configuration stay: the new ones then go to NAME-2, NAME-3, …
 
     Args:
         config: the resolved and validated configuration (conf/visualize.yaml).
-        directory: of a run, whose figures go to RUN/visualize/METHOD/; without `config.run`, where they go.
+        directory: of a run, whose figures go to RUN/visualize/METHOD/ and into its report; without `config.run`,
+            where they go.
 
     Raises:
-        UserError: the method refuses what it is given; figures of an earlier call stay.
+        UserError: the method refuses what it is given (of several methods, each does); figures of an earlier
+            call stay.
     """
     configure_runtime(config.trainer)
-    folder = directory / "visualize" / config.method.name if config.run else directory / config.method.name
+    parent = directory / "visualize" if config.run else directory
+    if "_target_" in config.method:
+        print(_draw(config, parent))
+    else:
+        _draw_each(config, parent)
+    if config.run:
+        write_report(Run.open(config.run))
+
+
+def _draw_each(config: DictConfig, parent: Path) -> None:
+    refusals = []
+    methods = [node for node in config.method.values() if OmegaConf.is_dict(node)]
+    for number, node in enumerate(methods, 1):
+        log.info("%s (%d of %d)", node.name, number, len(methods))
+        single = OmegaConf.merge(config, {})
+        single.method = node
+        try:
+            print(_draw(single, parent))
+        except UserError as error:
+            log.warning("%s is left out: %s", node.name, error)
+            refusals.append(error)
+    if len(refusals) == len(methods):
+        raise refusals[0]
+
+
+def _draw(config: DictConfig, parent: Path) -> Path:
+    folder = _folder(parent, config)
     with replace_folder(folder) as temporary:
         instantiate(config.method, config=config, folder=temporary)
-    print(folder)
+        OmegaConf.save(config, temporary / "config.yaml")
+    return folder
+
+
+def _folder(parent: Path, config: DictConfig) -> Path:
+    """The folder of the method's name that is free, or holds what the same configuration drew."""
+    numbered = (parent / (config.method.name + (f"-{number}" if number > 1 else "")) for number in count(1))
+    return next(folder for folder in numbered if not folder.exists() or _drawn_with(folder) == config)
+
+
+def _drawn_with(folder: Path) -> DictConfig | None:
+    file = folder / "config.yaml"
+    return OmegaConf.load(file) if file.is_file() else None

@@ -30,7 +30,7 @@ def test_there_is_a_picture_of_the_pipeline_and_one_of_each_operation(visualize,
     folder = visualize(CHAIN)
     assert capsys.readouterr().out == f"{folder}\n"
     names = {path.name for path in folder.iterdir()}
-    assert names == {"pipeline.png", "shift.png", "brightness.png", "mixup.png", "images.npz"}
+    assert names == {"pipeline.png", "shift.png", "brightness.png", "mixup.png", "images.npz", "config.yaml"}
     with Image.open(folder / "pipeline.png") as picture:
         assert picture.width > picture.height * 0.8
         assert picture.text["Dataset"] == "digits"
@@ -73,7 +73,7 @@ def test_a_strength_beyond_what_a_knob_allows_becomes_the_largest_that_it_does(v
 
 def test_without_augmentation_there_are_just_the_originals(visualize):
     folder = visualize("augmentation=none")
-    assert {path.name for path in folder.iterdir()} == {"pipeline.png", "images.npz"}
+    assert {path.name for path in folder.iterdir()} == {"pipeline.png", "images.npz", "config.yaml"}
 
 
 def test_the_same_command_draws_the_same_arrays_again(visualize):

@@ -1,0 +1,96 @@
+"""Choosing layers and channels, also of networks within networks."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from cnnlab.errors import UserError
+from cnnlab.visualize.layers import (
+    MOST,
+    activated,
+    choose_channels,
+    choose_filters,
+    choose_layers,
+    computing_layers,
+    convolutions,
+    layer_outputs,
+    some_convolutions,
+)
+
+PIXELS = tf.random.stateless_uniform((2, 8, 8, 3), [0, 0])
+
+
+@pytest.fixture(scope="module")
+def nested() -> keras.Model:
+    """conv1, conv1_act, then a model that holds inner; then a dense layer."""
+    inner = keras.Sequential([keras.Input((8, 8, 4)), layers.Conv2D(5, 3, name="inner")], name="backbone")
+    inputs = keras.Input((8, 8, 3))
+    x = layers.ReLU(name="conv1_act")(layers.Conv2D(4, 3, padding="same", name="conv1")(inputs))
+    return keras.Model(inputs, layers.Dense(2, name="logits")(layers.GlobalAveragePooling2D(name="mean")(inner(x))))
+
+
+def chain(length: int) -> keras.Model:
+    convs = [layers.Conv2D(1, 1, name=f"conv{number}") for number in range(length)]
+    return keras.Sequential([keras.Input((4, 4, 1)), *convs])
+
+
+def test_layers_are_those_that_compute_in_order(nested):
+    assert list(computing_layers(nested)) == ["conv1", "conv1_act", "inner", "mean", "logits"]
+    assert convolutions(nested) == ["conv1", "inner"]
+
+
+def test_outputs_of_nested_layers_are_kept_beside_the_logits(nested):
+    outputs, logits = layer_outputs(nested, ["inner", "conv1"])(PIXELS)
+    np.testing.assert_allclose(logits, nested(PIXELS), rtol=1e-5)
+    conv1 = computing_layers(nested)["conv1"](PIXELS)
+    np.testing.assert_allclose(outputs["conv1"], conv1, rtol=1e-5)
+    np.testing.assert_allclose(outputs["inner"], computing_layers(nested)["inner"](tf.nn.relu(conv1)), rtol=1e-4)
+
+
+def test_activations_are_those_of_the_block_where_it_has_a_layer_of_its_own(nested):
+    assert activated(nested, "conv1") == "conv1_act"
+    assert activated(nested, "inner") == "inner"
+
+
+@pytest.mark.parametrize(("length", "last"), [(1, "conv0"), (MOST, f"conv{MOST - 1}"), (40, "conv39")])
+def test_of_many_convolutions_some_are_chosen_from_the_first_to_the_last(length, last):
+    chosen = some_convolutions(chain(length))
+    assert len(chosen) == len(set(chosen)) == min(length, MOST)
+    assert (chosen[0], chosen[-1]) == ("conv0", last)
+
+
+def test_an_unknown_layer_is_refused_with_the_nearest_and_the_list(nested):
+    with pytest.raises(UserError, match=r"method.layers=conv_1: no such layer; did you mean conv1\?.*inner, mean"):
+        choose_layers(nested, ["conv_1"])
+
+
+def test_a_network_without_convolutions_is_refused():
+    with pytest.raises(UserError, match=r"no convolution to look at; its layers are flat"):
+        convolutions(keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(name="flat")]))
+
+
+def test_filters_are_the_first_or_listed_by_layer():
+    counts = {"conv1": 4, "conv2": 9}
+    assert choose_filters(None, counts) == {"conv1": [0, 1, 2, 3], "conv2": list(range(9))}
+    assert choose_filters(6, counts) == {"conv1": [0, 1, 2, 3], "conv2": [0, 1, 2, 3, 4, 5]}
+    assert choose_filters([[3, 0], [8]], counts) == {"conv1": [3, 0], "conv2": [8]}
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ([[4], [0]], "method.filters=4: conv1 has 4 channels, numbered from 0 to 3"),
+        ([[0], [-1]], "method.filters=-1: conv2 has 9"),
+        ([[0]], r"method.filters=\[\[0\]\]: has 1 lists for 2 layers \(conv1, conv2\)"),
+    ],
+)
+def test_filters_that_are_not_there_are_refused(filters, message):
+    with pytest.raises(UserError, match=message):
+        choose_filters(filters, {"conv1": 4, "conv2": 9})
+
+
+def test_channels_are_the_first_or_listed():
+    assert choose_channels(16, "conv1", 4, "method.channels") == [0, 1, 2, 3]
+    assert choose_channels([2, 0], "conv1", 4, "method.channels") == [2, 0]
