@@ -39,7 +39,7 @@ def linear(layer: keras.Layer) -> Iterator[Callable[[tf.Tensor], tf.Tensor]]:
     if activation is None:
         yield keras.activations.linear
         return
-    layer.activation = None
+    layer.activation = keras.activations.linear  # None is not callable, which an Activation layer needs
     try:
         yield activation
     finally:
