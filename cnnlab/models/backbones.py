@@ -113,7 +113,7 @@ def build_backbone(backbone: Backbone, images: KerasTensor) -> keras.Model:
         ) from error
 
 
-def load_backbone(model: keras.Model, backbone: Backbone, weights: str) -> None:
+def load_backbone(model: keras.Model, backbone: Backbone, weights: str, key: str = "model.weights") -> None:
     """Set the weights of a backbone.
 
     Args:
@@ -121,14 +121,15 @@ def load_backbone(model: keras.Model, backbone: Backbone, weights: str) -> None:
         backbone: its name.
         weights: "imagenet", which Keras downloads once and keeps, or a file of weights without the classifier:
             an absolute path, or one below the working directory or $CNNLAB_DATA.
+        key: of the configuration that gave them.
 
     Raises:
         UserError: the weights cannot be downloaded or found, or were written for another network.
     """
     if weights == "imagenet":
-        model.set_weights(_download(backbone, model.input_shape[1:]).get_weights())
+        model.set_weights(_download(backbone, model.input_shape[1:], key).get_weights())
     else:
-        _load_file(model, backbone, weights)
+        _load_file(model, backbone, weights, key)
     if backbone.startswith("EfficientNetB"):
         # These weights are for inputs divided once more by the roots of the deviations. Keras has a layer for it
         # only where it loads the weights itself; in the first kernel, the factor is in the network either way.
@@ -136,9 +137,9 @@ def load_backbone(model: keras.Model, backbone: Backbone, weights: str) -> None:
         stem.assign(np.asarray(stem) / np.sqrt(IMAGENET_STDDEV)[:, np.newaxis])
 
 
-def _download(backbone: Backbone, image_shape: tuple[int, int, int]) -> keras.Model:
+def _download(backbone: Backbone, image_shape: tuple[int, int, int], key: str) -> keras.Model:
     if backbone == "squeezenet":
-        raise UserError("model.weights=imagenet: Keras has none for squeezenet; give the path of a file, or null")
+        raise UserError(f"{key}=imagenet: Keras has none for squeezenet; give the path of a file, or null")
     try:
         with contextlib.redirect_stdout(sys.stderr):  # Keras's progress bar is no result
             return getattr(keras.applications, backbone)(
@@ -148,27 +149,27 @@ def _download(backbone: Backbone, image_shape: tuple[int, int, int]) -> keras.Mo
         if "URL fetch failure" not in str(error):
             raise
         raise UserError(
-            f"model.weights=imagenet: {error}; give the path of a file that holds {backbone} without its top"
+            f"{key}=imagenet: {error}; give the path of a file that holds {backbone} without its top"
         ) from error
 
 
-def _load_file(model: keras.Model, backbone: Backbone, weights: str) -> None:
-    file = _find(weights)
+def _load_file(model: keras.Model, backbone: Backbone, weights: str, key: str) -> None:
+    file = _find(weights, key)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the exception says all
         # Keras takes the name for the format: `.weights.h5` is its own, `.h5` alone that of versions before 3.
-        link = Path(folder) / ("legacy.h5" if _is_legacy(file, weights) else "backbone.weights.h5")
+        link = Path(folder) / ("legacy.h5" if _is_legacy(file, weights, key) else "backbone.weights.h5")
         link.symlink_to(file)
         try:
             model.load_weights(link)
         except (ValueError, OSError, KeyError) as error:
             reason = " ".join(str(error).split())[:200]
             raise UserError(
-                f"model.weights={weights}: does not fit {backbone} without its top; Keras says: {reason}"
+                f"{key}={weights}: does not fit {backbone} without its top; Keras says: {reason}"
             ) from error
 
 
-def _find(weights: str) -> Path:
+def _find(weights: str, key: str) -> Path:
     path = Path(weights).expanduser()
     bases = [Path.cwd(), *(Path(base).absolute() for base in [os.environ.get("CNNLAB_DATA")] if base)]
     candidates = list(dict.fromkeys(base / path for base in bases))
@@ -176,12 +177,12 @@ def _find(weights: str) -> Path:
         if candidate.is_file():
             return candidate
     looked = " or ".join(map(str, candidates))
-    raise UserError(f"model.weights={weights}: no such file; looked for {looked} (imagenet lets Keras download it)")
+    raise UserError(f"{key}={weights}: no such file; looked for {looked} (imagenet lets Keras download it)")
 
 
-def _is_legacy(file: Path, weights: str) -> bool:
+def _is_legacy(file: Path, weights: str, key: str) -> bool:
     try:
         with h5py.File(file) as content:
             return "layer_names" in content.attrs
     except OSError as error:
-        raise UserError(f"model.weights={weights}: {file} is no HDF5 file, or damaged") from error
+        raise UserError(f"{key}={weights}: {file} is no HDF5 file, or damaged") from error
