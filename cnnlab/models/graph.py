@@ -29,7 +29,40 @@ def run_graph(network: keras.Model, inputs: Any, visit: Visit, *, batch_statisti
     Returns:
         The outputs, as one flat list.
     """
-    return _run(_function(network), inputs, visit, frozen=not batch_statistics)
+
+    def evaluate(node: Any, args: tuple, kwargs: dict[str, Any], frozen: bool) -> list[tf.Tensor]:
+        operation = node.operation
+
+        def compute() -> Any:
+            if frozen or not isinstance(operation, keras.layers.BatchNormalization):
+                return operation(*args, **kwargs)
+            before = operation.get_weights()
+            outputs = operation(*args, **kwargs | {"training": True})
+            operation.set_weights(before)
+            return outputs
+
+        return tree.flatten(visit(operation, next(iter(tree.flatten((args, kwargs)))), compute))
+
+    return walk(network, inputs, evaluate, frozen=not batch_statistics)
+
+
+Evaluate = Callable[[Any, tuple, dict[str, Any], bool], list[Any]]
+"""(Keras's node: one use of an operation; positional and keyword arguments; whether it is frozen) -> outputs."""
+
+
+def walk(network: keras.Model, inputs: Any, evaluate: Evaluate, *, frozen: bool = True) -> list[Any]:
+    """Pass values of any kind through a functional model, node by node, each after all it reads from.
+
+    Args:
+        network: functional or sequential; nested functional models are entered.
+        inputs: what stands for the model's inputs.
+        evaluate: called for every use of every operation that is no model.
+        frozen: whether the model is used for inference; parts of it that always are, are in any case.
+
+    Returns:
+        What stands for the outputs, as one flat list.
+    """
+    return _walk(_function(network), inputs, evaluate, frozen)
 
 
 @contextmanager
@@ -67,7 +100,7 @@ def _function(operation: keras.Operation) -> keras.Function | None:
     return operation if isinstance(operation, keras.Function) else None
 
 
-def _run(function: keras.Function, inputs: Any, visit: Visit, frozen: bool) -> list[tf.Tensor]:
+def _walk(function: keras.Function, inputs: Any, evaluate: Evaluate, frozen: bool) -> list[Any]:
     # Keras has no public walk through a graph; Function._run_through_graph keeps every tensor to the end.
     depths = sorted(function._nodes_by_depth, reverse=True)
     nodes = [node for depth in depths for node in function._nodes_by_depth[depth] if not node.is_input]
@@ -76,7 +109,9 @@ def _run(function: keras.Function, inputs: Any, visit: Visit, frozen: bool) -> l
     values = {id(symbol): value for symbol, value in zip(function.inputs, tree.flatten(inputs), strict=True)}
     for node in nodes:
         args, kwargs = node.arguments.fill_in(values)
-        outputs = _evaluate(node.operation, args, kwargs, visit, frozen)
+        inner = _function(node.operation)
+        fixed = frozen or kwargs.get("training") is False
+        outputs = evaluate(node, args, kwargs, fixed) if inner is None else _walk(inner, args[0], evaluate, fixed)
         values |= {id(symbol): value for symbol, value in zip(node.outputs, outputs, strict=True)}
         del args, kwargs, outputs
         for symbol in node.input_tensors:
@@ -84,20 +119,3 @@ def _run(function: keras.Function, inputs: Any, visit: Visit, frozen: bool) -> l
             if not readers[id(symbol)]:
                 del values[id(symbol)]
     return [values[id(symbol)] for symbol in function.outputs]
-
-
-def _evaluate(operation: keras.Operation, args: tuple, kwargs: dict, visit: Visit, frozen: bool) -> list[tf.Tensor]:
-    frozen = frozen or kwargs.get("training") is False
-    function = _function(operation)
-    if function is not None:
-        return _run(function, args[0], visit, frozen)
-
-    def compute() -> Any:
-        if frozen or not isinstance(operation, keras.layers.BatchNormalization):
-            return operation(*args, **kwargs)
-        before = operation.get_weights()
-        outputs = operation(*args, **kwargs | {"training": True})
-        operation.set_weights(before)
-        return outputs
-
-    return tree.flatten(visit(operation, next(iter(tree.flatten((args, kwargs)))), compute))
