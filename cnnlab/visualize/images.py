@@ -68,8 +68,12 @@ def choose_split(subject: Subject, split: SplitName) -> Split:
     return splits[split]
 
 
-def choose_class(subject: Subject, target: str | int) -> int:
+def choose_class(subject: Subject, target: str | int, key: str = "method.target") -> int:
     """The index of a class that is given by its name or index.
+
+    Args:
+        target: the name or index.
+        key: of the configuration that gave it.
 
     Raises:
         UserError: there is no such class.
@@ -80,7 +84,7 @@ def choose_class(subject: Subject, target: str | int) -> int:
     if isinstance(target, int) and 0 <= target < len(names):
         return target
     raise UserError(
-        f"method.target={target}: no such class{did_you_mean(target, names)}; "
+        f"{key}={target}: no such class{did_you_mean(target, names)}; "
         f"the classes are {', '.join(names[:20])}{', …' if len(names) > 20 else ''}, or 0 to {len(names) - 1}"
     )
 

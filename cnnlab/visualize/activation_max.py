@@ -1,0 +1,195 @@
+"""`method=activation_max`: the patterns that excite filters most."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from omegaconf import DictConfig
+
+from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
+from cnnlab.data.sample import sample
+from cnnlab.evaluation.figure import new_figure, save_figure
+from cnnlab.models.graph import linear, run_graph
+from cnnlab.visualize.ascent import Ascent, Score, ascend, patterns_per_chunk, starting_noise
+from cnnlab.visualize.layers import activated, choose_filters, choose_layers, layer_outputs, some_convolutions
+from cnnlab.visualize.mosaic import draw_mosaic
+from cnnlab.visualize.scores import channel_means
+from cnnlab.visualize.subject import Subject, load_subject
+
+COLUMNS = 12
+BATCH = 128
+"""Images of the dataset that are evaluated at a time."""
+
+LEAK = 0.01
+"""See `filter_score`."""
+
+PERCENTILE = 99.9
+"""Of a filter's mean activations over the dataset, which its pattern should exceed."""
+
+
+@dataclass(frozen=True)
+class Maximised:
+    """The patterns of one layer.
+
+    Attributes:
+        filters: indices of the filters.
+        patterns: float32 (n, H, W, C), 0 to 255.
+        activations: float32 (n,) mean activation that each has reached.
+        usual: float32 (n,) percentile of the mean activations over images of the dataset; NaN without these.
+        dead: bool (n,) whether hardly one of a thousand images excites the filter at all.
+    """
+
+    filters: Sequence[int]
+    patterns: np.ndarray
+    activations: np.ndarray
+    usual: np.ndarray
+    dead: np.ndarray
+
+
+def draw_activation_max(
+    config: DictConfig,
+    folder: Path,
+    *,
+    ascent: Ascent,
+    layers: list[str] | None = None,
+    filters: Annotated[int, AT_LEAST_1] | list[list[int]] | None = None,
+    compare_with: Annotated[int, AT_LEAST_0] = 2000,
+    seed: Annotated[int, AT_LEAST_0] = 0,
+) -> None:
+    """Draw what excites filters most, a figure LAYER.png each.
+
+    After Erhan et al., "Visualizing higher-layer features of a deep network" (2009), section 4. Writes filters.csv
+    (layer, filter, activation: the mean over the map that the pattern reaches; dataset: the 99.9th percentile of the
+    same over training images; dead: whether that is 0) and activation_max.npz: float32 (n, H, W, C) patterns by
+    layer, from 0 to 255.
+
+    Args:
+        config: `run`, or `weights` with `model` and `dataset`.
+        folder: where to write.
+        ascent: how patterns ascend.
+        layers: names, also of dense layers; None for up to 12 convolutions, from the first to the last.
+        filters: the first so many of each layer, or the indices for each layer; None for all.
+        compare_with: how many training images the activations are compared with; 0 for none.
+        seed: of the patterns' noise, the jitter, and the draw of images.
+
+    Raises:
+        UserError: there is no such layer or filter.
+    """
+    subject = load_subject(config)
+    network = subject.network
+    chosen = choose_layers(network, layers or some_convolutions(network))
+    picked = choose_filters(filters, {layer.name: layer.output.shape[-1] for layer in chosen})
+    images = sample(subject.dataset.splits["train"], compare_with, seed).images if compare_with else None
+    rows, arrays = [], {}
+    for name, indices in picked.items():
+        found = _maximise(subject, name, indices, ascent, images, seed)
+        _draw(found, subject, name, folder / f"{name}.png", seed, compare_with)
+        arrays[name] = found.patterns
+        for entry in zip(indices, found.activations, found.usual, found.dead, strict=True):
+            rows.append((name, *entry))
+    table = pd.DataFrame(rows, columns=["layer", "filter", "activation", "dataset", "dead"])
+    table.to_csv(folder / "filters.csv", index=False, float_format="%.6g")
+    np.savez_compressed(folder / "activation_max.npz", **arrays)
+
+
+def filter_score(network: keras.Model, name: str, leak: float = 0.0) -> Score:
+    """The mean activation of one filter of a layer per image, for images of which each has a filter of its own.
+
+    The network is evaluated up to the layer.
+
+    Args:
+        network: from pixels to logits.
+        name: of a layer; its activation may be a layer of its own.
+        leak: share of what is negative before the activation function that is added. Where a rectified filter is
+            silent it has no gradient; a small leak leads it out of there.
+    """
+    target = activated(network, name)
+
+    def score(images: tf.Tensor, filters: tf.Tensor) -> tf.Tensor:
+        def visit(operation: keras.Operation, _: tf.Tensor, compute: Callable[[], tf.Tensor]) -> tf.Tensor:
+            if operation.name != target:
+                return compute()
+            with linear(operation) as activation:
+                before = compute()
+            raise _Reached(activation(before) + leak * tf.minimum(before, 0.0))
+
+        try:
+            run_graph(network, images, visit)
+        except _Reached as reached:
+            return channel_means(reached.maps, filters)
+
+    return score
+
+
+class _Reached(Exception):
+    """Ends the walk through a network at the layer of interest."""
+
+    def __init__(self, maps: tf.Tensor):
+        super().__init__()
+        self.maps = maps
+
+
+def _maximise(
+    subject: Subject, name: str, filters: Sequence[int], ascent: Ascent, images: np.ndarray | None, seed: int
+) -> Maximised:
+    noise = starting_noise(seed, name, filters, subject.image_shape)
+    score, chunk = filter_score(subject.network, name, LEAK), patterns_per_chunk(subject.network, ascent)
+    patterns = ascend(score, filters, noise, ascent, seed=seed, chunk=chunk, what=f"{name}: ascending")
+    activations = np.diagonal(maps_means(subject.network, name, patterns)[:, filters])
+    if images is None:
+        return Maximised(filters, patterns, activations, np.full(len(filters), np.nan), np.zeros(len(filters), bool))
+    means = maps_means(subject.network, name, images)[:, filters]
+    usual = np.percentile(means, PERCENTILE, axis=0, method="lower")
+    return Maximised(filters, patterns, activations, usual, usual == 0)
+
+
+def maps_means(network: keras.Model, name: str, images: np.ndarray) -> np.ndarray:
+    """The mean activation of all filters of a layer for each image.
+
+    Args:
+        network: from pixels to logits.
+        name: of a layer; its activation may be a layer of its own.
+        images: uint8 or float (n, H, W, C), 0 to 255.
+
+    Returns:
+        Float32 (n, filters).
+    """
+    target = activated(network, name)
+    outputs = layer_outputs(network, [target])
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *images.shape[1:]))], autograph=False)
+    def means(batch: tf.Tensor) -> tf.Tensor:
+        maps = outputs(batch)[0][target]
+        return tf.reduce_mean(maps, axis=list(range(1, len(maps.shape) - 1)))
+
+    starts = range(0, len(images), BATCH)
+    return np.concatenate([means(tf.cast(images[start : start + BATCH], tf.float32)) for start in starts])
+
+
+def _draw(found: Maximised, subject: Subject, name: str, path: Path, seed: int, compared: int) -> None:
+    dead = [number for number, silent in zip(found.filters, found.dead, strict=True) if silent]
+    title = f"{subject.title} · {name}: what excites {len(found.filters)} filters most"
+    if dead:
+        shown = ", ".join(map(str, dead[:12])) + (", …" if len(dead) > 12 else "")
+        title += f"; {len(dead)} of them dead on {compared:,} training images: {shown}"
+    columns = min(COLUMNS, len(found.filters))
+    rows = math.ceil(len(found.filters) / columns)
+    figure = new_figure(max(5.0, 0.8 * columns), 0.8 + 0.95 * rows, title)
+    tiles = found.patterns / 255
+    labels = [f"{number} †" if silent else number for number, silent in zip(found.filters, found.dead, strict=True)]
+    gap = max(1, round(0.2 * tiles.shape[1]))
+    draw_mosaic(
+        figure.subplots(),
+        tiles[..., 0] if tiles.shape[-1] == 1 else tiles,
+        columns,
+        labels=labels,
+        gap=gap,
+        cmap="gray",
+    )
+    save_figure(figure, path, subject.metadata(title, seed))

@@ -1,0 +1,113 @@
+"""`cnnlab visualize method=activation_max` and `class_max`, on a network trained on the digits and on others."""
+
+import csv
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+from omegaconf import OmegaConf
+
+from cnnlab import cli
+from cnnlab.runs.run import Run
+from cnnlab.visualize.activation_max import filter_score, maps_means
+from cnnlab.visualize.ascent import Ascent, ascend, starting_noise
+from cnnlab.visualize.class_max import maximise_classes
+from cnnlab.visualize.scores import class_probabilities
+from cnnlab.visualize.subject import load_subject
+
+QUICK = ("method.ascent.iterations=40", "method.compare_with=100")
+
+
+@pytest.fixture(scope="module")
+def digits_run(train, tmp_path_factory):
+    """A network that knows the digits, brought to the size of MNIST's."""
+    trained = train("trainer.epochs=8", "input_shape=[28,28,1]", "optimizer.learning_rate=0.002")
+    return shutil.copytree(trained, tmp_path_factory.mktemp("digits") / "run")
+
+
+@pytest.fixture(scope="module")
+def network(digits_run) -> keras.Model:
+    config = OmegaConf.merge(Run.open(digits_run).config, {"run": str(digits_run)})
+    return load_subject(config).network
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_filters_pattern_excites_it_more_than_the_dataset_does(digits_run):
+    assert cli.main(["visualize", f"run={digits_run}", "method=activation_max", "method.layers=[conv1,conv3]"]) == 0
+    rows = rows_of(digits_run / "visualize" / "activation_max" / "filters.csv")
+    assert len(rows) == 24 + 64
+    alive = [row for row in rows if row["dead"] == "False"]
+    assert len(alive) > 40
+    above = [float(row["activation"]) > float(row["dataset"]) for row in alive]
+    assert np.mean(above) > 0.97
+
+
+def test_every_digits_pattern_is_taken_for_it(digits_run):
+    assert cli.main(["visualize", f"run={digits_run}", "method=class_max"]) == 0
+    with np.load(digits_run / "visualize" / "class_max" / "class_max.npz") as arrays:
+        assert arrays["patterns"].shape == (10, 28, 28, 1)
+        assert (np.diagonal(arrays["probabilities"]) > 0.99).all()
+
+
+def test_chosen_filters_have_the_patterns_they_have_among_all(digits_run):
+    for name, filters in (("some", "[[3,0],[8]]"), ("more", "[[0,1,2,3],[8,9]]")):
+        chosen = [f"method.name={name}", "method.layers=[conv2,dense1]", f"method.filters={filters}"]
+        assert cli.main(["visualize", f"run={digits_run}", "method=activation_max", *QUICK, *chosen]) == 0
+    with (
+        np.load(digits_run / "visualize" / "some" / "activation_max.npz") as some,
+        np.load(digits_run / "visualize" / "more" / "activation_max.npz") as more,
+    ):
+        np.testing.assert_allclose(some["conv2"], more["conv2"][[3, 0]], atol=3)
+        np.testing.assert_allclose(some["dense1"], more["dense1"][:1], atol=3)
+
+
+def test_a_score_is_the_mean_activation_of_the_chosen_filter(network):
+    pixels = tf.random.stateless_uniform((4, 28, 28, 1), [0, 0], 0, 255)
+    filters = tf.constant([3, 0, 5, 5])
+    means = maps_means(network, "conv2", pixels.numpy())
+    scores = filter_score(network, "conv2")(pixels, filters)
+    np.testing.assert_allclose(scores, means[range(4), filters], rtol=1e-4, atol=1e-6)
+
+
+def test_a_silent_filter_is_led_out_of_its_silence():
+    inputs = keras.Input((6, 6, 1))
+    conv = layers.Conv2D(1, 3, activation="relu", name="conv", kernel_initializer="ones", bias_initializer="zeros")
+    network = keras.Model(inputs, layers.Flatten()(conv(inputs)))
+    conv.bias.assign([-1500.0])  # silent below a mean of 167
+    noise = starting_noise(0, "conv", [0], (6, 6, 1))
+    for leak, excited in ((0.0, False), (0.01, True)):
+        ascent = Ascent(iterations=50, starts=[0.0], contrast=0.1, jitter=0)
+        pattern = ascend(filter_score(network, "conv", leak), [0], noise, ascent, seed=0, chunk=1, what="test")
+        assert (maps_means(network, "conv", pattern)[0, 0] > 0) == excited
+
+
+def test_the_first_of_two_classes_of_a_sigmoid_head_wants_its_logit_low():
+    keras.utils.set_random_seed(0)
+    network = keras.Sequential([keras.Input((8, 8, 3)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(1)])
+    patterns = maximise_classes(network, [0, 1], Ascent(iterations=150, jitter=0), seed=0)
+    probabilities = class_probabilities(network(patterns)).numpy()
+    assert (np.diagonal(probabilities) > 0.9).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["method=activation_max", "method.layers=[conv4]"], "method.layers=conv4: no such layer; did you mean conv"),
+        (["method=activation_max", "method.filters=[[99],[0],[0]]"], "method.filters=99: conv1 has 24 channels"),
+        (["method=activation_max", "method.ascent.iteration=3"], "method.ascent.iteration"),
+        (["method=class_max", "method.classes=[eleven]"], "method.classes=eleven: no such class"),
+        (["method=class_max", "method.ascent.parametrization=wavelet"], "must be one of fourier, pixels"),
+    ],
+)
+def test_what_is_not_there_is_refused_in_one_line(digits_run, capsys, given, message):
+    assert cli.main(["visualize", f"run={digits_run}", *given]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ")
+    assert message in error
