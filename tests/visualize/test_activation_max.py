@@ -111,3 +111,26 @@ def test_what_is_not_there_is_refused_in_one_line(digits_run, capsys, given, mes
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ")
     assert message in error
+
+
+def test_a_step_of_plain_gradient_ascent_is_that_of_tf_keras_vis():
+    """Of the same images, by the gradients themselves: no penalties, no jitter, no normalisation."""
+    tkv = pytest.importorskip("tf_keras_vis.activation_maximization")
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((9, 9, 3))
+    x = layers.Conv2D(4, 3, activation="relu", name="conv")(layers.Rescaling(1 / 255)(inputs))
+    network = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    start = tf.random.stateless_uniform((4, 9, 9, 3), [0, 0], 0, 255)
+    theirs = tkv.ActivationMaximization(keras.Model(inputs, x), clone=False)(
+        lambda outputs: [tf.reduce_mean(outputs[number, ..., number]) for number in range(4)],
+        seed_input=start,
+        input_range=None,
+        input_modifiers=[],
+        regularizers=[],
+        steps=1,
+        optimizer=keras.optimizers.SGD(1e5),
+    )
+    with tf.GradientTape() as tape:
+        tape.watch(start)
+        scores = filter_score(network, "conv")(start, tf.range(4))
+    np.testing.assert_allclose(start + 1e5 * tape.gradient(scores, start), theirs, rtol=1e-4, atol=1e-2)
