@@ -1,0 +1,55 @@
+"""The course as one page that needs nothing but itself."""
+
+import base64
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from cnnlab.mechanics.chapter import Chapter
+from cnnlab.runs.files import write_atomically
+
+TEXTS = files("cnnlab.mechanics")
+
+
+def write_page(chapters: Sequence[Chapter], folder: Path) -> None:
+    """Write index.html, with the figures embedded.
+
+    Args:
+        folder: which holds CHAPTER_NAME.png for each figure.
+
+    Raises:
+        KeyError: the words of a chapter ask for a figure or value that it does not have.
+    """
+    page = _template("page").substitute(
+        contents="".join(f'<li><a href="#{chapter.name}">{escape(chapter.title)}</a></li>' for chapter in chapters),
+        chapters="".join(_section(chapter, folder) for chapter in chapters),
+    )
+    with write_atomically(folder / "index.html") as temporary:
+        temporary.write_text(page, "utf-8")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in HTML; the first column is text, further ones are numbers."""
+    lines = [_row("th", header), *(_row("td", row) for row in rows)]
+    return f'<div class="wide"><table>{"".join(lines)}</table></div>'
+
+
+def _row(tag: str, cells: Sequence[str]) -> str:
+    first, *others = map(escape, cells)
+    return f"<tr><{tag}>{first}</{tag}>" + "".join(f'<{tag} class="number">{cell}</{tag}>' for cell in others) + "</tr>"
+
+
+def _section(chapter: Chapter, folder: Path) -> str:
+    sources = {name: _embedded(folder / f"{chapter.name}_{name}.png") for name in chapter.figures}
+    words = _template(chapter.name).substitute(sources | dict(chapter.values))
+    return f'<section id="{chapter.name}"><h2>{escape(chapter.title)}</h2>{words}</section>'
+
+
+def _template(name: str) -> Template:
+    return Template(TEXTS.joinpath(f"{name}.html").read_text("utf-8"))
+
+
+def _embedded(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
