@@ -35,8 +35,16 @@ def predict_probabilities(
         UserError: a file cannot be decoded; the message names it.
     """
     classify = classifier(model, tta)
-    batches = _stream(images, batch_size) if isinstance(images, ImageFiles) else _slices(images, batch_size)
-    return np.concatenate([classify(batch).numpy() for batch in batches])
+    return np.concatenate([classify(batch).numpy() for batch in image_batches(images, batch_size)])
+
+
+def image_batches(images: np.ndarray | ImageFiles, batch_size: int) -> Iterator[np.ndarray | tf.Tensor]:
+    """All images in order, as uint8 (n, H, W, C); n is `batch_size`, at the end perhaps less.
+
+    Raises:
+        UserError: a file cannot be decoded; the message names it.
+    """
+    return _stream(images, batch_size) if isinstance(images, ImageFiles) else _slices(images, batch_size)
 
 
 def classifier(model: keras.Model, tta: TestTimeAugmentation = "none") -> Callable[[tf.Tensor], tf.Tensor]:
