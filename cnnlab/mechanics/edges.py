@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy import ndimage
 
-from cnnlab.evaluation.figure import new_figure
+from cnnlab.evaluation.figure import VALIDATION_COLOR, new_figure
 from cnnlab.mechanics.chapter import Chapter
 from cnnlab.mechanics.pictures import SIGNED, WIDTH, load_photographs, panels, show, show_numbers, to_grey
 
@@ -18,7 +19,7 @@ SIGMAS = (1.0, 2.0, 4.0)
 SIGMA, LOW, HIGH = 1.5, 0.12, 0.35
 """Of the Canny-like edges: pixels, and the slopes (of a Sobel filter on brightness from 0 to 1) of its thresholds."""
 
-CROP = np.s_[90:330, 160:520]
+CROP = np.s_[50:340, 20:400]
 NEIGHBOURS = ((0, 1), (1, 1), (1, 0), (1, -1))
 """The pixel next to one in the directions 0°, 45°, 90° and 135°, as (rows down, columns right)."""
 
@@ -119,7 +120,6 @@ def edges_chapter() -> Chapter:
         "sigma": f"{SIGMA:g}",
         "low": f"{LOW:g}",
         "high": f"{HIGH:g}",
-        "gaussian_size": " × ".join(map(str, gaussian_kernel(1.0).shape)),
         "thick": f"{(found.magnitude >= LOW).mean():.0%}",
         "thin": f"{(found.thin >= LOW).mean():.0%}",
         "strong": f"{found.strong.mean():.1%}",
@@ -153,12 +153,12 @@ def _draw_gaussian(grey: np.ndarray, smooth: dict[float, np.ndarray]) -> Figure:
 def _draw_signed(responses: dict[str, np.ndarray]) -> Figure:
     height, width = next(iter(responses.values())).shape
     figure = new_figure(WIDTH, len(responses) * (WIDTH * 0.8 * height / width + 0.3))
-    limit = max(float(np.quantile(np.abs(response), 0.995)) for response in responses.values())
     cells = figure.subplots(len(responses), 1)
     for axes, (title, response) in zip(cells, responses.items(), strict=True):
+        limit = float(np.quantile(np.abs(response), 0.97))
         image = show(axes, response, title, cmap=SIGNED, vmin=-limit, vmax=limit)
-    bar = figure.colorbar(image, ax=cells, shrink=0.5, extend="both")
-    bar.ax.tick_params(labelsize=8)
+        bar = figure.colorbar(image, ax=axes, shrink=0.7, extend="both")
+        bar.ax.tick_params(labelsize=8)
     return figure
 
 
@@ -167,10 +167,11 @@ def _draw_canny(found: Edges) -> Figure:
     figure = new_figure(WIDTH, 3 * (WIDTH * height / width * 0.8 + 0.3))
     cells = figure.subplots(3, 1)
     limit = float(np.quantile(found.magnitude, 0.995))
-    show(cells[0], found.magnitude, "magnitude of the gradient", cmap="magma", vmin=0, vmax=limit)
+    image = show(cells[0], found.magnitude, "magnitude of the gradient", cmap="magma", vmin=0, vmax=limit)
+    bar = figure.colorbar(image, ax=cells[:2], shrink=0.4, extend="max")
+    bar.ax.tick_params(labelsize=8)
     show(cells[1], found.thin, "thinned", cmap="magma", vmin=0, vmax=limit, interpolation="nearest")
-    weak = found.edges & ~found.strong
-    legend = np.ones((height, width, 3))
-    legend[found.strong], legend[weak] = (0, 0, 0), (0.84, 0.37, 0)
-    show(cells[2], legend, "edges: strong (black), and weak ones that touch them (orange)", interpolation="nearest")
+    drawing = np.ones((height, width, 3))
+    drawing[found.edges], drawing[found.strong] = to_rgb(VALIDATION_COLOR), to_rgb("black")
+    show(cells[2], drawing, "edges: strong (black) and linked (orange)", interpolation="nearest")
     return figure

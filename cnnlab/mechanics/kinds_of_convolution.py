@@ -8,6 +8,7 @@ import numpy as np
 from keras import layers
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from cnnlab.evaluation.figure import GRID_COLOR, TRAIN_COLOR, VALIDATION_COLOR, new_figure
 from cnnlab.mechanics.chapter import Chapter
@@ -194,6 +195,13 @@ def _stems(axes: Axes, values: np.ndarray, title: str, color: str = TRAIN_COLOR)
     axes.margins(y=0.15)
 
 
+def _draw_colour_bar(axes: Axes, image: AxesImage) -> None:
+    """Put the colour bar of an image into the middle of a cell that is left over."""
+    axes.set_axis_off()
+    bar = axes.figure.colorbar(image, cax=axes.inset_axes((0.3, 0.05, 0.12, 0.9)))
+    bar.ax.tick_params(labelsize=8)
+
+
 def _draw_conv1d(example: Example) -> Figure:
     figure = new_figure(WIDTH, 2.8)
     above, below = figure.subplots(2, 1)
@@ -211,9 +219,7 @@ def _draw_conv3d(example: Example) -> Figure:
     for number, response in enumerate(responses):
         title = f"frames {number + 1}, {number + 2}"
         image = show(cells[4 + number], response, title, cmap=SIGNED, vmin=-limit, vmax=limit)
-    cells[7].set_axis_off()
-    bar = figure.colorbar(image, ax=cells[7], location="left", fraction=0.6, aspect=8)
-    bar.ax.tick_params(labelsize=8)
+    _draw_colour_bar(cells[7], image)
     return figure
 
 
@@ -253,7 +259,5 @@ def _draw_separable(depthwise: Example, separable: Example) -> Figure:
         show(cells[6 + channel], maps[..., channel], f"{name}, filtered", cmap=SIGNED, vmin=-limit, vmax=limit)
     for number, title in enumerate(("all added", "red − green")):
         image = show(cells[9 + number], separable.outputs[..., number], title, cmap=SIGNED, vmin=-limit, vmax=limit)
-    cells[11].set_axis_off()
-    bar = figure.colorbar(image, ax=cells[11], location="left", fraction=0.6, aspect=8)
-    bar.ax.tick_params(labelsize=8)
+    _draw_colour_bar(cells[11], image)
     return figure
