@@ -1,7 +1,7 @@
 """What a layer costs in parameters, multiplications and memory; in training and in inference."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
 
 import keras
@@ -13,6 +13,7 @@ from cnnlab.evaluation.figure import TRAIN_COLOR, VALIDATION_COLOR, new_figure, 
 from cnnlab.mechanics.chapter import Chapter
 from cnnlab.mechanics.page import table
 from cnnlab.mechanics.pictures import WIDTH
+from cnnlab.models.cost import LayerCost, layer_costs
 
 IMAGE = (150, 100, 3)
 MAPS = 200
@@ -24,71 +25,36 @@ ADAM = 4
 """Numbers per parameter in training with Adam: the parameter, its gradient and two moments."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What a layer costs per image.
-
-    Attributes:
-        name: of the layer.
-        shape: of its output.
-        parameters: how many it has, biases included.
-        multiplications: of weights with values; those with padded zeros count.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    parameters: int
-    multiplications: int
-
-    @property
-    def activations(self) -> int:
-        """How many numbers it puts out."""
-        return math.prod(self.shape)
-
-
 def memory_chapter() -> Chapter:
     """Show the ledger of one layer, then that of a small network, forward only and in training."""
     network = example_network()
-    entries = ledger(network)
-    layer = entries[1]
-    training, inference = held_in_training(entries), held_in_inference(entries)
-    dense = math.prod(IMAGE) * layer.activations
-    values = {
-        "image": " × ".join(map(str, IMAGE)),
-        "maps": str(MAPS),
-        "size": str(SIZE),
-        "channels": str(IMAGE[-1]),
-        "places": f"{math.prod(IMAGE[:2]):,}",
-        "per_filter": str(SIZE * SIZE * IMAGE[-1]),
-        "parameters": f"{layer.parameters:,}",
-        "multiplications": f"{layer.multiplications / 1e6:,.0f} million",
-        "activations": f"{layer.activations:,}",
-        "memory": mebibytes(layer.activations),
-        "memory_16": mebibytes(layer.activations, 2),
-        "parameter_memory": mebibytes(layer.parameters),
-        "dense": f"{dense / 1e9:,.0f} billion",
+    costs = layer_costs(network, batch_size=1)
+    sizes = [cost.activation_bytes for cost in costs]
+    training, inference = held_in_training(sizes), held_in_inference(sizes)
+    parameter_bytes = FLOAT32 * network.count_params()
+    values = _layer_values(costs[1]) | {
         "inference": mebibytes(max(inference)),
         "training": mebibytes(max(training)),
         "factor": f"{max(training) / max(inference):.1f}",
-        "weights": mebibytes(network.count_params()),
-        "adam": mebibytes(ADAM * network.count_params()),
-        "ledger": _ledger_table(entries),
-        "batches": _batch_table(network, max(training), max(inference)),
+        "weights": mebibytes(parameter_bytes),
+        "adam": mebibytes(ADAM * parameter_bytes),
+        "ledger": _ledger_table(costs),
+        "batches": _batch_table(parameter_bytes, max(training), max(inference)),
     }
-    figures = {"held": _draw_held(entries, training, inference)}
+    figures = {"held": _draw_held([cost.name for cost in costs[1:]], training, inference)}
     arrays = {
-        "activations": np.array([entry.activations for entry in entries]),
-        "parameters": np.array([entry.parameters for entry in entries]),
-        "multiplications": np.array([entry.multiplications for entry in entries]),
-        "held_in_training": np.array(training),
-        "held_in_inference": np.array(inference),
+        "activation_bytes": np.array(sizes),
+        "parameters": np.array([cost.params for cost in costs]),
+        "multiplications": np.array([cost.macs for cost in costs]),
+        "held_in_training_bytes": np.array(training),
+        "held_in_inference_bytes": np.array(inference),
     }
     return Chapter("memory_ledger", "The memory ledger", figures, values, arrays)
 
 
-def example_network() -> keras.Sequential:
+def example_network() -> keras.Model:
     """The layer of the ledger, and a small network on top of it."""
-    return keras.Sequential(
+    network = keras.Sequential(
         [
             keras.Input(IMAGE, name="image"),
             layers.Conv2D(MAPS, SIZE, padding="same", activation="relu", name="conv1"),
@@ -100,32 +66,27 @@ def example_network() -> keras.Sequential:
             layers.Dense(10, name="logits"),
         ]
     )
+    return keras.Model(network.inputs, network.outputs)
 
 
-def ledger(network: keras.Sequential) -> list[Entry]:
-    """The image, then the layers of a network of convolutions, pooling and dense layers."""
-    entries = [Entry("image", tuple(network.input_shape[1:]), 0, 0)]
-    for layer in network.layers:
-        shape = tuple(layer.output.shape[1:])
-        places = math.prod(shape[:-1])
-        weights = math.prod(layer.kernel.shape) if hasattr(layer, "kernel") else 0
-        entries.append(Entry(layer.name, shape, layer.count_params(), places * weights))
-    return entries
+def held_in_inference(sizes: Sequence[int]) -> list[int]:
+    """Bytes held while each layer of a chain after the image computes: its input and its output.
 
-
-def held_in_inference(entries: list[Entry]) -> list[int]:
-    """Numbers held while each layer after the image computes: its input and its output."""
-    sizes = [entry.activations for entry in entries]
+    Args:
+        sizes: of the image and of each layer's output, in bytes.
+    """
     return [before + after for before, after in pairwise(sizes)]
 
 
-def held_in_training(entries: list[Entry]) -> list[int]:
-    """Numbers held step by step: while each layer computes forward, then, from the last to the first, backward.
+def held_in_training(sizes: Sequence[int]) -> list[int]:
+    """Bytes held step by step: while each layer computes forward, then, from the last to the first, backward.
 
     Forward keeps every output. Backward, a layer needs its input and output, and those of the layers below
     it are still kept; it turns the gradient of its output into that of its input, which nobody needs of the image.
+
+    Args:
+        sizes: of the image and of each layer's output, in bytes.
     """
-    sizes = [entry.activations for entry in entries]
     forward = [sum(sizes[: number + 1]) for number in range(1, len(sizes))]
     backward = [
         sum(sizes[: number + 1]) + sizes[number] + (sizes[number - 1] if number > 1 else 0)
@@ -134,51 +95,71 @@ def held_in_training(entries: list[Entry]) -> list[int]:
     return forward + backward
 
 
-def mebibytes(numbers: int, size: int = FLOAT32) -> str:
-    """The memory of so many numbers of `size` bytes, in words."""
-    amount = numbers * size / MEBIBYTE
+def mebibytes(size: float) -> str:
+    """A size in bytes, in words."""
+    amount = size / MEBIBYTE
     if amount >= 1024:
         return f"{amount / 1024:,.1f} GiB"
     return f"{amount:.1f} MiB" if amount >= 1 else f"{amount:.2f} MiB"
 
 
-def _ledger_table(entries: list[Entry]) -> str:
+def _layer_values(layer: LayerCost) -> dict[str, str]:
+    outputs = math.prod(layer.output_shape)
+    return {
+        "image": " × ".join(map(str, IMAGE)),
+        "maps": str(MAPS),
+        "size": str(SIZE),
+        "channels": str(IMAGE[-1]),
+        "places": f"{math.prod(layer.output_shape[:2]):,}",
+        "per_filter": str(SIZE * SIZE * IMAGE[-1]),
+        "parameters": f"{layer.params:,}",
+        "multiplications": f"{layer.macs / 1e6:,.0f} million",
+        "activations": f"{outputs:,}",
+        "memory": mebibytes(layer.activation_bytes),
+        "memory_16": mebibytes(layer.activation_bytes / 2),
+        "parameter_memory": mebibytes(FLOAT32 * layer.params),
+        "dense": f"{math.prod(IMAGE) * outputs / 1e9:,.0f} billion",
+    }
+
+
+def _ledger_table(costs: Sequence[LayerCost]) -> str:
     rows = [
         [
-            entry.name,
-            " × ".join(map(str, entry.shape)),
-            f"{entry.parameters:,}",
-            f"{entry.multiplications / 1e6:,.1f}",
-            mebibytes(entry.activations),
+            cost.name,
+            " × ".join(map(str, cost.output_shape)),
+            f"{cost.params:,}",
+            f"{cost.macs / 1e6:,.1f}",
+            mebibytes(cost.activation_bytes),
         ]
-        for entry in entries
+        for cost in costs
     ]
     return table(["layer", "output", "parameters", "million multiplications", "activations"], rows)
 
 
-def _batch_table(network: keras.Sequential, training: int, inference: int) -> str:
-    parameters = network.count_params()
+def _batch_table(parameter_bytes: int, training: int, inference: int) -> str:
     rows = [
-        [str(batch), mebibytes(batch * inference + parameters), mebibytes(batch * training + ADAM * parameters)]
+        [
+            str(batch),
+            mebibytes(batch * inference + parameter_bytes),
+            mebibytes(batch * training + ADAM * parameter_bytes),
+        ]
         for batch in BATCHES
     ]
     return table(["images at a time", "inference", "training with Adam"], rows)
 
 
-def _draw_held(entries: list[Entry], training: list[int], inference: list[int]) -> Figure:
+def _draw_held(names: Sequence[str], training: Sequence[int], inference: Sequence[int]) -> Figure:
     """The memory of one image over the steps of inference and training."""
-    names = [entry.name for entry in entries[1:]]
     figure = new_figure(WIDTH, 3.6)
     axes = figure.subplots()
     style_axes(axes)
     axes.grid(visible=False, axis="x")
-    scale = FLOAT32 / MEBIBYTE
     places = np.arange(len(training))
-    axes.bar(places, np.array(training) * scale, width=0.8, color=VALIDATION_COLOR, label="training")
-    axes.bar(places[: len(names)], np.array(inference) * scale, width=0.5, color=TRAIN_COLOR, label="inference")
+    axes.bar(places, np.array(training) / MEBIBYTE, width=0.8, color=VALIDATION_COLOR, label="training")
+    axes.bar(places[: len(names)], np.array(inference) / MEBIBYTE, width=0.5, color=TRAIN_COLOR, label="inference")
     axes.set_xticks(places, [*names, *reversed(names)], rotation=60, ha="right", rotation_mode="anchor")
     axes.axvline(len(names) - 0.5, color="black", linewidth=1)
-    top = max(training) * scale
+    top = max(training) / MEBIBYTE
     axes.set_ylim(0, 1.35 * top)
     axes.text(len(names) / 2 - 0.5, 1.12 * top, "forward", ha="center", fontsize=9)
     axes.text(1.5 * len(names) - 0.5, 1.12 * top, "backward", ha="center", fontsize=9)
