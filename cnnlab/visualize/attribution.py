@@ -110,7 +110,7 @@ def in_batches(
     """
     batch = rows_at_a_time(image_shape)
     signature = [tf.TensorSpec((None, *image_shape)), *[tf.TensorSpec((None,), tf.int32)] * integers]
-    compiled = tf.function(compute, input_signature=signature, autograph=False)
+    compiled = tf.function(lambda *inputs: compute(*inputs), input_signature=signature, autograph=False)
 
     def evaluate(images: np.ndarray, *others: np.ndarray) -> Any:
         parts = []
