@@ -118,7 +118,7 @@ def draw_deconvnet(
         arrays |= {f"{name}/{key}": value for key, value in _arrays(result).items()}
         tables.append(_table(name, result, subject.class_names))
         if len(activations.dead):
-            log.warning("%s: %s never fire on these images", name, shown(activations.dead.tolist()))
+            log.warning("%s: maps %s never fire on these images", name, shown(activations.dead.tolist()))
     pd.concat(tables).to_csv(folder / "top.csv", index=False)
     np.savez_compressed(folder / "deconvnet.npz", **arrays)
 
