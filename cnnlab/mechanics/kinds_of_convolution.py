@@ -14,6 +14,7 @@ from cnnlab.evaluation.figure import GRID_COLOR, TRAIN_COLOR, VALIDATION_COLOR, 
 from cnnlab.mechanics.chapter import Chapter
 from cnnlab.mechanics.page import table
 from cnnlab.mechanics.pictures import SIGNED, WIDTH, panels, show, show_numbers
+from cnnlab.models.cost import count_macs
 
 DILATIONS = (1, 2, 4)
 CHANNELS = ("red", "green", "blue")
@@ -40,12 +41,10 @@ class Example:
 def convolve(layer: keras.Layer, inputs: np.ndarray, *weights: np.ndarray) -> Example:
     """Apply a convolution with these weights; inputs (…, channels) of any real type."""
     inputs = inputs.astype(np.float32)
-    layer.build((1, *inputs.shape))
+    layer(keras.Input(inputs.shape))
     layer.set_weights(weights)
     outputs = layer(inputs[np.newaxis])[0].numpy()
-    # Every weight is used once at each place: where a sum is written, or, transposed, where a value is read.
-    places = inputs if isinstance(layer, layers.Conv1DTranspose) else outputs
-    return Example(inputs, weights, outputs, layer.count_params(), places[..., 0].size * layer.count_params())
+    return Example(inputs, weights, outputs, layer.count_params(), count_macs(layer))
 
 
 def kinds_chapter() -> Chapter:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import keras
 import numpy as np
 from omegaconf import DictConfig
 
@@ -28,6 +29,7 @@ def draw_mechanics(config: DictConfig, folder: Path, *, seed: Annotated[int, AT_
         folder: where to write.
         seed: of the arrays on which the gradients of a convolution are checked.
     """
+    keras.config.set_dtype_policy("float32")  # whatever a network that was opened before it was trained in
     chapters = [
         filters_chapter(),
         pooling_chapter(),
