@@ -110,7 +110,8 @@ def in_batches(
     """
     batch = rows_at_a_time(image_shape)
     signature = [tf.TensorSpec((None, *image_shape)), *[tf.TensorSpec((None,), tf.int32)] * integers]
-    compiled = tf.function(lambda *inputs: compute(*inputs), input_signature=signature, autograph=False)
+    # The concrete function: TensorFlow would take several methods that are compiled here for one that is retraced.
+    compiled = tf.function(compute, input_signature=signature, autograph=False).get_concrete_function()
 
     def evaluate(images: np.ndarray, *others: np.ndarray) -> Any:
         parts = []

