@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -26,6 +27,19 @@ class Case:
     kernel: tuple[int, int, int, int]
     stride: int
     padding: Padding
+
+
+class Differences(NamedTuple):
+    """The largest differences between the derived gradients and TensorFlow's.
+
+    Attributes:
+        inputs, kernel: of the two gradients from those of the tape.
+        transposed: of the gradient towards the input from a transposed convolution.
+    """
+
+    inputs: float
+    kernel: float
+    transposed: float
 
 
 CASES = (
@@ -59,7 +73,7 @@ def gradients_chapter(seed: int) -> Chapter:
     }
     values = {
         "table": _table(checks),
-        "worst": f"{max(max(pair) for pair in checks.values()):.1e}",
+        "worst": f"{max(map(max, checks.values())):.1e}",
         "cases": str(len(checks)),
         "example_difference": f"{_example_difference(example):g}",
     }
@@ -163,31 +177,38 @@ def _places(padded_shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> tup
     return padded_shape[1] - kernel_shape[0] + 1, padded_shape[2] - kernel_shape[1] + 1
 
 
-def _check(case: Case, generator: np.random.Generator) -> tuple[float, float]:
-    """The largest differences between hand and tape, towards the input and towards the kernel."""
+def _check(case: Case, generator: np.random.Generator) -> Differences:
+    """Compare with TensorFlow on random numbers."""
     inputs, kernel = generator.normal(size=case.inputs), generator.normal(size=case.kernel)
-    upstream = generator.normal(size=convolve(inputs, kernel, case.stride, case.padding).shape)
-    ours = (
-        input_gradient(inputs.shape, kernel, upstream, case.stride, case.padding),
-        kernel_gradient(inputs, kernel.shape, upstream, case.stride, case.padding),
+    how = case.stride, case.padding
+    upstream = generator.normal(size=convolve(inputs, kernel, *how).shape)
+    towards_inputs = input_gradient(inputs.shape, kernel, upstream, *how)
+    towards_kernel = kernel_gradient(inputs, kernel.shape, upstream, *how)
+    taped_inputs, taped_kernel = tape_gradients(inputs, kernel, upstream, *how)
+    transposed = tf.nn.conv2d_transpose(upstream, kernel, inputs.shape, *how).numpy()
+    return Differences(
+        inputs=_largest_difference(towards_inputs, taped_inputs),
+        kernel=_largest_difference(towards_kernel, taped_kernel),
+        transposed=_largest_difference(towards_inputs, transposed),
     )
-    theirs = tape_gradients(inputs, kernel, upstream, case.stride, case.padding)
-    return tuple(float(np.abs(mine - other).max()) for mine, other in zip(ours, theirs, strict=True))
+
+
+def _largest_difference(ours: np.ndarray, theirs: np.ndarray) -> float:
+    return float(np.abs(ours - theirs).max())
 
 
 def _example_difference(example: dict[str, np.ndarray]) -> float:
     found = tape_gradients(example["inputs"], example["kernel"], example["upstream"], 2, "VALID")
     ours = (example["towards_inputs"], example["towards_kernel"])
-    return max(float(np.abs(mine - other).max()) for mine, other in zip(ours, found, strict=True))
+    return max(map(_largest_difference, ours, found))
 
 
-def _table(checks: dict[Case, tuple[float, float]]) -> str:
+def _table(checks: dict[Case, Differences]) -> str:
     rows = []
-    for case, (towards_inputs, towards_kernel) in checks.items():
+    for case, differences in checks.items():
         shapes = [" × ".join(map(str, shape)) for shape in (case.inputs, case.kernel)]
-        how = [str(case.stride), case.padding]
-        rows.append([*shapes, *how, f"{towards_inputs:.1e}", f"{towards_kernel:.1e}"])
-    return table(["input", "filters", "stride", "padding", "∂L/∂x", "∂L/∂w"], rows)
+        rows.append([*(f"{size:.1e}" for size in differences), str(case.stride), case.padding, *shapes])
+    return table(["∂L/∂x", "∂L/∂w", "transposed", "stride", "padding", "input", "filters"], rows)
 
 
 def _draw_connections() -> Figure:

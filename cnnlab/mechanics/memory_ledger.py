@@ -133,7 +133,7 @@ def _ledger_table(costs: Sequence[LayerCost]) -> str:
         ]
         for cost in costs
     ]
-    return table(["layer", "output", "parameters", "million multiplications", "activations"], rows)
+    return table(["layer", "output", "parameters", "million mult.", "activations"], rows)
 
 
 def _batch_table(parameter_bytes: int, training: int, inference: int) -> str:

@@ -74,7 +74,9 @@ def test_stride_spreads_the_upstream_gradient_with_zeros():
 
 def test_the_page_shows_the_largest_difference():
     chapter = gradients_chapter(seed=3)
-    worst = chapter.arrays["differences"].max()
+    differences = chapter.arrays["differences"]
+    assert differences.shape == (len(CASES), 3)
+    worst = differences.max()
     assert 0 < worst < 1e-12
     assert chapter.values["worst"] == f"{worst:.1e}"
     assert chapter.values["example_difference"] == "0"
