@@ -108,13 +108,15 @@ def _lbfgs(
     evaluate: Callable, start: np.ndarray, descent: Descent, what: str
 ) -> tuple[dict[int, np.ndarray], list[np.ndarray]]:
     latest = np.zeros(3, np.float32)
+    # The first step has length 1: in this unit one grey level per value, of which float32 losses feel something.
+    unit = np.sqrt(start.size)
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        terms, gradient = evaluate(tf.constant(flat.reshape(1, *start.shape), tf.float32))
+        terms, gradient = evaluate(tf.constant(unit * flat.reshape(1, *start.shape), tf.float32))
         latest[:] = terms
-        return float(latest.sum(dtype=np.float64)), gradient.numpy().astype(np.float64).ravel()
+        return float(latest.sum(dtype=np.float64)), unit * gradient.numpy().astype(np.float64).ravel()
 
-    objective(start)
+    objective(start / unit)
     images, history = {0: start}, [latest.copy()]
 
     def accept(intermediate_result: OptimizeResult) -> None:
@@ -123,20 +125,20 @@ def _lbfgs(
         next(bar, None)
         iteration = len(history) - 1
         if iteration % descent.progress_every == 0:
-            images[iteration] = _image(intermediate_result.x, start.shape)
+            images[iteration] = _image(unit * intermediate_result.x, start.shape)
 
     with closing(_bar(descent.iterations, what)) as bar:
         found = minimize(
             objective,
-            start.ravel().astype(np.float64),
+            start.ravel().astype(np.float64) / unit,
             jac=True,
             method="L-BFGS-B",
-            bounds=[(0.0, WHITE)] * start.size,
+            bounds=[(0.0, WHITE / unit)] * start.size,
             callback=accept,
             # It is the number of iterations that ends it: the tolerances are for float64.
             options={"maxiter": descent.iterations, "maxfun": 20 * descent.iterations, "ftol": 0, "gtol": 0},
         )
-    images[len(history) - 1] = _image(found.x, start.shape)
+    images[len(history) - 1] = _image(unit * found.x, start.shape)
     return images, history
 
 
