@@ -19,7 +19,7 @@ def test_a_block_is_one_box_with_all_of_its_parameters():
     assert boxes["conv2_1_conv1"].parameters == 3 * 3 * 64 * 64 + 4 * 64
     assert boxes["conv3_1_conv1"].words == ["conv 3×3 /2", "bn", "relu"]
     assert boxes["conv2_1_add"].words == ["add", "relu"]
-    assert [box.name for box in boxes["conv2_2_add"].before] == ["conv2_2_conv2", "conv2_1_add"]
+    assert [box.name for box in boxes["conv2_2_add"].before] == ["conv2_1_add", "conv2_2_conv2"]
 
 
 def test_every_layer_has_its_box_where_nothing_is_folded():
