@@ -1,5 +1,6 @@
 """`method=activation_max`: the patterns that excite filters most."""
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from omegaconf import DictConfig
 
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
 from cnnlab.data.sample import sample
+from cnnlab.errors import UserError
 from cnnlab.evaluation.figure import new_figure, save_figure
 from cnnlab.models.graph import linear, run_graph
 from cnnlab.visualize.ascent import Ascent, Score, ascend, patterns_per_chunk, starting_noise
@@ -22,12 +24,16 @@ from cnnlab.visualize.mosaic import draw_mosaic
 from cnnlab.visualize.scores import channel_means
 from cnnlab.visualize.subject import Subject, load_subject
 
+log = logging.getLogger(__name__)
+
 COLUMNS = 12
 BATCH = 128
 """Images of the dataset that are evaluated at a time."""
 
 LEAK = 0.01
-"""See `filter_score`."""
+"""Share of what is negative before the activation function, see `_roused`."""
+
+EPSILON = 1e-6
 
 PERCENTILE = 99.9
 """Of a filter's mean activations over the dataset, which its pattern should exceed."""
@@ -66,8 +72,8 @@ def draw_activation_max(
 
     After Erhan et al., "Visualizing higher-layer features of a deep network" (2009), section 4. Writes filters.csv
     (layer, filter, activation: the mean over the map that the pattern reaches; dataset: the 99.9th percentile of the
-    same over training images; dead: whether that is 0) and activation_max.npz: float32 (n, H, W, C) patterns by
-    layer, from 0 to 255.
+    same over training images; dead: whether that is 0; both empty without these) and activation_max.npz: float32
+    (n, H, W, C) patterns by layer, from 0 to 255.
 
     Args:
         config: `run`, or `weights` with `model` and `dataset`.
@@ -75,7 +81,8 @@ def draw_activation_max(
         ascent: how patterns ascend.
         layers: names, also of dense layers; None for up to 12 convolutions, from the first to the last.
         filters: the first so many of each layer, or the indices for each layer; None for all.
-        compare_with: how many training images the activations are compared with; 0 for none.
+        compare_with: how many training images the activations are compared with; 0 for none. Where the dataset cannot
+            be read, there is a warning and no comparison.
         seed: of the patterns' noise, the jitter, and the draw of images.
 
     Raises:
@@ -85,7 +92,7 @@ def draw_activation_max(
     network = subject.network
     chosen = choose_layers(network, layers or some_convolutions(network))
     picked = choose_filters(filters, {layer.name: layer.output.shape[-1] for layer in chosen})
-    images = sample(subject.dataset.splits["train"], compare_with, seed).images if compare_with else None
+    images = _training_images(subject, compare_with, seed)
     rows, arrays = [], {}
     for name, indices in picked.items():
         found = _maximise(subject, name, indices, ascent, images, seed)
@@ -94,11 +101,24 @@ def draw_activation_max(
         for entry in zip(indices, found.activations, found.usual, found.dead, strict=True):
             rows.append((name, *entry))
     table = pd.DataFrame(rows, columns=["layer", "filter", "activation", "dataset", "dead"])
+    if images is None:
+        table["dead"] = pd.NA
     table.to_csv(folder / "filters.csv", index=False, float_format="%.6g")
     np.savez_compressed(folder / "activation_max.npz", **arrays)
 
 
-def filter_score(network: keras.Model, name: str, leak: float = 0.0) -> Score:
+def _training_images(subject: Subject, count: int, seed: int) -> np.ndarray | None:
+    """uint8 (n, H, W, C); None where none are wanted, or the dataset is out of reach."""
+    if not count:
+        return None
+    try:
+        return sample(subject.dataset.splits["train"], count, seed).images
+    except UserError as error:
+        log.warning("patterns are not compared with training images: %s", error)
+        return None
+
+
+def filter_score(network: keras.Model, name: str, *, rousing: bool = False) -> Score:
     """The mean activation of one filter of a layer per image, for images of which each has a filter of its own.
 
     The network is evaluated up to the layer.
@@ -106,8 +126,8 @@ def filter_score(network: keras.Model, name: str, leak: float = 0.0) -> Score:
     Args:
         network: from pixels to logits.
         name: of a layer; its activation may be a layer of its own.
-        leak: share of what is negative before the activation function that is added. Where a rectified filter is
-            silent it has no gradient; a small leak leads it out of there.
+        rousing: whether to reward what comes near to exciting the filter, see `_roused`: where a rectified filter is
+            silent, the mean has no gradient.
     """
     target = activated(network, name)
 
@@ -117,29 +137,45 @@ def filter_score(network: keras.Model, name: str, leak: float = 0.0) -> Score:
                 return compute()
             with linear(operation) as activation:
                 before = compute()
-            raise _Reached(activation(before) + leak * tf.minimum(before, 0.0))
+            means = channel_means(activation(before), filters)
+            raise _Reached(_roused(before, means, filters) if rousing else means)
 
         try:
             run_graph(network, images, visit)
         except _Reached as reached:
-            return channel_means(reached.maps, filters)
+            return reached.scores
 
     return score
+
+
+def _roused(before: tf.Tensor, means: tf.Tensor, filters: tf.Tensor) -> tf.Tensor:
+    """Scores (n,) that lead a filter out of its silence, from the maps (n, …, C) before the activation function.
+
+    An excited filter scores its mean activation and a small share of what is below zero. A silent one scores what is
+    below zero at the places that come nearest to exciting it; the mean over all places would not do, since a
+    convolution adds up what is the same everywhere, and makes a flat picture.
+    """
+    chosen = tf.one_hot(filters, before.shape[-1])
+    places = tf.reshape(tf.einsum("n...c,nc->n...", before, chosen), (tf.shape(before)[0], -1))
+    leaking = means + LEAK * tf.reduce_mean(tf.minimum(places, 0.0), axis=1)
+    deviations = tf.stop_gradient(tf.math.reduce_std(places, axis=1, keepdims=True))
+    nearness = tf.nn.softmax(places / tf.maximum(deviations, EPSILON))
+    return tf.where(means > 0, leaking, tf.reduce_sum(nearness * places, axis=1))
 
 
 class _Reached(Exception):
     """Ends the walk through a network at the layer of interest."""
 
-    def __init__(self, maps: tf.Tensor):
+    def __init__(self, scores: tf.Tensor):
         super().__init__()
-        self.maps = maps
+        self.scores = scores
 
 
 def _maximise(
     subject: Subject, name: str, filters: Sequence[int], ascent: Ascent, images: np.ndarray | None, seed: int
 ) -> Maximised:
     noise = starting_noise(seed, name, filters, subject.image_shape)
-    score, chunk = filter_score(subject.network, name, LEAK), patterns_per_chunk(subject.network, ascent)
+    score, chunk = filter_score(subject.network, name, rousing=True), patterns_per_chunk(subject.network, ascent)
     patterns = ascend(score, filters, noise, ascent, seed=seed, chunk=chunk, what=f"{name}: ascending")
     activations = np.diagonal(maps_means(subject.network, name, patterns)[:, filters])
     if images is None:
@@ -163,13 +199,15 @@ def maps_means(network: keras.Model, name: str, images: np.ndarray) -> np.ndarra
     target = activated(network, name)
     outputs = layer_outputs(network, [target])
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *images.shape[1:]))], autograph=False)
     def means(batch: tf.Tensor) -> tf.Tensor:
         maps = outputs(batch)[0][target]
         return tf.reduce_mean(maps, axis=list(range(1, len(maps.shape) - 1)))
 
+    # The concrete function: TensorFlow would take several layers for one function that is retraced.
+    signature = [tf.TensorSpec((None, *images.shape[1:]))]
+    compiled = tf.function(means, input_signature=signature, autograph=False).get_concrete_function()
     starts = range(0, len(images), BATCH)
-    return np.concatenate([means(tf.cast(images[start : start + BATCH], tf.float32)) for start in starts])
+    return np.concatenate([compiled(tf.cast(images[start : start + BATCH], tf.float32)) for start in starts])
 
 
 def _draw(found: Maximised, subject: Subject, name: str, path: Path, seed: int, compared: int) -> None:

@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, BELOW_1, POSITIVE
+from cnnlab.config.types import shown
+from cnnlab.errors import UserError
 from cnnlab.visualize.layers import computing_layers
 from cnnlab.visualize.progress import track
 from cnnlab.visualize.regularizers import lp_norm, total_variation
@@ -65,6 +67,9 @@ class Ascent:
         norm_order: its p.
         passes: how often to ascend. Each further pass starts from the result of the one before, faded to the
             contrast of a first start, with Adam, jitter and blur anew: strong structure survives, accidents do not.
+
+    Raises:
+        UserError: there is no brightness to start from.
     """
 
     starts: Sequence[float] = (-3.0, 0.0, 3.0)
@@ -79,6 +84,10 @@ class Ascent:
     norm: Annotated[float, AT_LEAST_0] = 0.0
     norm_order: Annotated[int, AT_LEAST_1] = 6
     passes: Annotated[int, AT_LEAST_1] = 1
+
+    def __post_init__(self) -> None:
+        if not self.starts or not np.isfinite(self.starts).all():
+            raise UserError(f"method.ascent.starts={shown([*self.starts])}: must be one brightness or more")
 
 
 def ascend(

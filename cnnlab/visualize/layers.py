@@ -97,10 +97,12 @@ def choose_channels(chosen: int | Sequence[int], layer: str, count: int, key: st
     """Indices of a layer's channels: the first so many of `count`, or those that are listed.
 
     Raises:
-        UserError: the layer has no such channel.
+        UserError: the layer has no such channel, or none is listed.
     """
     if isinstance(chosen, int):
         return list(range(min(chosen, count)))
+    if not chosen:
+        raise UserError(f"{key}=[]: give at least one of the {count} channels of {layer}")
     check_channels(chosen, layer, count, key)
     return list(chosen)
 
