@@ -41,7 +41,7 @@ COMMANDS = {
     "predict": Command("cnnlab.evaluation.predict:predict", "classify image files with a run's best model"),
     "inspect": Command("cnnlab.models.inspect:inspect", "print a model's layers, parameters, multiply-adds, memory"),
     "doctor": Command("cnnlab.doctor:doctor", "print what this machine offers and what cnnlab makes of it"),
-    "visualize": Command("cnnlab.visualize.visualize:visualize", "draw what a method shows, such as the augmentation"),
+    "visualize": Command("cnnlab.visualize.visualize:visualize", "look inside a trained network with a method"),
     "compare": Command(None, "compare the runs of a sweep (arrives later)"),
 }
 
@@ -57,7 +57,7 @@ examples:
   cnnlab eval run=RUN split=test
   cnnlab predict run=RUN images='photos/*.jpg'
   cnnlab inspect model=all_cnn_c dataset=cifar10
-  cnnlab visualize method=augmentation augmentation=[affine,cutmix]
+  cnnlab visualize run=RUN method=grad_cam method.images='photos/*.jpg'
 
 cnnlab COMMAND --help lists the groups, their options and all keys; --cfg job prints the composed configuration.
 Completion in bash or zsh: eval "$(cnnlab -sc install=bash)"

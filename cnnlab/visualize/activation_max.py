@@ -27,6 +27,9 @@ from cnnlab.visualize.subject import Subject, load_subject
 log = logging.getLogger(__name__)
 
 COLUMNS = 12
+FRAME = 0.75
+"""Brightness of the line around a pattern."""
+
 BATCH = 128
 """Images of the dataset that are evaluated at a time."""
 
@@ -160,7 +163,8 @@ def _roused(before: tf.Tensor, means: tf.Tensor, filters: tf.Tensor) -> tf.Tenso
     leaking = means + LEAK * tf.reduce_mean(tf.minimum(places, 0.0), axis=1)
     deviations = tf.stop_gradient(tf.math.reduce_std(places, axis=1, keepdims=True))
     nearness = tf.nn.softmax(places / tf.maximum(deviations, EPSILON))
-    return tf.where(means > 0, leaking, tf.reduce_sum(nearness * places, axis=1))
+    excited = tf.reduce_max(places, axis=1) > 0
+    return tf.where(excited, leaking, tf.reduce_sum(nearness * places, axis=1))
 
 
 class _Reached(Exception):
@@ -218,16 +222,21 @@ def _draw(found: Maximised, subject: Subject, name: str, path: Path, seed: int, 
         title += f"; {len(dead)} of them dead on {compared:,} training images: {shown}"
     columns = min(COLUMNS, len(found.filters))
     rows = math.ceil(len(found.filters) / columns)
-    figure = new_figure(max(5.0, 0.8 * columns), 0.8 + 0.95 * rows, title)
-    tiles = found.patterns / 255
+    figure = new_figure(max(5.0, 0.8 * columns), 0.7 + 0.8 * rows, title)
+    frame = [(0, 0), (1, 1), (1, 1), (0, 0)]  # without which a white pattern is not seen on the page
+    tiles = np.pad(found.patterns / 255, frame, constant_values=FRAME)
     labels = [f"{number} †" if silent else number for number, silent in zip(found.filters, found.dead, strict=True)]
     gap = max(1, round(0.2 * tiles.shape[1]))
+    axes = figure.subplots()
+    axes.set_anchor("N")
     draw_mosaic(
-        figure.subplots(),
+        axes,
         tiles[..., 0] if tiles.shape[-1] == 1 else tiles,
         columns,
         labels=labels,
         gap=gap,
         cmap="gray",
+        vmin=0,
+        vmax=1,
     )
     save_figure(figure, path, subject.metadata(title, seed))

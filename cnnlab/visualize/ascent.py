@@ -158,9 +158,16 @@ class _Climber:
         self._amplitudes = _amplitudes(height, width)
         self._colors = COLOR_DEVIATIONS * OPPONENT_COLORS if ascent.decorrelate and channels == 3 else None
         self._uniform = self._latents_of_one()
-        self._run = tf.function(self._iterations, reduce_retracing=True, autograph=False)
+        self._run = self._compiled()
         self._per_pass = math.ceil(ascent.iterations / BLOCK)
         self.blocks = ascent.passes * self._per_pass
+
+    def _compiled(self) -> Callable[..., Sequence[tf.Tensor]]:
+        patterns, number = tf.TensorSpec((None, *self._image_shape)), tf.TensorSpec((), tf.int32)
+        targets, seed = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((2,), tf.int32)
+        signature = [patterns, patterns, patterns, targets, number, number, seed]
+        # The concrete function: TensorFlow would take the ascents of several layers for one that is retraced.
+        return tf.function(self._iterations, input_signature=signature, autograph=False).get_concrete_function()
 
     def begin(self, noise: np.ndarray, targets: np.ndarray) -> None:
         candidates = [self._ascent.contrast * noise + start * self._uniform for start in self._ascent.starts]

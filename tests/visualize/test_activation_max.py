@@ -98,6 +98,21 @@ def test_a_silent_filter_is_led_out_of_its_silence():
         assert (maps_means(network, "conv", pattern)[0, 0] > 0) == rousing
 
 
+def test_a_filter_with_negative_activations_is_no_silent_one():
+    """A GELU's mean may be negative although some places are excited: it counts, less the leak."""
+    inputs = keras.Input((2, 1, 1))
+    network = keras.Model(
+        inputs, layers.Conv2D(1, 1, activation="gelu", name="conv", kernel_initializer="ones")(inputs)
+    )
+    images = tf.reshape(tf.constant([[0.1, -0.7], [-0.5, -0.7]]), (2, 2, 1, 1))
+    filters = tf.zeros(2, tf.int32)
+    means = filter_score(network, "conv")(images, filters).numpy()
+    roused = filter_score(network, "conv", rousing=True)(images, filters).numpy()
+    assert means[0] < 0
+    np.testing.assert_allclose(roused[0], means[0] - 0.01 * 0.35, rtol=1e-5)
+    assert -0.7 < roused[1] < -0.5
+
+
 def test_the_first_of_two_classes_of_a_sigmoid_head_wants_its_logit_low():
     keras.utils.set_random_seed(0)
     network = keras.Sequential([keras.Input((8, 8, 3)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(1)])

@@ -85,7 +85,7 @@ def _adam(
     evaluate: Callable, start: np.ndarray, descent: Descent, what: str
 ) -> tuple[dict[int, np.ndarray], list[np.ndarray]]:
     image = keras.Variable(start[np.newaxis], dtype="float32")
-    optimizer = keras.optimizers.Adam(descent.learning_rate)
+    optimizer = keras.optimizers.Adam(float(descent.learning_rate))
     optimizer.build([image])
 
     @tf.function
