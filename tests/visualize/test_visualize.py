@@ -1,5 +1,7 @@
 """`cnnlab visualize` itself: where figures go, and several methods at once."""
 
+from importlib.resources import files
+
 from omegaconf import OmegaConf
 
 from cnnlab import cli
@@ -37,3 +39,34 @@ def test_an_unknown_method_is_refused_with_the_list(run, capsys):
 def test_an_unknown_knob_is_refused_with_the_nearest(run, capsys):
     assert visualize(run, "method=kernels", "method.filter=3") == 2
     assert "did you mean" in capsys.readouterr().err
+
+
+QUICK = (
+    "method.activation_max.ascent.iterations=2",
+    "method.activation_max.compare_with=0",
+    "method.class_max.ascent.iterations=2",
+    "method.smoothgrad.samples=2",
+    "method.integrated_gradients.steps=2",
+    "method.occlusion.images=1",
+    "method.occlusion.stride=3",
+    "method.deconvnet.filters=1",
+)
+
+
+def test_all_methods_draw_one_after_the_other_and_one_that_cannot_is_left_out(run, capsys, caplog):
+    assert visualize(run, "method=all", *QUICK, "method.kernels.layers=[conv9]") == 0
+    drawn = {path.name for path in (run / "visualize").iterdir()}
+    options = OmegaConf.load(files("cnnlab.conf") / "method" / "all.yaml").defaults
+    expected = {str(entry).partition("@")[0] for entry in options} - {"kernels"}
+    assert drawn == expected
+    assert {line.rpartition("/")[2] for line in capsys.readouterr().out.splitlines()} == expected
+    assert "kernels is left out: method.layers=conv9: no such layer" in caplog.text
+    page = (run / "report.html").read_text("utf-8")
+    assert all(f"Look inside: {name.replace('_', ' ')}" in page for name in expected)
+
+
+def test_where_no_method_can_look_inside_it_is_the_users_mistake(run, capsys):
+    (run / "model.keras").unlink()
+    without = [f"~method.{name}" for name in ("dataset", "architecture")]
+    assert visualize(run, "method=all", *without) == 2
+    assert "has no model.keras yet" in capsys.readouterr().err
