@@ -158,13 +158,13 @@ def _roused(before: tf.Tensor, means: tf.Tensor, filters: tf.Tensor) -> tf.Tenso
     below zero at the places that come nearest to exciting it; the mean over all places would not do, since a
     convolution adds up what is the same everywhere, and makes a flat picture.
     """
-    chosen = tf.one_hot(filters, before.shape[-1])
-    places = tf.reshape(tf.einsum("n...c,nc->n...", before, chosen), (tf.shape(before)[0], -1))
-    leaking = means + LEAK * tf.reduce_mean(tf.minimum(places, 0.0), axis=1)
-    deviations = tf.stop_gradient(tf.math.reduce_std(places, axis=1, keepdims=True))
-    nearness = tf.nn.softmax(places / tf.maximum(deviations, EPSILON))
-    excited = tf.reduce_max(places, axis=1) > 0
-    return tf.where(excited, leaking, tf.reduce_sum(nearness * places, axis=1))
+    places = tf.reshape(tf.gather(before, filters, axis=-1, batch_dims=1), (tf.shape(before)[0], -1))
+    fixed = tf.stop_gradient(places)
+    excited = tf.reduce_max(fixed, axis=1) > 0
+    deviations = tf.maximum(tf.math.reduce_std(fixed, axis=1, keepdims=True), EPSILON)
+    leak = LEAK / tf.cast(tf.shape(fixed)[1], tf.float32) * tf.cast(fixed < 0, tf.float32)
+    weights = tf.where(excited[:, tf.newaxis], leak, tf.nn.softmax(fixed / deviations))
+    return tf.where(excited, means, 0.0) + tf.reduce_sum(weights * places, axis=1)
 
 
 class _Reached(Exception):
