@@ -3,9 +3,11 @@
 import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from cnnlab.evaluation.figure import new_figure
 from cnnlab.mechanics.chapter import Chapter
+from cnnlab.mechanics.page import dimensions, scientific
 from cnnlab.mechanics.pictures import (
     WIDTH,
     draw_cell_borders,
@@ -19,6 +21,10 @@ SIZE = 7
 STRIDES = (1, 2)
 NAMES = ("vertical", "horizontal")
 
+DETAIL = (120, 180)
+CORNERS = {"china": (190, 130), "flower": (110, 190)}
+"""Rows and columns of the part of each photograph whose maps are drawn, and where it begins; both even."""
+
 
 def filters_chapter() -> Chapter:
     """Show what the vertical and the horizontal line filter make of the photographs."""
@@ -28,7 +34,10 @@ def filters_chapter() -> Chapter:
         grey = to_grey(image)
         maps = {stride: convolve(grey, lines[:, :, np.newaxis], stride)[:, :, np.newaxis] for stride in STRIDES}
         colour = {stride: convolve_colours(image, lines, stride) for stride in STRIDES}
-        figures |= {f"{name}_grey": _draw(grey, maps), f"{name}_colour": _draw(image, colour)}
+        figures |= {
+            f"{name}_grey": _draw(grey, maps, CORNERS[name]),
+            f"{name}_colour": _draw(image, colour, CORNERS[name]),
+        }
         arrays |= {f"{name}/grey_stride_{stride}": found for stride, found in maps.items()}
         arrays |= {f"{name}/colour_stride_{stride}": found for stride, found in colour.items()}
         arrays[f"{name}/sum"] = convolve(image, over_colours(lines))
@@ -37,12 +46,12 @@ def filters_chapter() -> Chapter:
     figures["china_colours_added"] = draw_photographs(list(np.moveaxis(added, -1, 0)[..., np.newaxis]), NAMES)
     values = {
         "size": str(SIZE),
-        "input_shape": _shape(image),
-        "stride_1_shape": _shape(maps[1][..., 0, :]),
-        "stride_2_shape": _shape(maps[2][..., 0, :]),
+        "input_shape": dimensions(image.shape),
+        "stride_1_shape": dimensions(maps[1][..., 0, :].shape),
+        "stride_2_shape": dimensions(maps[2][..., 0, :].shape),
         "stride_2_share": f"{maps[2].size / maps[1].size:.0%}",
-        "strided_difference": f"{np.abs(maps[2] - maps[1][::2, 1::2]).max():.1g}",
-        "added_difference": f"{np.abs(added - added_apart).max():.1g}",
+        "strided_difference": scientific(np.abs(maps[2] - maps[1][::2, 1::2]).max()),
+        "added_difference": scientific(np.abs(added - added_apart).max()),
         "grey_parameters": str(lines.size),
         "colour_parameters": str(over_colours(lines).size),
     }
@@ -92,22 +101,20 @@ def _draw_filters(lines: np.ndarray) -> Figure:
     return figure
 
 
-def _draw(image: np.ndarray, maps: dict[int, np.ndarray]) -> Figure:
-    """The photograph and below it its maps (H, W, C, 2) by stride, all to the same scale."""
-    height, width = image.shape[:2]
-    figure = new_figure(WIDTH, WIDTH * height / width * 2 + 0.9)
-    cells = figure.subplot_mosaic("AA;BC;DE", height_ratios=[2, 1, 1])
-    show(cells["A"], image, f"photograph, {height} × {width}", cmap="gray", vmin=0, vmax=1)
+def _draw(image: np.ndarray, maps: dict[int, np.ndarray], corner: tuple[int, int]) -> Figure:
+    """The photograph, and of the part framed in it the maps (H, W, C, 2) by stride, all to the same scale."""
+    (top, left), (height, width) = corner, DETAIL
+    figure = new_figure(WIDTH, 6.3)
+    cells = figure.subplot_mosaic("AA;BC;DE", height_ratios=[2, 1, 0.5])
+    how = {"cmap": "gray", "vmin": 0, "vmax": 1}
+    show(cells["A"], image, "photograph", **how)
+    cells["A"].add_patch(Rectangle((left, top), width, height, fill=False, edgecolor="red", linewidth=1.5))
     below = iter([cells[key] for key in "BCDE"])
     for stride, both in maps.items():
-        for name, found in zip(NAMES, np.moveaxis(both, -1, 0), strict=True):
+        rows, columns = slice(top // stride, (top + height) // stride), slice(left // stride, (left + width) // stride)
+        for name, found in zip(NAMES, np.moveaxis(both[rows, columns], -1, 0), strict=True):
             axes = next(below)
-            title = f"{name}, stride {stride}: {found.shape[0]} × {found.shape[1]}"
-            show(axes, found.clip(0, 1), title, cmap="gray", vmin=0, vmax=1)
+            show(axes, found.clip(0, 1), f"{name}, stride {stride}", interpolation="nearest", **how)
             margin = (width - found.shape[1]) / 2
             axes.set_xlim(-0.5 - margin, found.shape[1] - 0.5 + margin)
     return figure
-
-
-def _shape(array: np.ndarray) -> str:
-    return " × ".join(map(str, array.shape))

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from cnnlab.evaluation.figure import TRAIN_COLOR, VALIDATION_COLOR, new_figure
 from cnnlab.mechanics.chapter import Chapter
 from cnnlab.mechanics.padding import Padding, extent
-from cnnlab.mechanics.page import table
+from cnnlab.mechanics.page import dimensions, scientific, table
 from cnnlab.mechanics.pictures import WIDTH, panels, show_numbers
 
 WEIGHT_COLORS = (TRAIN_COLOR, VALIDATION_COLOR, "#009e73")
@@ -62,7 +62,7 @@ def gradients_chapter(seed: int) -> Chapter:
     checks = {case: _check(case, generator) for case in CASES}
     inputs = generator.integers(-3, 4, (1, 5, 5, 1)).astype(np.float64)
     kernel = generator.integers(-2, 3, (3, 3, 1, 1)).astype(np.float64)
-    upstream = generator.integers(-2, 3, (1, 2, 2, 1)).astype(np.float64)
+    upstream = generator.choice([-2.0, -1.0, 1.0, 2.0], (1, 2, 2, 1))
     example = {
         "inputs": inputs,
         "kernel": kernel,
@@ -73,7 +73,7 @@ def gradients_chapter(seed: int) -> Chapter:
     }
     values = {
         "table": _table(checks),
-        "worst": f"{max(map(max, checks.values())):.1e}",
+        "worst": scientific(max(map(max, checks.values()))),
         "cases": str(len(checks)),
         "example_difference": f"{_example_difference(example):g}",
     }
@@ -206,8 +206,8 @@ def _example_difference(example: dict[str, np.ndarray]) -> float:
 def _table(checks: dict[Case, Differences]) -> str:
     rows = []
     for case, differences in checks.items():
-        shapes = [" × ".join(map(str, shape)) for shape in (case.inputs, case.kernel)]
-        rows.append([*(f"{size:.1e}" for size in differences), str(case.stride), case.padding, *shapes])
+        shapes = [dimensions(shape) for shape in (case.inputs, case.kernel)]
+        rows.append([*(scientific(size) for size in differences), str(case.stride), case.padding, *shapes])
     return table(["∂L/∂x", "∂L/∂w", "transposed", "stride", "padding", "input", "filters"], rows)
 
 
@@ -216,9 +216,9 @@ def _draw_connections() -> Figure:
     figure = new_figure(WIDTH, 4.6)
     forward, back = figure.subplots(2, 1)
     _connect(forward, lambda _, output: output == 1)
-    forward.set_title("forward: $y_2 = w_1 x_2 + w_2 x_3 + w_3 x_4$", fontsize=10)
+    forward.set_title("forward: $y_2 = w_1 x_2 + w_2 x_3 + w_3 x_4$", fontsize=11)
     _connect(back, lambda value, _: value == 2)
-    back.set_title("back: $\\partial L/\\partial x_3 = w_3 g_1 + w_2 g_2 + w_1 g_3$", fontsize=10)
+    back.set_title("back: $\\partial L/\\partial x_3 = w_3 g_1 + w_2 g_2 + w_1 g_3$", fontsize=11)
     return figure
 
 

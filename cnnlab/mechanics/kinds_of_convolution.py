@@ -12,7 +12,7 @@ from matplotlib.image import AxesImage
 
 from cnnlab.evaluation.figure import GRID_COLOR, TRAIN_COLOR, VALIDATION_COLOR, new_figure
 from cnnlab.mechanics.chapter import Chapter
-from cnnlab.mechanics.page import table
+from cnnlab.mechanics.page import dimensions, table
 from cnnlab.mechanics.pictures import SIGNED, WIDTH, panels, show, show_numbers
 from cnnlab.models.cost import count_macs
 
@@ -166,19 +166,15 @@ def _table(examples: Mapping[str, Example]) -> str:
     rows = [
         [
             name.replace("_", ", rate "),
-            _shape(example.inputs),
-            " and ".join(map(_shape, example.weights)),
-            _shape(example.outputs),
+            dimensions(example.inputs.shape),
+            ", ".join(dimensions(weights.shape) for weights in example.weights),
+            dimensions(example.outputs.shape),
             f"{example.parameters:,}",
             f"{example.multiplications:,}",
         ]
         for name, example in examples.items()
     ]
-    return table(["kind", "input", "weights", "output", "parameters", "multiplications"], rows)
-
-
-def _shape(array: np.ndarray) -> str:
-    return " × ".join(map(str, array.shape))
+    return table(["kind", "input", "weights", "output", "weights, all", "mult."], rows)
 
 
 def _stems(axes: Axes, values: np.ndarray, title: str, color: str = TRAIN_COLOR) -> None:

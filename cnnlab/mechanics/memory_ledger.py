@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from cnnlab.evaluation.figure import TRAIN_COLOR, VALIDATION_COLOR, new_figure, style_axes
 from cnnlab.mechanics.chapter import Chapter
-from cnnlab.mechanics.page import table
+from cnnlab.mechanics.page import dimensions, table
 from cnnlab.mechanics.pictures import WIDTH
 from cnnlab.models.cost import LayerCost, layer_costs
 
@@ -106,7 +106,7 @@ def mebibytes(size: float) -> str:
 def _layer_values(layer: LayerCost) -> dict[str, str]:
     outputs = math.prod(layer.output_shape)
     return {
-        "image": " × ".join(map(str, IMAGE)),
+        "image": dimensions(IMAGE),
         "maps": str(MAPS),
         "size": str(SIZE),
         "channels": str(IMAGE[-1]),
@@ -126,7 +126,7 @@ def _ledger_table(costs: Sequence[LayerCost]) -> str:
     rows = [
         [
             cost.name,
-            " × ".join(map(str, cost.output_shape)),
+            dimensions(cost.output_shape),
             f"{cost.params:,}",
             f"{cost.macs / 1e6:,.1f}",
             mebibytes(cost.activation_bytes),

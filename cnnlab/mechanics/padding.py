@@ -64,8 +64,8 @@ def padding_chapter() -> Chapter:
     layers = {padding: _by_tensorflow(padding) for padding in PADDINGS}
     valid, same = (extent(len(ROW), len(FILTER), STRIDE, padding) for padding in PADDINGS)
     values = {
-        "row": " ".join(map(str, ROW)),
-        "weights": " ".join(map(str, FILTER)),
+        "row": f"{ROW[0]} … {ROW[-1]}",
+        "weights": "\u00a0".join(map(str, FILTER)),
         "length": str(len(ROW)),
         "size": str(len(FILTER)),
         "stride": str(STRIDE),

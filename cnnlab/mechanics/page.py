@@ -1,7 +1,7 @@
 """The course as one page that needs nothing but itself."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +11,8 @@ from cnnlab.mechanics.chapter import Chapter
 from cnnlab.runs.files import write_atomically
 
 TEXTS = files("cnnlab.mechanics")
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def write_page(chapters: Sequence[Chapter], folder: Path) -> None:
@@ -34,6 +36,19 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in HTML; the first column is text, further ones are numbers."""
     lines = [_row("th", header), *(_row("td", row) for row in rows)]
     return f'<div class="wide"><table>{"".join(lines)}</table></div>'
+
+
+def dimensions(shape: Iterable[int]) -> str:
+    """A shape in words that stay on one line, such as 5 × 5 × 3."""
+    return "\u00a0×\u00a0".join(map(str, shape))
+
+
+def scientific(value: float) -> str:
+    """A small number, at least 0, by its power of ten, such as 1.4 × 10⁻¹⁴."""
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}\u00a0×\u00a010{str(int(exponent)).translate(_SUPERSCRIPTS)}"
 
 
 def _row(tag: str, cells: Sequence[str]) -> str:

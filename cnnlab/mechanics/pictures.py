@@ -78,7 +78,7 @@ def show_numbers(axes: Axes, values: np.ndarray, title: str = "", *, limit: floa
     image = show(axes, values, title, cmap=SIGNED, vmin=-limit, vmax=limit)
     for (row, column), value in np.ndenumerate(values):
         color = "white" if abs(value) > 0.65 * limit else "black"
-        axes.text(column, row, f"{value:.3g}", ha="center", va="center", fontsize=8, color=color)
+        axes.text(column, row, f"{value:.3g}".replace("-", "−"), ha="center", va="center", fontsize=8, color=color)
     draw_cell_borders(axes, values.shape, "white")
     return image
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from cnnlab.mechanics.chapter import Chapter
+from cnnlab.mechanics.page import dimensions
 from cnnlab.mechanics.pictures import load_photographs, panels, show, show_numbers
 
 NUMBERS = np.array([[1, 3, 2, 0], [5, 7, 1, 1], [0, 2, 9, 4], [2, 0, 3, 4]], np.float32)
@@ -24,8 +25,8 @@ def pooling_chapter() -> Chapter:
     values = {
         "size": str(SIZE),
         "coarse": str(COARSE),
-        "input_shape": " × ".join(map(str, crop.shape)),
-        "output_shape": " × ".join(map(str, coarse["max"].shape)),
+        "input_shape": dimensions(crop.shape),
+        "output_shape": dimensions(coarse["max"].shape),
         "kept": f"1 in {COARSE**2}",
         "height": str(flower.shape[0]),
         "pooled_height": str(pool(flower, "max", COARSE).shape[0]),

@@ -14,6 +14,7 @@ from cnnlab.mechanics.gradients import (
     spread,
     tape_gradients,
 )
+from cnnlab.mechanics.page import scientific
 
 
 def arrays(case, seed=1):
@@ -78,5 +79,5 @@ def test_the_page_shows_the_largest_difference():
     assert differences.shape == (len(CASES), 3)
     worst = differences.max()
     assert 0 < worst < 1e-12
-    assert chapter.values["worst"] == f"{worst:.1e}"
+    assert chapter.values["worst"] == scientific(worst)
     assert chapter.values["example_difference"] == "0"

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from cnnlab.evaluation.figure import save_figure
 from cnnlab.mechanics.chapter import Chapter
 from cnnlab.mechanics.padding import padding_chapter
-from cnnlab.mechanics.page import table, write_page
+from cnnlab.mechanics.page import dimensions, scientific, table, write_page
 
 
 def write(chapter: Chapter, folder):
@@ -36,3 +36,12 @@ def test_a_table_escapes_its_cells_and_aligns_numbers():
         '<div class="wide"><table><tr><th>kind</th><th class="number">size</th></tr>'
         '<tr><td>a &lt; b</td><td class="number">3</td></tr></table></div>'
     )
+
+
+@pytest.mark.parametrize(("value", "words"), [(0, "0"), (1.44e-14, "1.4 × 10⁻¹⁴"), (0.02, "2.0 × 10⁻²")])
+def test_small_numbers_are_written_by_their_power_of_ten(value, words):
+    assert scientific(value).replace("\u00a0", " ") == words
+
+
+def test_a_shape_stays_on_one_line():
+    assert dimensions((5, 5, 3)) == "5\u00a0×\u00a05\u00a0×\u00a03"
