@@ -1,11 +1,14 @@
 """`cnnlab visualize method=style_transfer`: losses, optimizers, colours, and the command, on small images."""
 
 import csv
+import inspect
+from importlib.resources import files as resources
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from omegaconf import OmegaConf
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
@@ -14,7 +17,7 @@ from cnnlab.visualize.style.features import build_features
 from cnnlab.visualize.style.images import luminance, match_colors, read_photograph, resized
 from cnnlab.visualize.style.losses import Objective, build_losses, gram_matrices
 from cnnlab.visualize.style.optimizers import Descent, descend, losses_and_gradient
-from cnnlab.visualize.style_transfer import transfer
+from cnnlab.visualize.style_transfer import draw_style_transfer, transfer
 
 CONTENT, STYLE = ["fire3_concat"], {"conv1_act": 0.5, "fire2_concat": 0.5}
 
@@ -152,6 +155,31 @@ def test_the_result_has_the_contents_size_and_keeps_its_colours(files, tmp_path,
     with (folder / "loss.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["iteration"]) for row in rows] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.filterwarnings("error")
+def test_where_nothing_has_a_weight_the_content_comes_out(files, tmp_path):
+    given = [f"method.content={files[0]}", f"method.style={files[1]}", "method.weights=null", "method.iterations=2"]
+    nothing = [
+        "method.style_weight=0",
+        "method.total_variation_weight=0",
+        "method.style_layers=[conv1_act]",
+        "method.size=null",
+    ]
+    command = ["visualize", "method=style_transfer_squeezenet", f"hydra.run.dir={tmp_path}/out", *given, *nothing]
+    assert cli.main(command) == 0
+    with Image.open(files[0]) as content, Image.open(tmp_path / "out/style_transfer_squeezenet/result.png") as result:
+        np.testing.assert_array_equal(np.asarray(result), np.asarray(content))
+
+
+def test_the_function_has_the_defaults_of_the_yaml():
+    knobs = OmegaConf.to_container(
+        OmegaConf.create((resources("cnnlab.conf") / "method/style_transfer.yaml").read_text())
+    )
+    parameters = inspect.signature(draw_style_transfer).parameters.values()
+    defaults = {each.name: each.default for each in parameters if each.default is not inspect.Parameter.empty}
+    written = {name: tuple(value) if isinstance(value, list) else value for name, value in knobs.items()}
+    assert defaults == {name: value for name, value in written.items() if name not in ("_target_", "name")}
 
 
 @pytest.mark.parametrize(

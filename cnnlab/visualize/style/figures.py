@@ -25,6 +25,9 @@ COLUMNS = 4
 MOST = 30
 """Images of the way that progress.png shows."""
 
+NEGLIGIBLE = 1e-3
+"""Share of the lowest total below which loss.png shows no term."""
+
 CELL = 2.2  # inches
 LABEL_LENGTH = 30
 COLORS = {"total": "#111827", "content": TRAIN_COLOR, "style": VALIDATION_COLOR, "total_variation": MUTED_COLOR}
@@ -56,10 +59,10 @@ def draw_progress(
     kept = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), MOST)).round().astype(int))
     cells = [("content", content), ("style", style)]
     cells += [(f"{number} · loss {loss:.3g}", image) for number, loss, image in (steps[index] for index in kept)]
-    columns = min(COLUMNS, len(cells))
-    rows = math.ceil(len(cells) / columns)
+    rows = math.ceil(len(cells) / COLUMNS)
+    columns = math.ceil(len(cells) / rows)
     height, width = content.shape[:2]
-    figure = new_figure(CELL * columns, 0.5 + rows * (CELL * min(height / width, 1.6) + 0.25), title)
+    figure = new_figure(CELL * columns, 0.35 + rows * ((CELL - 0.08) * height / width + 0.2), title)
     for axes, (label, image) in zip(figure.subplots(rows, columns, squeeze=False).flat, cells, strict=False):
         axes.imshow(_to_uint8(image))
         axes.set_title(shorten(label, LABEL_LENGTH), fontsize=8, color=MUTED_COLOR, pad=3)
@@ -90,9 +93,11 @@ def draw_losses(descents: Sequence[Descended], path: Path, title: str, metadata:
     for start in np.flatnonzero(table["scale"].diff() > 0):
         axes.axvline(start, color=MUTED_COLOR, linewidth=0.8, linestyle=":")
     axes.set_yscale("log")
+    axes.set_ylim(bottom=max(axes.get_ylim()[0], NEGLIGIBLE * table["total"].min()))
     axes.set_xlabel("iteration")
     axes.set_ylabel("weighted loss")
-    axes.legend(frameon=False, fontsize=9)
+    if axes.lines:  # nothing is lost where nothing has a weight
+        axes.legend(frameon=False, fontsize=9)
     save_figure(figure, path, metadata)
 
 

@@ -1,6 +1,6 @@
 """Moving the pixels of an image so that a loss falls."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +15,7 @@ from cnnlab.visualize.style.losses import Losses
 
 WHITE = 255.0
 
-Optimizer = Literal["lbfgs", "adam"]
+Optimizer = Literal["adam", "lbfgs"]
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _lbfgs(
         if iteration % descent.progress_every == 0:
             images[iteration] = _image(unit * intermediate_result.x, start.shape)
 
-    with closing(_bar(descent.iterations, what)) as bar:
+    with closing(track(range(descent.iterations), what)) as bar:
         found = minimize(
             objective,
             start.ravel().astype(np.float64) / unit,
@@ -140,10 +140,6 @@ def _lbfgs(
         )
     images[len(history) - 1] = _image(unit * found.x, start.shape)
     return images, history
-
-
-def _bar(iterations: int, what: str) -> Iterator[int]:
-    return track(range(iterations), what)
 
 
 def _image(flat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
