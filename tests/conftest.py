@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,19 @@ def cnnlab_data() -> Path:
     if not root:
         pytest.skip("CNNLAB_DATA is not set: no real MNIST, CIFAR-10 or cats and dogs at hand")
     return Path(root)
+
+
+@pytest.fixture(autouse=True)
+def _float32() -> Iterator[None]:
+    """Whatever precision a fixture, a test or a command within it has set: each test begins as a process does."""
+    _forget_precision()
+    yield
+    _forget_precision()
+
+
+def _forget_precision() -> None:
+    if "keras" in sys.modules:
+        sys.modules["keras"].config.set_dtype_policy("float32")
 
 
 SMALL = (
