@@ -252,8 +252,7 @@ class _Climber:
         """Images from 0 to 1."""
         if self._ascent.parametrization == "fourier":
             rows, columns = self._waves
-            latents = tf.einsum("yu,nuvc->nyvc", rows, latents * self._amplitudes)
-            latents = tf.einsum("xv,nyvc->nyxc", columns, latents)
+            latents = _along_rows(columns, _along_columns(rows, latents * self._amplitudes))
         return tf.sigmoid(latents if self._colors is None else latents @ self._colors)
 
     def _seen(self, images: tf.Tensor, iteration: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -276,6 +275,20 @@ def _waves(size: int) -> np.ndarray:
     position = np.arange(size)
     angles = 2 * np.pi * np.outer(position, position) / size
     return ((np.cos(angles) + np.sin(angles)) / np.sqrt(size)).astype(np.float32)
+
+
+def _along_columns(waves: np.ndarray, latents: tf.Tensor) -> tf.Tensor:
+    """Add up waves (H, H) along the second axis of (n, H, W, C), as products of matrices that need no transposition."""
+    height, width, channels = latents.shape[1:]
+    return tf.reshape(waves @ tf.reshape(latents, (-1, height, width * channels)), (-1, height, width, channels))
+
+
+def _along_rows(waves: np.ndarray, latents: tf.Tensor) -> tf.Tensor:
+    """The same along the third axis with waves (W, W)."""
+    height, width, channels = latents.shape[1:]
+    if channels == 1:  # one large product instead of many small ones
+        return tf.reshape(tf.matmul(tf.reshape(latents, (-1, width)), waves, transpose_b=True), (-1, height, width, 1))
+    return tf.matmul(waves, latents)
 
 
 def _amplitudes(height: int, width: int) -> np.ndarray:
