@@ -41,6 +41,9 @@ EPSILON = 1e-6
 PERCENTILE = 99.9
 """Of a filter's mean activations over the dataset, which its pattern should exceed."""
 
+HARDLY = 1e-4
+"""A filter whose usual activation is no more than this share of its layer's largest counts as dead."""
+
 
 @dataclass(frozen=True)
 class Maximised:
@@ -51,7 +54,7 @@ class Maximised:
         patterns: float32 (n, H, W, C), 0 to 255.
         activations: float32 (n,) mean activation that each has reached.
         usual: float32 (n,) percentile of the mean activations over images of the dataset; NaN without these.
-        dead: bool (n,) whether hardly one of a thousand images excites the filter at all.
+        dead: bool (n,) whether hardly one of a thousand images excites the filter at all, see `HARDLY`.
     """
 
     filters: Sequence[int]
@@ -75,8 +78,8 @@ def draw_activation_max(
 
     After Erhan et al., "Visualizing higher-layer features of a deep network" (2009), section 4. Writes filters.csv
     (layer, filter, activation: the mean over the map that the pattern reaches; dataset: the 99.9th percentile of the
-    same over training images; dead: whether that is 0; both empty without these) and activation_max.npz: float32
-    (n, H, W, C) patterns by layer, from 0 to 255.
+    same over training images; dead: whether that is next to nothing; both empty without these) and activation_max.npz:
+    float32 (n, H, W, C) patterns by layer, from 0 to 255.
 
     Args:
         config: `run`, or `weights` with `model` and `dataset`.
@@ -184,9 +187,9 @@ def _maximise(
     activations = np.diagonal(maps_means(subject.network, name, patterns)[:, filters])
     if images is None:
         return Maximised(filters, patterns, activations, np.full(len(filters), np.nan), np.zeros(len(filters), bool))
-    means = maps_means(subject.network, name, images)[:, filters]
-    usual = np.percentile(means, PERCENTILE, axis=0, method="lower")
-    return Maximised(filters, patterns, activations, usual, usual == 0)
+    percentiles = np.percentile(maps_means(subject.network, name, images), PERCENTILE, axis=0, method="lower")
+    usual = percentiles[filters]
+    return Maximised(filters, patterns, activations, usual, usual <= HARDLY * percentiles.max())
 
 
 def maps_means(network: keras.Model, name: str, images: np.ndarray) -> np.ndarray:

@@ -40,6 +40,9 @@ BLOCK = 1.75
 LEAST_PIXELS = 32
 """Side of a tile below which its pixels are repeated, to leave room for narrow gaps."""
 
+FULL_COLOR = 99.5
+"""Percentile of a projection's sizes that is drawn in full colour; by its largest pixel alone it would be faint."""
+
 CAPTION = "left: projections, each scaled alone; red, or in colour images light, above zero · right: what the map saw"
 
 log = logging.getLogger(__name__)
@@ -263,8 +266,10 @@ def _draw_map(left: Axes, right: Axes, result: Projected, number: int, class_nam
     left.set_title(f"map {result.top.channels[number]} · {title}", fontsize=8)
     projections = np.where(fires[:, None, None, None], result.projections[number], np.nan)
     patches = np.where(fires[:, None, None, None], result.patches[number], np.nan)
-    largest = np.abs(np.nan_to_num(projections)).max(axis=(1, 2, 3), keepdims=True)
-    scaled = projections / np.where(largest > 0, largest, 1)
+    sizes = np.abs(np.nan_to_num(projections))
+    largest = np.percentile(sizes, FULL_COLOR, axis=(1, 2, 3), keepdims=True)
+    largest = np.where(largest > 0, largest, sizes.max(axis=(1, 2, 3), keepdims=True))
+    scaled = np.clip(projections / np.where(largest > 0, largest, 1), -1, 1)
     if patches.shape[-1] == 3:
         _draw_block(left, (scaled + 1) / 2)
         _draw_block(right, patches / 255)
