@@ -3,6 +3,6 @@
 from setuptools import find_packages, setup
 
 setup(
-    packages=[*find_packages(include=["cnnlab", "cnnlab.*"]), "cnnlab.conf"],
+    packages=[*find_packages(include=["cnnlab", "cnnlab.*"]), "cnnlab.conf", "hydra_plugins"],
     package_dir={"cnnlab.conf": "conf"},
 )

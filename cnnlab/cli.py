@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from cnnlab import __version__
 from cnnlab.config.nearest import did_you_mean
-from cnnlab.errors import Diverged, Interrupted, UserError, WorkerLost
+from cnnlab.errors import Diverged, Interrupted, Unfinished, UserError, WorkerLost
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -66,14 +66,15 @@ Completion in bash or zsh: eval "$(cnnlab -sc install=bash)"
 DISK_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
 )
-USER_MISTAKE, DIVERGED, BUG, LOST = 2, 3, 1, 1
+USER_MISTAKE, DIVERGED, BUG, NOT_DONE = 2, 3, 1, 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     0 done; 2 the user's mistake, told in one line on stderr (after its traceback where HYDRA_FULL_ERROR=1);
-    3 diverged; 128 + N ended by signal N, 130 for Ctrl-C; 1 a bug, with its traceback.
+    3 diverged; 128 + N ended by signal N, 130 for Ctrl-C; 1 a sweep of which not all is done, or a bug, with its
+    traceback.
 
     Args:
         arguments: the command line without the program; None takes `sys.argv`.
@@ -89,8 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _report(str(error), DIVERGED)
     except Interrupted as error:
         code = _report(str(error), 128 + error.signal_number)
-    except WorkerLost as error:
-        code = _report(str(error), LOST)
+    except (WorkerLost, Unfinished) as error:
+        code = _report(str(error), NOT_DONE)
     except KeyboardInterrupt:
         code = _report("interrupted", 130)
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough

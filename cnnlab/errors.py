@@ -21,5 +21,9 @@ class Interrupted(Exception):
         self.signal_number = signal_number
 
 
+class Unfinished(Exception):
+    """A sweep has ended, but not all of its cells are done (exit code 1, without a traceback)."""
+
+
 class WorkerLost(Exception):
     """Another process of a training on several hosts is gone (exit code 1, without a traceback)."""

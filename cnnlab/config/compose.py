@@ -12,7 +12,7 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from cnnlab.config.arguments import prepare
@@ -72,6 +72,11 @@ class _Job:
         if any(isinstance(failure, Interrupted) for failure in self.failures):
             return
         directory = Path(HydraConfig.get().runtime.output_dir)
+        if self.command == "train" and HydraConfig.get().mode is RunMode.MULTIRUN and self.run is None:
+            from cnnlab.sweeps.cell import train_cell
+
+            train_cell(HydraConfig.get(), config, directory)  # its failures are for the sweep to report
+            return
         try:
             self._check(config, directory)
             with _arguments(self.argv), _log_to_stderr():  # a run records the command as it was given
@@ -86,8 +91,13 @@ class _Job:
             self.failures.append(error)
 
     def _check(self, config: DictConfig, directory: Path) -> None:
+        overrides = HydraConfig.get().overrides.task
+        if self.run is None and any(override.startswith("sweep.") for override in overrides):
+            raise UserError("sweep.…: only a sweep heeds these keys; add -m")
+        with open_dict(config):
+            config.pop("sweep", None)  # a run knows nothing of the sweep it is part of
         try:
-            validate(config, self.command, HydraConfig.get().overrides.task)
+            validate(config, self.command, overrides)
             resolve(config)
         except OmegaConfBaseException as error:
             raise UserError(explain(error, self.arguments)) from error

@@ -130,6 +130,15 @@ class Seeds(TypedDict):
     split: Annotated[int, AT_LEAST_0] | None
 
 
+class Sweep(TypedDict):
+    """How a sweep is run; no part of what a run is trained with."""
+
+    name: str | None
+    retry_failed: bool
+    dry_run: bool
+    job_timeout: Annotated[str | int | float, parse_duration] | None
+
+
 class Train(TypedDict):
     """conf/train.yaml; the groups are checked against their targets."""
 

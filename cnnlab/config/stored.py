@@ -1,6 +1,6 @@
 """The configuration a run was trained with, as the start of another command's."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
@@ -18,13 +18,10 @@ from cnnlab.runs.run import Run
 
 RUN_KEYS = {"train": "resume", "eval": "run", "predict": "run", "visualize": "run"}
 
-# What may change when a run goes on: its length, the hardware, the display and where the data lies now. None of
-# them changes what an update computes, but in the last bits, or through a schedule that follows the length.
-# `resume` itself and `targets` belong to the command, not to the run.
-CHANGEABLE = frozenset(
+# What may differ between two trainings of the same: the hardware, the display and where the data lies now, which
+# change no more than the last bits. `resume` itself and `targets` belong to the command, not to the run.
+SAME_RESULT = frozenset(
     {
-        "trainer.epochs",
-        "trainer.steps",
         "trainer.devices",
         "trainer.strategy",
         "trainer.threads",
@@ -34,6 +31,12 @@ CHANGEABLE = frozenset(
         "targets",
     }
 )
+# What may change when a run goes on: also its length.
+CHANGEABLE = SAME_RESULT | {"trainer.epochs", "trainer.steps"}
+
+
+BASIC = {"override hydra/sweeper": "basic", "override hydra/launcher": "basic"}
+"""A command upon a run is no cell of a grid of trainings."""
 
 
 def stored_run(command: str, arguments: Sequence[str]) -> Run | None:
@@ -70,7 +73,7 @@ def primary_config(command: str, run: Run | None) -> Iterator[str]:
     groups = [group for group in (*GROUPS, "trainer") if isinstance(stored.get(group), dict)]
     for group in groups:
         store.store(name="run", group=group, node=stored.pop(group), provider=str(run.path))
-    hydra_options = _hydra_options(_primary("train")) | _hydra_options(own)
+    hydra_options = _hydra_options(_primary("train")) | BASIC | _hydra_options(own)
     own_groups = [entry for entry in own["defaults"] if isinstance(entry, dict) and entry.keys() <= METHODS.keys()]
     defaults = (
         [{group: "run"} for group in groups]
@@ -99,21 +102,32 @@ def check_resumable(config: DictConfig, run: Run) -> None:
         UserError: something other than what `CHANGEABLE` lists differs from the configuration the run started
             with, which its record keeps: config.yaml may have been edited since.
     """
-    was, asked = (
-        _flat(run.record.get("config") or OmegaConf.to_container(run.config)),
-        _flat(OmegaConf.to_container(config, resolve=True)),
-    )
-    differences = [
+    changed = differences(config, run, CHANGEABLE)
+    if changed:
+        raise UserError(
+            f"resume={run.path}: its configuration no longer matches ({changed}); train a new run to change this"
+        )
+
+
+def differences(config: DictConfig, run: Run, but: Collection[str]) -> str:
+    """What differs from the configuration a run started with: the first few keys with both values, in one line.
+
+    Args:
+        config: resolved.
+        run: whose record keeps what it started with; config.yaml may have been edited since.
+        but: keys that do not count.
+
+    Returns:
+        Empty where nothing differs.
+    """
+    was = _flat(run.record.get("config") or OmegaConf.to_container(run.config))
+    asked = _flat(OmegaConf.to_container(config, resolve=True))
+    changed = [
         f"{key}: {shown(was.get(key))} → {shown(asked.get(key))}"
         for key in sorted(was.keys() | asked.keys())
-        if was.get(key) != asked.get(key) and key not in CHANGEABLE
+        if was.get(key) != asked.get(key) and key not in but
     ]
-    if differences:
-        more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
-        raise UserError(
-            f"resume={run.path}: its configuration no longer matches ({', '.join(differences[:3])}{more}); "
-            "train a new run to change this"
-        )
+    return ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
 
 
 def _primary(command: str) -> dict[str, Any]:

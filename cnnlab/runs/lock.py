@@ -36,3 +36,17 @@ def sole_writer(directory: Path) -> Iterator[None]:
         finally:
             if not (directory / "run.json").exists():  # nothing came of it: leave no trace
                 path.unlink()
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether a process is writing this run."""
+    try:
+        file = (directory / ".lock").open("r+")
+    except OSError:
+        return False
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False

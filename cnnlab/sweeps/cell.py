@@ -1,0 +1,40 @@
+"""What a launcher of Hydra's that knows nothing of cnnlab, such as submitit's or Ray's, is given as a job."""
+
+import time
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from cnnlab.errors import Interrupted
+from cnnlab.sweeps.job import Job, Place, train_arguments
+from cnnlab.sweeps.local import POLL_SECONDS, config_folders, stop_signals, timeout_seconds
+
+
+def train_cell(hydra: DictConfig, config: DictConfig, directory: Path) -> None:
+    """Train one cell of a sweep in a process of its own, as the local launcher does, wherever this one runs.
+
+    A cell that is killed for want of memory then leaves the launcher's process to tell of it.
+
+    Args:
+        hydra: Hydra's configuration of the job.
+        config: of the cell, with the sweep's own keys.
+        directory: of the cell.
+
+    Raises:
+        RuntimeError: the training has failed, diverged or was killed; its record and log say more.
+        Interrupted: SIGINT or SIGTERM was received and passed on.
+    """
+    overrides = [override for override in hydra.overrides.task if not override.startswith("sweep.")]
+    arguments = train_arguments(overrides, directory, config_folders(hydra))
+    job = Job(directory, arguments, Place("", {}), timeout_seconds(config))
+    with stop_signals() as received:
+        passed_on = False
+        while (outcome := job.poll()) is None:
+            if received.number and not passed_on:
+                passed_on = True
+                job.stop(received.number)
+            time.sleep(POLL_SECONDS)
+    if received.number:
+        raise Interrupted(received.number, f"{directory}: stopped")
+    if outcome.state != "done":
+        raise RuntimeError(f"{outcome.state}: {outcome.reason}")

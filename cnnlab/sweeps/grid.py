@@ -1,0 +1,117 @@
+"""The grid of a sweep: its cells, and what they and the sweep are called."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+LONGEST = 120
+"""Characters of a folder's name; file systems allow 255 bytes."""
+
+_OWN = ("sweep.", "hydra.")
+"""Keys that say how a sweep is run, not what is trained."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of a grid.
+
+    Attributes:
+        name: of its folder: the swept keys with their values.
+        overrides: all of its job, without what says how the sweep is run.
+        values: what it has for each swept key, as written.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    values: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All combinations of the values given for several keys.
+
+    Attributes:
+        keys: the swept ones, in the order of the cells' names.
+        cells: in the order they are trained in.
+        fixed: the overrides that all cells share.
+    """
+
+    keys: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    fixed: tuple[str, ...]
+
+    def name(self) -> str:
+        """A name for the sweep that follows from what it trains: the same grid has the same name."""
+        text = "\n".join([*self.fixed, *(cell.name for cell in self.cells)])
+        label = sanitised("+".join(_short(key) for key in self.keys) or "single")
+        return f"{_cut(label, 60)}-{_digest(text)}"
+
+
+def read_grid(loader: ConfigLoader, arguments: Sequence[str]) -> Grid:
+    """The grid that overrides span.
+
+    Args:
+        loader: knows the groups, so that `model=*` means all of them.
+        arguments: overrides, those that sweep (key=a,b or key=range(3)) among them; a later one wins over an earlier
+            one of the same key, which remains a swept key.
+
+    Raises:
+        HydraException: an override cannot be read, or sweeps over what is not a list of values.
+    """
+    overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
+    swept = {override.get_key_element() for override in overrides if override.is_sweep_override()}
+    last = {override.get_key_element(): override for override in overrides if not _is_own(override)}
+    keys = tuple(sorted(swept & last.keys(), key=_place))
+    combinations = BasicSweeper.split_arguments(list(last.values()), None)[0]
+    cells = [_cell(combination, keys) for combination in combinations]
+    unique = {cell.name: cell for cell in cells}  # seed=0,0 is one cell
+    fixed = [f"{key}={override.get_value_element_as_str()}" for key, override in last.items() if key not in keys]
+    return Grid(keys, tuple(unique.values()), tuple(sorted(fixed)))
+
+
+def sanitised(text: str) -> str:
+    """Text as a part of a folder's name that needs no quoting in a shell: letters, digits and `_ . + - =`."""
+    text = re.sub(r"[\s,:;/\\|]+", "+", text)
+    return re.sub(r"[^\w.+=-]", "", text)
+
+
+def _cell(overrides: Iterable[str], keys: Sequence[str]) -> Cell:
+    given = {key: value for key, _, value in (override.partition("=") for override in overrides)}
+    values = {key: given[key] for key in keys}
+    return Cell(_name(values), tuple(f"{key}={value}" for key, value in given.items()), values)
+
+
+def _name(values: dict[str, str]) -> str:
+    """Content, not numbers: a grid that grows keeps the folders it had."""
+    parts = [f"{sanitised(key)}={sanitised(value)}" for key, value in values.items()]
+    name = ",".join(parts) or "single"
+    exact = all(part == f"{key}={value}" for part, (key, value) in zip(parts, values.items(), strict=True))
+    if exact and len(name) <= LONGEST:
+        return name
+    return f"{_cut(name, LONGEST - 9)}-{_digest(repr(values))}"
+
+
+def _place(key: str) -> tuple[int, str]:
+    return ({"seed": 2}.get(key, 1), key)
+
+
+def _short(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def _is_own(override: Override) -> bool:
+    return override.get_key_element().lstrip("+~").startswith(_OWN)
+
+
+def _cut(text: str, length: int) -> str:
+    return text[:length].rstrip("+-=,.")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

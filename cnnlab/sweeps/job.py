@@ -1,0 +1,152 @@
+"""One training as a process of its own, watched from outside."""
+
+import ctypes
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from cnnlab.sweeps.ledger import State
+
+GRACE_SECONDS = 60.0
+"""What a process that was asked to stop has to write its checkpoint before it is killed."""
+
+LOG = "train.log"
+"""What a cell's training prints, in its folder; later attempts append."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a job may run.
+
+    Attributes:
+        name: as shown, such as "gpu 0" or "cpu".
+        environment: variables it adds: which GPUs TensorFlow sees.
+        cores: the processor cores it is bound to; None for all.
+    """
+
+    name: str
+    environment: Mapping[str, str]
+    cores: frozenset[int] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job has ended."""
+
+    state: State
+    reason: str | None
+
+
+class Job:
+    """A running training.
+
+    Args:
+        directory: of its run; made if missing.
+        arguments: of `cnnlab train`.
+        place: where it runs.
+        timeout: seconds after which it is stopped; None for never.
+    """
+
+    def __init__(self, directory: Path, arguments: Sequence[str], place: Place, timeout: float | None):
+        self.directory = directory
+        self.place = place
+        self.began = time.monotonic()
+        self._timeout = timeout
+        self._kill_at: float | None = None
+        self._timed_out = False
+        directory.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "cnnlab.cli", "train", *arguments]
+        with (directory / LOG).open("ab") as log:
+            log.write(f"$ {shlex.join(['cnnlab', 'train', *arguments])}\n".encode())
+            log.flush()
+            self._start_of_output = log.tell()
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | dict(place.environment),
+                start_new_session=True,  # Ctrl-C in the terminal reaches the sweep alone, which passes it on
+                preexec_fn=partial(_in_child, place.cores, os.getpid()),
+            )
+
+    def poll(self) -> Outcome | None:
+        """How the job has ended; None while it runs. Stops it where it has run for too long."""
+        code = self._process.poll()
+        if code is not None:
+            return self._outcome(code)
+        now = time.monotonic()
+        if self._timeout is not None and now - self.began > self._timeout and not self._timed_out:
+            self._timed_out = True
+            self.stop(signal.SIGTERM)
+        if self._kill_at is not None and now > self._kill_at:
+            self.kill()
+        return None
+
+    def stop(self, signal_number: int) -> None:
+        """Ask the job to write a checkpoint and end; it is killed after `GRACE_SECONDS`."""
+        self._kill_at = time.monotonic() + GRACE_SECONDS
+        self._process.send_signal(signal_number)
+
+    def kill(self) -> None:
+        """End the job and whatever it has started at once."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _outcome(self, code: int) -> Outcome:
+        if self._timed_out:
+            return Outcome("failed", f"no end after {self._timeout / 60:g} minutes (sweep.job_timeout)")
+        if code == 0:
+            return Outcome("done", None)
+        if code < 0:
+            name = signal.Signals(-code).name
+            hint = ": out of memory, perhaps" if name == "SIGKILL" and self._kill_at is None else ""
+            return Outcome("interrupted", f"killed by {name}{hint}")
+        reason = self._last_error()
+        if code == 3:
+            return Outcome("diverged", reason)
+        if code > 128:
+            return Outcome("interrupted", f"stopped by {signal.Signals(code - 128).name}")
+        return Outcome("failed", reason or f"exit code {code}; see {LOG}")
+
+    def _last_error(self) -> str | None:
+        """The line of its output that says why: `error: …`, or the last of a traceback."""
+        with (self.directory / LOG).open("rb") as log:
+            log.seek(max(self._start_of_output, log.seek(0, os.SEEK_END) - 20_000))
+            lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+        errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        return (errors or lines or [None])[-1]
+
+
+def train_arguments(overrides: Sequence[str], directory: Path, config_folders: Sequence[str]) -> list[str]:
+    """What `cnnlab train` is given to train a cell, or to go on with it where its folder holds a run.
+
+    Args:
+        overrides: of the cell.
+        directory: of the cell.
+        config_folders: what --config-dir named.
+    """
+    flags = [argument for folder in config_folders for argument in ("--config-dir", folder)]
+    if (directory / "run.json").exists():
+        return [*flags, f"resume={directory}"]
+    return [*flags, *overrides, "hydra.mode=RUN", f"hydra.run.dir={directory}"]
+
+
+def _in_child(cores: frozenset[int] | None, parent: int) -> None:
+    """In the new process, before the program starts: bind it to its cores, and to the life of the sweep."""
+    if cores is not None:
+        os.sched_setaffinity(0, cores)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # also where the sweep is killed outright
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,149 @@
+"""sweep.json: what is known of every cell of a sweep."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from cnnlab.errors import UserError
+from cnnlab.runs.files import write_json
+from cnnlab.runs.lock import is_locked
+from cnnlab.sweeps.grid import Cell
+
+State = Literal["pending", "running", "done", "interrupted", "failed", "diverged"]
+
+STATES: dict[str, State] = {
+    "running": "running",
+    "completed": "done",
+    "interrupted": "interrupted",
+    "failed": "failed",
+    "diverged": "diverged",
+}
+"""What the status in a run's record means for its cell."""
+
+AGAIN: frozenset[State] = frozenset({"pending", "interrupted"})
+"""What the same command runs again without being asked."""
+
+RETRIED: frozenset[State] = frozenset({"failed", "diverged"})
+"""What it runs again with sweep.retry_failed=true."""
+
+
+@dataclass
+class Entry:
+    """What is known of one cell.
+
+    Attributes:
+        overrides: of its training.
+        values: of the swept keys.
+        state: see `State`.
+        reason: why it is not done, in one line.
+        started, ended: of the last attempt, ISO 8601.
+        device: it last ran on.
+    """
+
+    overrides: list[str]
+    values: dict[str, str]
+    state: State = "pending"
+    reason: str | None = None
+    started: str | None = None
+    ended: str | None = None
+    device: str | None = None
+
+
+class Ledger:
+    """The record of a sweep, rewritten atomically at every change.
+
+    Attributes:
+        directory: of the sweep; each cell's folder lies in it.
+        entries: by the cells' names.
+    """
+
+    def __init__(self, directory: Path, keys: Iterable[str], command: str, entries: dict[str, Entry]):
+        self.directory = directory
+        self.keys = list(keys)
+        self.command = command
+        self.entries = entries
+
+    @classmethod
+    def open(cls, directory: Path) -> "Ledger":
+        """Read the ledger of a sweep.
+
+        Raises:
+            UserError: there is none, or it cannot be read.
+        """
+        path = directory / "sweep.json"
+        try:
+            content = json.loads(path.read_text())
+            entries = {name: Entry(**entry) for name, entry in content["cells"].items()}
+            return cls(directory, content["keys"], content["command"], entries)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}: the ledger of a sweep cannot be read ({error}); choose another sweep.name"
+            ) from error
+
+    @classmethod
+    def of_grid(cls, directory: Path, keys: Iterable[str], command: str, cells: Iterable[Cell]) -> "Ledger":
+        """The ledger of a sweep: what was known of it, and the cells that are new. Nothing is written."""
+        cells = list(cells)
+        entries = cls.open(directory).entries if (directory / "sweep.json").exists() else {}
+        for cell in cells:
+            entry = entries.setdefault(cell.name, Entry([], {}))
+            entry.overrides, entry.values = list(cell.overrides), dict(cell.values)
+        ledger = cls(directory, keys, command, entries)
+        ledger.refresh()
+        return ledger
+
+    def refresh(self) -> None:
+        """Take over what the runs' own records say: a cell may have been killed, moved, or trained by other means."""
+        for name, entry in self.entries.items():
+            record = self.record(name)
+            if record is None:
+                if entry.state in ("running", "done", "interrupted", "diverged"):
+                    entry.state, entry.reason = "pending", None
+                continue
+            state = STATES.get(record.get("status"), "failed")
+            if state == "running" and not is_locked(self.directory / name):
+                state, reason = "interrupted", entry.reason or "its process is gone"
+            elif state == "failed" and entry.state == "failed":
+                reason = entry.reason or record.get("error")
+            elif state == "interrupted" and entry.state == "failed":  # it was stopped after sweep.job_timeout
+                state, reason = "failed", entry.reason
+            else:
+                reason = record.get("error")
+            entry.state, entry.reason = state, reason
+
+    def record(self, name: str) -> dict[str, Any] | None:
+        """run.json of a cell; None where there is none."""
+        with suppress(OSError, ValueError):
+            return json.loads((self.directory / name / "run.json").read_text())
+        return None
+
+    def begin(self, name: str, device: str) -> None:
+        """Note that a cell is being trained."""
+        entry = self.entries[name]
+        entry.state, entry.reason, entry.device = "running", None, device
+        entry.started, entry.ended = _now(), None
+        self.save()
+
+    def end(self, name: str, state: State, reason: str | None) -> None:
+        """Note how the training of a cell has ended."""
+        entry = self.entries[name]
+        entry.state, entry.reason, entry.ended = state, reason, _now()
+        self.save()
+
+    def save(self) -> None:
+        """Write sweep.json."""
+        cells = {name: asdict(entry) for name, entry in self.entries.items()}
+        content = {"name": self.directory.name, "command": self.command, "keys": self.keys, "cells": cells}
+        write_json(self.directory / "sweep.json", content)
+
+    def of_state(self, *states: State) -> Iterator[str]:
+        """Names of the cells in a state."""
+        return (name for name, entry in self.entries.items() if entry.state in states)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

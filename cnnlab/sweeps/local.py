@@ -1,0 +1,157 @@
+"""Running the jobs of a sweep on this machine, as many at a time as there are places."""
+
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+from cnnlab.config.durations import parse_duration
+from cnnlab.errors import Interrupted, UserError
+from cnnlab.sweeps.job import Job, Outcome, Place, train_arguments
+from cnnlab.sweeps.ledger import Ledger
+from cnnlab.sweeps.places import places
+from cnnlab.sweeps.watch import Display, choose_display
+
+POLL_SECONDS = 0.1
+
+
+def launch(
+    context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]], slots: str | int, progress: str
+) -> Sequence[JobReturn]:
+    """Train every job in a process of its own; see `hydra.plugins.launcher.Launcher.launch`.
+
+    A job that raises, diverges, is killed or takes too long leaves the others alone.
+
+    Args:
+        context: composes the jobs' configurations, which name their folders.
+        config: of the sweep; its folder has a ledger that knows the jobs' cells.
+        job_overrides: of each job.
+        slots: see `places`.
+        progress: see conf/hydra/launcher/local.yaml.
+
+    Returns:
+        How each job has ended, in the order given: the best value of its monitor, or the reason as an exception.
+
+    Raises:
+        UserError: see `places`.
+        Interrupted: SIGINT or SIGTERM was received, passed on to the jobs, and all of them have ended.
+    """
+    directory = Path(config.hydra.sweep.dir)
+    ledger = Ledger.open(directory)
+    folders = config_folders(config.hydra)
+    timeout = timeout_seconds(config)
+    waiting = deque()
+    configs = [context.config_loader.load_sweep_config(config, list(overrides)) for overrides in job_overrides]
+    for composed in configs:
+        name = composed.hydra.sweep.subdir
+        waiting.append((name, train_arguments(ledger.entries[name].overrides, directory / name, folders)))
+    free = places(slots)
+    with choose_display(progress, ledger) as display, stop_signals() as received:
+        outcomes = _run(waiting, free, ledger, timeout, display, received)
+    if received.number:
+        name = signal.Signals(received.number).name
+        raise Interrupted(received.number, f"stopped by {name}; the same command goes on with {directory}")
+    return [_returned(ledger, composed.hydra.sweep.subdir, outcomes) for composed in configs]
+
+
+def config_folders(hydra: DictConfig) -> list[str]:
+    """What --config-dir named on the command line, by Hydra's own configuration."""
+    sources = hydra.runtime.config_sources
+    return [source.path for source in sources if source.provider == "command-line"]
+
+
+def timeout_seconds(config: DictConfig) -> float | None:
+    """`sweep.job_timeout` in seconds."""
+    text = config.sweep.job_timeout
+    if text is None:
+        return None
+    duration = parse_duration(text, "sweep.job_timeout")
+    if duration.unit != "minutes":
+        raise UserError(f"sweep.job_timeout={text}: give minutes, such as '90 minutes'")
+    return 60 * duration.value
+
+
+class Received:
+    """The first signal received; a second of the same kind is `urgent`."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.urgent = False
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        self.urgent = self.urgent or number == self.number
+        self.number = self.number or number
+
+
+@contextmanager
+def stop_signals() -> Iterator[Received]:
+    """Catch SIGINT and SIGTERM for the length of the block."""
+    received = Received()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, received.receive) for number in numbers}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _run(
+    waiting: deque[tuple[str, list[str]]],
+    free: list[Place],
+    ledger: Ledger,
+    timeout: float | None,
+    display: Display,
+    received: Received,
+) -> dict[str, Outcome]:
+    """Run all that wait; after a signal only until those that run have ended."""
+    running: dict[str, Job] = {}
+    outcomes: dict[str, Outcome] = {}
+    passed_on = False
+    try:
+        while running or (waiting and not received.number):
+            while waiting and free and not received.number:
+                name, arguments = waiting.popleft()
+                place = free.pop(0)
+                running[name] = Job(ledger.directory / name, arguments, place, timeout)
+                ledger.begin(name, place.name)
+                display.began(name)
+            if received.number and not passed_on:
+                passed_on = True
+                for job in running.values():
+                    job.stop(received.number)
+            if received.urgent:
+                for job in running.values():
+                    job.kill()
+            for name, job in list(running.items()):
+                outcome = job.poll()
+                if outcome is not None:
+                    del running[name]
+                    free.append(job.place)
+                    outcomes[name] = outcome
+                    ledger.end(name, outcome.state, outcome.reason)
+                    display.ended(name)
+            display.refresh()
+            time.sleep(POLL_SECONDS)
+    finally:  # nothing is left running, whatever went wrong here
+        for job in running.values():
+            job.kill()
+    return outcomes
+
+
+def _returned(ledger: Ledger, name: str, outcomes: dict[str, Outcome]) -> JobReturn:
+    outcome = outcomes[name]
+    result = JobReturn(overrides=ledger.entries[name].overrides, working_dir=str(ledger.directory / name))
+    if outcome.state == "done":
+        best = (ledger.record(name) or {}).get("best") or {}
+        result.status, result.return_value = JobStatus.COMPLETED, best.get("value")
+    else:
+        result.status, result.return_value = JobStatus.FAILED, RuntimeError(outcome.reason)
+    return result

@@ -1,0 +1,181 @@
+"""What a person sees while a sweep runs: a live table in a terminal, plain lines in a log."""
+
+import csv
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from cnnlab.sweeps.ledger import Entry, Ledger
+
+REFRESH_SECONDS = 1.0
+TAIL_BYTES = 4096
+STYLES = {"running": "cyan", "done": "green", "failed": "red", "diverged": "red", "interrupted": "yellow"}
+
+
+class Display(Protocol):
+    """Something that follows a sweep."""
+
+    def began(self, name: str) -> None: ...
+
+    def ended(self, name: str) -> None: ...
+
+    def refresh(self) -> None: ...
+
+
+class Silent:
+    """Shows nothing."""
+
+    def began(self, name: str) -> None: ...
+
+    def ended(self, name: str) -> None: ...
+
+    def refresh(self) -> None: ...
+
+
+class Lines(Silent):
+    """A line when a job begins and one when it ends."""
+
+    def __init__(self, ledger: Ledger):
+        self._ledger = ledger
+
+    def began(self, name: str) -> None:
+        _say(f"{name} begins on {self._ledger.entries[name].device}")
+
+    def ended(self, name: str) -> None:
+        entry, row = self._ledger.entries[name], _row(self._ledger, name)
+        best = f", best {row['best']}" if row["best"] else ""
+        done = sum(1 for _ in self._ledger.of_state("done"))
+        outcome = entry.state if entry.reason is None else f"{entry.state}: {entry.reason}"
+        _say(f"{name} {outcome}{best}, {row['time']} ({done} of {len(self._ledger.entries)} done)")
+
+
+class LiveTable(Silent):
+    """A table of all jobs that is redrawn every second, from this thread: no other may run beside a fork."""
+
+    def __init__(self, ledger: Ledger, live: Live):
+        self._ledger = ledger
+        self._live = live
+        self._drawn = 0.0
+
+    def refresh(self) -> None:
+        now = time.monotonic()
+        if now - self._drawn >= REFRESH_SECONDS:
+            self._drawn = now
+            self._live.update(jobs_table(self._ledger, self._live.console.height - 4), refresh=True)
+
+
+@contextmanager
+def choose_display(progress: str, ledger: Ledger) -> Iterator[Display]:
+    """Show a sweep for the length of the block.
+
+    Args:
+        progress: rich, plain, none, or auto: by terminal.
+        ledger: what is shown.
+    """
+    console = Console(stderr=True)
+    if progress == "auto":
+        progress = "rich" if sys.stderr.isatty() and not console.is_dumb_terminal else "plain"
+    if progress == "rich":
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            yield LiveTable(ledger, live)
+    else:
+        yield Lines(ledger) if progress == "plain" else Silent()
+
+
+def jobs_table(ledger: Ledger, most: int | None = None) -> Table:
+    """The jobs of a sweep with their state, progress, best result and remaining time.
+
+    Args:
+        ledger: of the sweep.
+        most: rows to show, those that run and fail first; None for all.
+    """
+    names = list(ledger.entries)
+    counts = {state: sum(1 for _ in ledger.of_state(state)) for state in ("done", "running", "pending")}
+    title = f"{ledger.directory.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items())
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    columns = ["cell", "state", "epoch", "best", "time"] + (["left", "device"] if counts["running"] else [])
+    for column in columns:
+        table.add_column(column, justify="right" if column in ("epoch", "time", "left") else "left", overflow="fold")
+    if most is not None and len(names) > most:
+        order = ("running", "failed", "diverged", "interrupted", "pending", "done")
+        shown = sorted(names, key=lambda name: order.index(ledger.entries[name].state))[: max(1, most)]
+        names = [name for name in names if name in shown]
+    for name in names:
+        row = _row(ledger, name)
+        state = ledger.entries[name].state
+        style = STYLES.get(state, "dim")
+        table.add_row(name, f"[{style}]{state}[/]", *(row[column] for column in columns[2:]))
+    return table
+
+
+def _say(text: str) -> None:
+    print(datetime.now().strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
+
+
+def _row(ledger: Ledger, name: str) -> dict[str, str]:
+    """What is shown of a job, as text."""
+    entry = ledger.entries[name]
+    record = ledger.record(name) or {}
+    last = _last_row(ledger.directory / name / "metrics.csv")
+    best = record.get("best") or {}
+    trainer = (record.get("config") or {}).get("trainer", {})
+    seconds = _seconds(entry)
+    share = _share(last, trainer)
+    left = seconds * (1 - share) / share if seconds and share and entry.state == "running" else None
+    return {
+        "epoch": f"{last['epoch']}/{_epochs(trainer)}" if last else "",
+        "best": f"{best['monitor']} {best['value']:.4f}" if best.get("value") is not None else "",
+        "time": _clock(seconds),
+        "left": _clock(left),
+        "device": (entry.device or "") if entry.state == "running" else "",
+    }
+
+
+def _share(last: dict[str, str], trainer: dict[str, Any]) -> float | None:
+    """Which part of its training a job has done."""
+    if not last or not trainer:
+        return None
+    if trainer.get("steps"):
+        return int(last["step"]) / trainer["steps"]
+    return float(last["epoch"]) / trainer["epochs"]
+
+
+def _epochs(trainer: dict[str, Any]) -> str:
+    if trainer.get("steps"):
+        each = trainer.get("steps_per_epoch")
+        return f"{-(-trainer['steps'] // each)}" if each else "?"
+    return f"{trainer.get('epochs', '?')}"
+
+
+def _seconds(entry: Entry) -> float | None:
+    if entry.started is None:
+        return None
+    end = datetime.fromisoformat(entry.ended) if entry.ended else datetime.now(UTC)
+    return (end - datetime.fromisoformat(entry.started)).total_seconds()
+
+
+def _clock(seconds: float | None) -> str:
+    return "" if seconds is None else str(timedelta(seconds=round(seconds)))
+
+
+def _last_row(path: Path) -> dict[str, str]:
+    """The last complete row of a CSV file, reading no more than its ends."""
+    try:
+        with path.open("rb") as file:
+            header = file.readline().decode()
+            file.seek(max(file.tell(), file.seek(0, 2) - TAIL_BYTES))
+            lines = file.read().decode(errors="replace").rpartition("\n")[0].splitlines()
+    except OSError:
+        return {}
+    if not lines:
+        return {}
+    (row,) = csv.DictReader([header, lines[-1]])
+    return row

@@ -1,0 +1,39 @@
+"""cnnlab's plugins for Hydra, which looks for them in this namespace; what they do lies in cnnlab.sweeps."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class GridSweeper(BasicSweeper):
+    """Trains every cell of a grid that is not done yet, with whichever launcher, and keeps the ledger."""
+
+    def __init__(self, params: dict[str, str] | None = None):
+        super().__init__(max_batch_size=None, params=params)
+
+    def sweep(self, arguments: list[str]) -> Any:
+        from cnnlab.sweeps.sweep import sweep
+
+        return sweep(self.hydra_context, self.config, self.launcher, [*self._parse_config(), *arguments])
+
+
+class LocalLauncher(Launcher):
+    """Runs jobs on this machine, each in a process of its own."""
+
+    def __init__(self, slots: str | int, progress: str):
+        self.slots = slots
+        self.progress = progress
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context = hydra_context
+        self.config = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from cnnlab.sweeps.local import launch
+
+        return launch(self.hydra_context, self.config, job_overrides, self.slots, self.progress)
