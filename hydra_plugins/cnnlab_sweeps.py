@@ -13,13 +13,14 @@ from omegaconf import DictConfig
 class GridSweeper(BasicSweeper):
     """Trains every cell of a grid that is not done yet, with whichever launcher, and keeps the ledger."""
 
-    def __init__(self, params: dict[str, str] | None = None):
+    def __init__(self, params: dict[str, str] | None = None, arms: dict[str, list[str]] | None = None):
         super().__init__(max_batch_size=None, params=params)
+        self.arms = arms or {}
 
     def sweep(self, arguments: list[str]) -> Any:
         from cnnlab.sweeps.sweep import sweep
 
-        return sweep(self.hydra_context, self.config, self.launcher, [*self._parse_config(), *arguments])
+        return sweep(self.hydra_context, self.config, self.launcher, [*self._parse_config(), *arguments], self.arms)
 
 
 class LocalLauncher(Launcher):

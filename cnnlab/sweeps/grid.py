@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -12,6 +12,9 @@ from hydra.core.override_parser.types import Override
 
 LONGEST = 120
 """Characters of a folder's name; file systems allow 255 bytes."""
+
+ARM = "arm"
+"""The swept key whose values are sets of overrides with a name."""
 
 _OWN = ("sweep.", "hydra.")
 """Keys that say how a sweep is run, not what is trained."""
@@ -53,13 +56,14 @@ class Grid:
         return f"{_cut(label, 60)}-{_digest(text)}"
 
 
-def read_grid(loader: ConfigLoader, arguments: Sequence[str]) -> Grid:
+def read_grid(loader: ConfigLoader, arguments: Sequence[str], arms: Mapping[str, Sequence[str]]) -> Grid:
     """The grid that overrides span.
 
     Args:
         loader: knows the groups, so that `model=*` means all of them.
         arguments: overrides, those that sweep (key=a,b or key=range(3)) among them; a later one wins over an earlier
             one of the same key, which remains a swept key.
+        arms: sets of overrides by name, each of which is combined with all of the others; swept as the key "arm".
 
     Raises:
         HydraException: an override cannot be read, or sweeps over what is not a list of values.
@@ -69,10 +73,11 @@ def read_grid(loader: ConfigLoader, arguments: Sequence[str]) -> Grid:
     last = {override.get_key_element(): override for override in overrides if not _is_own(override)}
     keys = tuple(sorted(swept & last.keys(), key=_place))
     combinations = BasicSweeper.split_arguments(list(last.values()), None)[0]
-    cells = [_cell(combination, keys) for combination in combinations]
+    named = arms.items() or [(None, ())]
+    cells = [_cell(keys, combination, arm, extra) for arm, extra in named for combination in combinations]
     unique = {cell.name: cell for cell in cells}  # seed=0,0 is one cell
     fixed = [f"{key}={override.get_value_element_as_str()}" for key, override in last.items() if key not in keys]
-    return Grid(keys, tuple(unique.values()), tuple(sorted(fixed)))
+    return Grid((ARM, *keys) if arms else keys, tuple(unique.values()), tuple(sorted(fixed)))
 
 
 def sanitised(text: str) -> str:
@@ -81,10 +86,10 @@ def sanitised(text: str) -> str:
     return re.sub(r"[^\w.+=-]", "", text)
 
 
-def _cell(overrides: Iterable[str], keys: Sequence[str]) -> Cell:
+def _cell(keys: Sequence[str], overrides: Iterable[str], arm: str | None, extra: Sequence[str]) -> Cell:
     given = {key: value for key, _, value in (override.partition("=") for override in overrides)}
-    values = {key: given[key] for key in keys}
-    return Cell(_name(values), tuple(f"{key}={value}" for key, value in given.items()), values)
+    values = ({} if arm is None else {ARM: arm}) | {key: given[key] for key in keys}
+    return Cell(_name(values), (*(f"{key}={value}" for key, value in given.items()), *extra), values)
 
 
 def _name(values: dict[str, str]) -> str:

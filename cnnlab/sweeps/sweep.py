@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,11 @@ LOG_WIDTH = 160
 
 
 def sweep(
-    context: HydraContext, config: DictConfig, launcher: Launcher, arguments: Sequence[str]
+    context: HydraContext,
+    config: DictConfig,
+    launcher: Launcher,
+    arguments: Sequence[str],
+    arms: Mapping[str, Sequence[str]],
 ) -> list[Sequence[JobReturn]]:
     """Train every cell of a grid that is not done yet; print the sweep's folder.
 
@@ -43,6 +47,7 @@ def sweep(
         config: as composed without the swept keys.
         launcher: set up to run jobs.
         arguments: the overrides that span the grid.
+        arms: sets of overrides by name, which span it too.
 
     Raises:
         UserError: a cell's configuration is wrong, or differs from the one it was trained with; another process
@@ -52,7 +57,7 @@ def sweep(
     """
     check(OmegaConf.to_container(config.sweep), Sweep, "sweep")
     timeout_seconds(config)  # refused now, not after the first job
-    grid = read_grid(context.config_loader, arguments)
+    grid = read_grid(context.config_loader, arguments, arms)
     directory = _directory(config, grid)
     cells = list(grid.cells)
     _check_cells(context, config, cells, directory)
