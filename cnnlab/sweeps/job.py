@@ -65,7 +65,14 @@ class Job:
         self._kill_at: float | None = None
         self._timed_out = False
         directory.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "cnnlab.cli", "train", *arguments]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "cnnlab.cli",
+            "train",
+            *arguments,
+        ]  # -P: whatever lies in the working directory
         with (directory / LOG).open("ab") as log:
             log.write(f"$ {shlex.join(['cnnlab', 'train', *arguments])}\n".encode())
             log.flush()
