@@ -65,7 +65,8 @@ class Job:
         self._kill_at: float | None = None
         self._timed_out = False
         directory.mkdir(parents=True, exist_ok=True)
-        command = [
+        # -P: no module of the working directory takes the place of an installed one.
+        command = [sys.executable, "-P", "-m", "cnnlab.cli", "train", *arguments]
             sys.executable,
             "-P",
             "-m",
