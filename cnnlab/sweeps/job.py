@@ -67,13 +67,6 @@ class Job:
         directory.mkdir(parents=True, exist_ok=True)
         # -P: no module of the working directory takes the place of an installed one.
         command = [sys.executable, "-P", "-m", "cnnlab.cli", "train", *arguments]
-            sys.executable,
-            "-P",
-            "-m",
-            "cnnlab.cli",
-            "train",
-            *arguments,
-        ]  # -P: whatever lies in the working directory
         with (directory / LOG).open("ab") as log:
             log.write(f"$ {shlex.join(['cnnlab', 'train', *arguments])}\n".encode())
             log.flush()
