@@ -88,7 +88,7 @@ def test_with_m_every_combination_runs_even_after_a_failure(tmp_path, monkeypatc
             raise UserError("zero")
 
     with pytest.raises(UserError, match="zero"):
-        launch("train", ["-m", "seed=0,1,2"], fail_on_zero)
+        launch("inspect", ["-m", "seed=0,1,2"], fail_on_zero)
     assert [seed for seed, _ in seeds] == [0, 1, 2]
     assert len({directory for _, directory in seeds}) == 3
 
@@ -102,7 +102,7 @@ def test_an_interrupt_ends_all_of_them(tmp_path, monkeypatch):
         raise Interrupted(15, "terminated")
 
     with pytest.raises(Interrupted):
-        launch("train", ["-m", "seed=0,1,2"], interrupt)
+        launch("inspect", ["-m", "seed=0,1,2"], interrupt)
     assert seeds == [0]
 
 

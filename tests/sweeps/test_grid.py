@@ -1,0 +1,88 @@
+"""What a sweep's cells and folders are called."""
+
+import pytest
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+
+from cnnlab.sweeps.grid import LONGEST, read_grid
+
+
+@pytest.fixture
+def grid():
+    """`grid(*arguments, **arms)` reads a grid as `cnnlab train -m` does."""
+    with initialize_config_module("cnnlab.conf", version_base="1.3"):
+        compose("train")
+        yield lambda *arguments, **arms: read_grid(GlobalHydra.instance().config_loader(), arguments, arms)
+
+
+def names(grid) -> list[str]:
+    return [cell.name for cell in grid.cells]
+
+
+def test_a_cell_is_named_by_the_swept_keys_alone_the_seed_last(grid):
+    found = grid("seed=0,1", "trainer.epochs=3", "optimizer=sgd,adam")
+    assert names(found) == [
+        *("optimizer=sgd,seed=0", "optimizer=adam,seed=0"),
+        *("optimizer=sgd,seed=1", "optimizer=adam,seed=1"),
+    ]
+    assert found.keys == ("optimizer", "seed")
+    assert found.cells[0].overrides == ("seed=0", "trainer.epochs=3", "optimizer=sgd")
+    assert found.cells[0].values == {"optimizer": "sgd", "seed": "0"}
+
+
+def test_the_order_on_the_command_line_names_no_other_sweep(grid):
+    assert grid("seed=0,1", "optimizer=sgd,adam").keys == grid("optimizer=sgd,adam", "seed=0,1").keys
+    one, other = grid("trainer.epochs=3", "name=a", "seed=0,1"), grid("name=a", "seed=0,1", "trainer.epochs=3")
+    assert one.name() == other.name()
+
+
+def test_another_grid_has_another_name_but_how_it_is_run_does_not_count(grid):
+    name = grid("seed=0,1").name()
+    assert name.startswith("seed-")
+    assert name == grid("seed=0,1", "sweep.retry_failed=true", "hydra.launcher.slots=2").name()
+    assert len({name, grid("seed=0,1,2").name(), grid("seed=0,1", "model=lenet5").name()}) == 3
+
+
+def test_what_a_shell_or_a_file_system_would_trip_over_is_left_out_and_told_apart_by_a_hash(grid):
+    found = grid("+augmentation='a b','a/b'", "name='a, b','$(rm)'")
+    assert len(set(names(found))) == 4
+    for name in names(found):
+        assert not set(name) & set(" /'\"$()[]{}*?;&|<>\\")
+
+
+def test_long_names_are_cut_and_told_apart_by_a_hash(grid):
+    found = grid(f"name={'a' * 300},{'a' * 299}b")
+    assert len(set(names(found))) == 2
+    assert max(map(len, names(found))) <= LONGEST
+
+
+def test_lists_are_values_too(grid):
+    found = grid("augmentation=[shift,cutmix],[shift]")
+    assert len(set(names(found))) == 2
+    assert [cell.overrides for cell in found.cells] == [("augmentation=[shift,cutmix]",), ("augmentation=[shift]",)]
+
+
+def test_a_range_and_a_glob_are_swept(grid):
+    assert names(grid("seed=range(3)")) == ["seed=0", "seed=1", "seed=2"]
+    assert "optimizer=adamw" in names(grid("optimizer=glob(adam*)"))
+
+
+def test_arms_are_sets_of_overrides_with_a_name(grid):
+    found = grid("seed=0,1", plain=[], mirrored=["augmentation.shift.flip=true"])
+    assert names(found) == ["arm=plain,seed=0", "arm=plain,seed=1", "arm=mirrored,seed=0", "arm=mirrored,seed=1"]
+    assert found.cells[2].overrides == ("seed=0", "augmentation.shift.flip=true")
+    assert found.keys == ("arm", "seed")
+
+
+def test_a_key_that_an_experiment_sweeps_stays_swept_where_the_command_line_gives_one_value(grid):
+    assert names(grid("seed=0,1,2", "seed=1")) == ["seed=1"]
+
+
+def test_the_same_value_twice_is_one_cell(grid):
+    assert names(grid("seed=0,0,1")) == ["seed=0", "seed=1"]
+
+
+def test_what_is_no_list_of_values_is_refused(grid):
+    with pytest.raises(HydraException):
+        grid("optimizer.learning_rate=interval(0,1)")

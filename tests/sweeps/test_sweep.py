@@ -1,0 +1,248 @@
+"""`cnnlab train -m`: every cell is done, or it is said why not; nothing that was made is lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from cnnlab.sweeps.ledger import Ledger
+
+SMALL = ("input_shape=[8,8,1]", "model.padding=same", "trainer.batch_size=64", "trainer.precision=float32")
+TWO_EPOCHS = (*SMALL, "trainer.epochs=2", "trainer.threads=1")
+SLOW_STEPS = ("input_shape=[28,28,1]", "trainer.batch_size=4", "trainer.epochs=1")
+"""Epochs that last long enough to be hit in the middle."""
+
+
+class Sweep:
+    """`cnnlab train -m` in a folder.
+
+    Attributes:
+        directory: of the sweep.
+        code, output, messages: of the last command that has ended.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.directory = folder / "outputs" / "sweeps" / "test"
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self, *arguments: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "cnnlab.cli", "train", "-m", "sweep.name=test", *arguments],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def finish(self) -> int:
+        self.output, self.messages = self._process.communicate(timeout=300)
+        self.code = self._process.returncode
+        return self.code
+
+    def run(self, *arguments: str) -> int:
+        self.start(*arguments)
+        return self.finish()
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def wait_for(self, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 120
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come to that"
+            assert self._process.poll() is None, self._process.communicate()[1]
+            time.sleep(0.01)
+
+    def states(self) -> dict[str, str]:
+        return {name: entry.state for name, entry in Ledger.open(self.directory).entries.items()}
+
+    def end(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.communicate()
+
+
+@pytest.fixture
+def sweep(tmp_path) -> Sweep:
+    started = Sweep(tmp_path)
+    yield started
+    started.end()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def processes_in(folder: Path) -> list[int]:
+    """The processes whose working directory is `folder`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and int(entry.name) != os.getpid():
+            try:
+                if (entry / "cwd").resolve() == folder.resolve() and is_alive(int(entry.name)):
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+def pid_of(run: Path) -> int:
+    return json.loads((run / "run.json").read_text())["pid"]
+
+
+def weights_of(run: Path) -> dict[str, bytes]:
+    newest = max((run / "checkpoints").glob("step-*.npz"))
+    with np.load(newest) as arrays:
+        return {name: arrays[name].tobytes() for name in arrays.files if name != "state"}  # which tells the time
+
+
+def write_experiment(folder: Path, **content) -> None:
+    (folder / "mine" / "experiment").mkdir(parents=True)
+    text = "# @package _global_\n" + yaml.safe_dump(content)
+    (folder / "mine" / "experiment" / "grid.yaml").write_text(text)
+
+
+@pytest.mark.slow
+def test_twelve_jobs_of_which_one_raises_one_diverges_and_one_is_killed(sweep, tmp_path):
+    later = tmp_path / "later.keras"
+    arms = {f"good{seed}": [f"seed={seed}"] for seed in range(9)}
+    arms |= {
+        "raises": [f"weights={later}"],
+        "diverges": ["optimizer=sgd", "optimizer.learning_rate=1e30"],
+        "killed": [*SLOW_STEPS],
+    }
+    write_experiment(tmp_path, hydra={"sweeper": {"arms": arms}})
+    command = ("--config-dir", str(tmp_path / "mine"), "experiment=grid", *TWO_EPOCHS, "hydra.launcher.slots=2")
+    victim = sweep.directory / "arm=killed"
+    sweep.start(*command)
+    sweep.wait_for(lambda: list((victim / "checkpoints").glob("step-*.npz")))
+    os.kill(pid_of(victim), signal.SIGKILL)
+
+    assert sweep.finish() == 1
+    good = {f"arm=good{seed}": "done" for seed in range(9)}
+    assert sweep.states() == good | {"arm=raises": "failed", "arm=diverges": "diverged", "arm=killed": "interrupted"}
+    assert "9 of 12 cells are done" in sweep.messages
+    for explained in (f"arm=raises: failed: weights={later}", "arm=diverges: diverged: ", "killed by SIGKILL"):
+        assert explained in sweep.messages
+    assert sweep.output.strip() == str(sweep.directory)
+    untouched = {name: (sweep.directory / name / "run.json").stat().st_mtime_ns for name in good}
+
+    assert sweep.run(*command) == 1
+    assert sweep.states()["arm=killed"] == "done"
+    record = json.loads((victim / "run.json").read_text())
+    assert record["earlier_sessions"][0]["status"] == "running"  # it went on, and did not begin anew
+    assert {sweep.states()[name] for name in ("arm=raises", "arm=diverges")} == {"failed", "diverged"}
+
+    later.write_bytes((sweep.directory / "arm=good0" / "model.keras").read_bytes())
+    assert sweep.run(*command, "sweep.retry_failed=true") == 1
+    assert sweep.states() == good | {"arm=raises": "done", "arm=diverges": "diverged", "arm=killed": "done"}
+    assert untouched == {name: (sweep.directory / name / "run.json").stat().st_mtime_ns for name in good}
+
+
+def test_a_cell_has_the_same_bytes_alone_and_beside_others(sweep, train):
+    options = (*SMALL, "trainer.epochs=1", "trainer.threads=1")
+    assert sweep.run("seed=0,1", *options, "hydra.launcher.slots=2") == 0
+    alone = train(*options, "seed=1")
+    assert weights_of(sweep.directory / "seed=1") == weights_of(alone)
+    assert weights_of(sweep.directory / "seed=0") != weights_of(alone)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_reaches_the_jobs_and_the_same_command_goes_on(sweep, tmp_path, number, code):
+    command = ("seed=0,1", *SMALL, *SLOW_STEPS, "trainer.threads=1", "trainer.checkpoint_every='10 steps'")
+    run = sweep.directory / "seed=0"
+    sweep.start(*command)
+    sweep.wait_for(lambda: list((run / "checkpoints").glob("step-*.npz")))
+    sweep.signal(number)
+    assert sweep.finish() == code
+    assert sweep.states() == {"seed=0": "interrupted", "seed=1": "pending"}
+    assert "the same command goes on" in sweep.messages
+    assert processes_in(tmp_path) == []
+    assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
+
+    assert sweep.run(*command) == 0
+    assert sweep.states() == {"seed=0": "done", "seed=1": "done"}
+    assert len(json.loads((run / "run.json").read_text())["earlier_sessions"]) == 1
+
+
+def test_where_the_sweep_itself_is_killed_its_jobs_do_not_go_on_alone(sweep, tmp_path):
+    sweep.start("seed=0,1", *SMALL, *SLOW_STEPS, "trainer.epochs=50")
+    sweep.wait_for(lambda: list((sweep.directory / "seed=0" / "checkpoints").glob("step-*.npz")))
+    job = pid_of(sweep.directory / "seed=0")
+    sweep.end()
+    for _ in range(600):
+        if not processes_in(tmp_path):
+            break
+        time.sleep(0.05)
+    assert job not in processes_in(tmp_path)
+    assert json.loads((sweep.directory / "seed=0" / "run.json").read_text())["status"] == "interrupted"
+
+
+def test_a_job_that_takes_too_long_is_stopped_and_the_others_run(sweep):
+    arguments = ("trainer.epochs=1,100000", *SMALL, "trainer.threads=1", "sweep.job_timeout='0.2 minutes'")
+    assert sweep.run(*arguments) == 1
+    assert sweep.states() == {"trainer.epochs=1": "done", "trainer.epochs=100000": "failed"}
+    assert "no end after 0.2 minutes (sweep.job_timeout)" in sweep.messages
+
+
+def test_a_cell_with_another_configuration_is_refused_and_stays_as_it_is(sweep):
+    assert sweep.run("seed=0", *TWO_EPOCHS) == 0
+    before = (sweep.directory / "single" / "run.json").read_bytes()
+    assert sweep.run("seed=0", *TWO_EPOCHS, "optimizer.learning_rate=0.5") == 2
+    assert "was trained with another configuration (optimizer.learning_rate: 0.001 → 0.5)" in sweep.messages
+    assert "choose another sweep.name" in sweep.messages
+    assert (sweep.directory / "single" / "run.json").read_bytes() == before
+
+
+def test_a_dry_run_prints_the_grid_and_writes_nothing(sweep, tmp_path):
+    assert sweep.run("optimizer=sgd,adam", "seed=0,1", "sweep.dry_run=true") == 0
+    assert "4 of 4 cells would be trained" in sweep.output
+    assert "optimizer=sgd,seed=1" in sweep.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mistake_in_one_cell_is_told_before_any_is_trained(sweep, tmp_path):
+    assert sweep.run("model.dropout=0.1,2.0", *TWO_EPOCHS) == 2
+    assert "error: model.dropout=2.0: model.dropout=2.0: must be" in sweep.messages
+    assert list(tmp_path.iterdir()) == []
+    assert sweep.run("optimizer=sgd,adamm") == 2
+    assert "adamm" in sweep.messages
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("sweep.job_timeout='5 epochs'", "give minutes"),
+        ("sweep.dry_run=maybe", "sweep.dry_run=maybe"),
+        ("hydra.launcher.slots=0", "hydra.launcher.slots=0"),
+        ("sweep.nmae=x", "sweep.nmae"),
+    ],
+)
+def test_a_wrong_option_of_the_sweep_is_told_in_one_line(sweep, argument, message):
+    assert sweep.run("seed=0,1", *TWO_EPOCHS, argument) == 2
+    assert message in sweep.messages
+    assert "Traceback" not in sweep.messages
+
+
+@pytest.mark.parametrize("launcher", ["basic", "submitit_local", "ray"])
+def test_the_contract_holds_with_launchers_of_hydra(sweep, launcher):
+    if launcher != "basic":
+        pytest.importorskip(f"hydra_plugins.hydra_{launcher.removesuffix('_local')}_launcher")
+    arguments = ("optimizer.learning_rate=0.001,1e30,0.002", "optimizer=sgd", *TWO_EPOCHS)
+    assert sweep.run(f"hydra/launcher={launcher}", *arguments) == 1
+    rates = {"0.001": "done", "1e30": "diverged", "0.002": "done"}
+    assert sweep.states() == {f"optimizer.learning_rate={rate}": state for rate, state in rates.items()}
+    assert "2 of 3 cells are done" in sweep.messages
