@@ -114,6 +114,7 @@ GROUPS: dict[str, type] = {
     "initializer": Initializer,
     "optimizer": Named,
     "schedule": Schedule,
+    "logger": Named,
 }
 
 
@@ -149,6 +150,7 @@ class Train(TypedDict):
     optimizer: dict[str, Any]
     schedule: dict[str, Any]
     trainer: Trainer
+    logger: dict[str, Any]
     name: str
     seed: Annotated[int, AT_LEAST_0]
     seeds: Seeds

@@ -10,6 +10,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.arguments import path_argument
+from cnnlab.config.flat import flat
 from cnnlab.config.schema import GROUPS, METHODS
 from cnnlab.config.targets import DEFAULT_PACKAGES
 from cnnlab.config.types import shown
@@ -18,8 +19,9 @@ from cnnlab.runs.run import Run
 
 RUN_KEYS = {"train": "resume", "eval": "run", "predict": "run", "visualize": "run"}
 
-# What may differ between two trainings of the same: the hardware, the display and where the data lies now, which
-# change no more than the last bits. `resume` itself and `targets` belong to the command, not to the run.
+# What may differ between two trainings of the same: the hardware, the display, the loggers and where the data lies
+# now, which change no more than the last bits. `resume` itself and `targets` belong to the command, not to the run.
+# A key stands for all below it.
 SAME_RESULT = frozenset(
     {
         "trainer.devices",
@@ -27,6 +29,7 @@ SAME_RESULT = frozenset(
         "trainer.threads",
         "trainer.progress",
         "dataset.root",
+        "logger",
         "resume",
         "targets",
     }
@@ -68,7 +71,7 @@ def primary_config(command: str, run: Run | None) -> Iterator[str]:
         yield command
         return
     store = ConfigStore.instance()
-    stored = OmegaConf.to_container(run.config)
+    stored = {"logger": {}} | OmegaConf.to_container(run.config)  # runs of an earlier time had no loggers
     own = _primary(command)
     groups = [group for group in (*GROUPS, "trainer") if isinstance(stored.get(group), dict)]
     for group in groups:
@@ -115,17 +118,17 @@ def differences(config: DictConfig, run: Run, but: Collection[str]) -> str:
     Args:
         config: resolved.
         run: whose record keeps what it started with; config.yaml may have been edited since.
-        but: keys that do not count.
+        but: keys that do not count, nor what is below them.
 
     Returns:
         Empty where nothing differs.
     """
-    was = _flat(run.record.get("config") or OmegaConf.to_container(run.config))
-    asked = _flat(OmegaConf.to_container(config, resolve=True))
+    was = flat(run.record.get("config") or OmegaConf.to_container(run.config))
+    asked = flat(OmegaConf.to_container(config, resolve=True))
     changed = [
         f"{key}: {shown(was.get(key))} → {shown(asked.get(key))}"
         for key in sorted(was.keys() | asked.keys())
-        if was.get(key) != asked.get(key) and key not in but
+        if was.get(key) != asked.get(key) and not any(f"{key}.".startswith(f"{other}.") for other in but)
     ]
     return ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
 
@@ -138,13 +141,3 @@ def _hydra_options(primary: dict[str, Any]) -> dict[str, str]:
     """The entries of a defaults list that choose options of Hydra's own groups."""
     entries = [entry for entry in primary["defaults"] if isinstance(entry, dict)]
     return {key: value for entry in entries for key, value in entry.items() if key.startswith("override hydra/")}
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one mapping from full keys to leaves."""
-    if not isinstance(value, dict) or not value:
-        return {prefix: value}
-    flat = {}
-    for key, item in value.items():
-        flat |= _flat(item, f"{prefix}.{key}" if prefix else str(key))
-    return flat

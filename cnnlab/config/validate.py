@@ -5,6 +5,7 @@ from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
+from cnnlab.config.extras import require_packages
 from cnnlab.config.reported import reported_initializers
 from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, Named, Trainer
 from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets
@@ -44,7 +45,10 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
             _check_pretrained(values["model"], node)
         if reported:  # else it needs no files, so no path to them
             _check_complete(values)
-    _check_operations(values.get("augmentation", {}))
+    _check_chosen(values, "augmentation", "operation")
+    _check_chosen(values, "logger", "logger")
+    if command == "train":
+        require_packages(values.get("logger", {}))
     if "trainer" in values:
         check_targets(values["trainer"]["callbacks"], "trainer.callbacks", packages)
         _check_contradictions(values, given)
@@ -112,19 +116,20 @@ def _packages(values: dict[str, Any], given: set[str]) -> list[str]:
     return packages
 
 
-def _check_operations(augmentation: dict[str, Any]) -> None:
-    """Every key of `augmentation` is an operation, unless it is one itself, as in runs of an earlier time."""
-    if "_target_" in augmentation:
+def _check_chosen(values: dict[str, Any], group: str, kind: str) -> None:
+    """Every key of a group of several is one of its kind, unless it is one itself, as in runs of an earlier time."""
+    nodes = values.get(group, {})
+    if "_target_" in nodes:
         return
-    for name, operation in augmentation.items():
-        key = f"augmentation.{name}"
-        if not isinstance(operation, dict):
-            raise UserError(f"{key}={shown(operation)}: is no operation; the knobs of one are set as {key}.KNOB=…")
-        if "_target_" not in operation:
-            chosen = [*(other for other in augmentation if other != name), name]
+    for name, node in nodes.items():
+        key = f"{group}.{name}"
+        if not isinstance(node, dict):
+            raise UserError(f"{key}={shown(node)}: is no {kind}; the knobs of one are set as {key}.KNOB=…")
+        if "_target_" not in node:
+            chosen = [*(other for other in nodes if other != name), name]
             raise UserError(
-                f"{key}={shown(operation)}: {name} is not among the chosen operations; "
-                f"choose it, augmentation=[{','.join(chosen)}], or take the key out, ~{key}"
+                f"{key}={shown(node)}: {name} is not among the chosen {kind}s; "
+                f"choose it, {group}=[{','.join(chosen)}], or take the key out, ~{key}"
             )
 
 

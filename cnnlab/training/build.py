@@ -1,7 +1,7 @@
 """From the configuration to a loop that is ready to run, at the start or where a checkpoint left it."""
 
 import logging
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from cnnlab.augmentation.pipeline import Pipeline, build_pipeline
 from cnnlab.config.build import instantiate
+from cnnlab.config.extras import is_installed
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.feed import Feed, StreamFeed, build_feed
 from cnnlab.data.order import EvaluationOrder, TrainingOrder
@@ -44,8 +45,9 @@ def build_loop(
     learner: Learner,
     states: Path,
     stop: StopRequest,
+    loggers: Sequence[keras.callbacks.Callback],
 ) -> Loop:
-    """Connect feeds, compiled steps and outputs, and restore the newest state in `states`, if any."""
+    """Connect feeds, compiled steps, outputs and loggers, and restore the newest state in `states`, if any."""
     trainer, strategy = config.trainer, learner.strategy
     train_split = dataset.splits["train"]
     order = TrainingOrder(len(train_split), trainer.batch_size, config.seeds.order)
@@ -77,7 +79,7 @@ def build_loop(
         selection=build_selection(trainer),
         outputs=Outputs(run, learner, exported, trainer.keep_checkpoints),
         display=build_progress(trainer.progress, plan.epochs, plan.total_steps) if chief else SilentProgress(),
-        callbacks=_callbacks(trainer, exported, plan),
+        callbacks=_callbacks(trainer, loggers, exported, plan),
         schedule=schedule if isinstance(schedule, HistorySchedule) else None,
         directory=states.parent,
         stop=stop,
@@ -145,15 +147,17 @@ def _steps_per_call(trainer: DictConfig, feed: Feed, strategy: tf.distribute.Str
     return GPU_STEPS_PER_CALL if has_gpu(strategy) and not isinstance(feed, StreamFeed) else 1
 
 
-def _callbacks(trainer: DictConfig, model: keras.Model, plan: Plan) -> keras.callbacks.CallbackList:
+def _callbacks(
+    trainer: DictConfig, loggers: Sequence[keras.callbacks.Callback], model: keras.Model, plan: Plan
+) -> keras.callbacks.CallbackList:
     model.stop_training = False
     callbacks = [instantiate(node) for node in trainer.callbacks.values()]
-    if any(isinstance(callback, keras.callbacks.TensorBoard) for callback in callbacks) and not find_spec(
+    if any(isinstance(callback, keras.callbacks.TensorBoard) for callback in callbacks) and not is_installed(
         "tensorboard"
     ):
         raise UserError("trainer.callbacks: TensorBoard is not installed; pip install 'cnnlab[tensorboard]'")
     return keras.callbacks.CallbackList(
-        callbacks,
+        [*callbacks, *loggers],
         model=model,
         epochs=plan.epochs,
         steps=plan.steps_per_epoch,

@@ -17,6 +17,7 @@ from cnnlab.schedules.build import build_schedule
 from cnnlab.training.build import build_loop
 from cnnlab.training.devices import build_strategy, configure_runtime, is_chief, thread_count, watch_workers
 from cnnlab.training.learner import build_learner
+from cnnlab.training.loggers.logger import build_loggers, closing
 from cnnlab.training.plan import build_plan
 from cnnlab.training.precision import choose_precision
 from cnnlab.training.signals import stop_on_signals
@@ -45,8 +46,9 @@ def train(config: DictConfig, directory: Path) -> None:
         learner = build_learner(config, dataset, strategy, schedule, precision, plan.total_steps)
     with stop_on_signals() as stop, _output_directory(directory, strategy) as output, sole_writer(output):
         run = _open_or_create(output, config)
-        loop = build_loop(config, run, dataset, plan, schedule, learner, directory / "checkpoints", stop)
-        with run.recorded(), watch_workers(strategy):
+        loggers = build_loggers(config.logger, run) if is_chief(strategy) else []
+        loop = build_loop(config, run, dataset, plan, schedule, learner, directory / "checkpoints", stop, loggers)
+        with closing(loggers, run), run.recorded(), watch_workers(strategy):
             run.update(
                 precision=precision,
                 precision_reason=reason,

@@ -10,11 +10,13 @@ from omegaconf import OmegaConf
 from cnnlab import cli
 from cnnlab.config.compose import launch
 
-EXPERIMENTS = sorted(
+SHIPPED = sorted(
     file.name.removesuffix(".yaml")
     for file in (files("cnnlab.conf") / "experiment").iterdir()
     if file.name.endswith(".yaml")
 )
+EXPERIMENTS = [name for name in SHIPPED if not name.startswith("sweep_")]
+SWEEPS = {"sweep_initializers": 12, "sweep_augmentations": 12, "sweep_regularizers": 9, "sweep_optimizers": 9}
 SLOW = {"cats_dogs_transfer_inception"}  # hundreds of layers to build
 IMAGES = 60  # enough to carve stratified splits from
 
@@ -55,3 +57,14 @@ def test_every_recipe_takes_a_step(tmp_path, experiment):
     run = tmp_path / "run"
     assert cli.main(["train", f"experiment={experiment}", *overrides, f"hydra.run.dir={run}"]) == 0
     assert OmegaConf.load(run / "run.json").status == "completed"
+
+
+def test_the_sweeps_are_all_known_to_this_test():
+    assert {*SHIPPED} - {*EXPERIMENTS} == SWEEPS.keys()
+
+
+@pytest.mark.parametrize(("experiment", "cells"), SWEEPS.items())
+def test_every_cell_of_a_sweep_is_a_training_that_could_begin(tmp_path, monkeypatch, capsys, experiment, cells):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", f"experiment={experiment}", "sweep.dry_run=true"]) == 0
+    assert f"{cells} of {cells} cells would be trained" in capsys.readouterr().out

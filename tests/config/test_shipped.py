@@ -21,6 +21,8 @@ from cnnlab.config.schema import (
 )
 
 CONF = files("cnnlab.conf")
+SEVERAL = {"augmentation", "logger"}
+"""Groups of which several options may be chosen at once."""
 OPTIONS = [
     (group, option.name.removesuffix(".yaml"))
     for group in (*GROUPS, *METHODS, "trainer", "experiment")
@@ -32,8 +34,8 @@ OPTIONS = [
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_is_valid(compose, group, option):
     config, _ = compose("visualize" if group in METHODS else "train", f"{group}={option}")
-    if group == "augmentation":
-        assert list(config.augmentation) == ([] if option == "none" else [option])
+    if group in SEVERAL:
+        assert list(config[group]) == ([] if option == "none" else [option])
     elif group in GROUPS | METHODS:
         assert config[group].name == option
 
@@ -41,7 +43,7 @@ def test_every_option_composes_and_is_valid(compose, group, option):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_schema_has_the_keys_of_the_yaml(command):
     own = {
-        "train": set(get_type_hints(Train)) - {*GROUPS, "trainer"} | {"augmentation"},
+        "train": set(get_type_hints(Train)) - {*GROUPS, "trainer"} | SEVERAL,
         "eval": {*get_type_hints(Eval)} - {*get_type_hints(Train)} | {"weights"},
         "predict": {*get_type_hints(Predict)} - {*get_type_hints(Train)},
         "inspect": {*get_type_hints(Inspect)} - {*get_type_hints(Train)},
