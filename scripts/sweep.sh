@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Train every cell of a grid, one after the other, each resumable on its own.
-#   scripts/sweep.sh "glorot_uniform he_normal orthogonal" "adam sgd" model=all_cnn_c dataset=cifar10
+# Train a grid overnight, in the background, with a log; started again it trains what is missing.
+#   scripts/sweep.sh sweep.name=starts initializer=lsuv,he_normal,glorot_uniform optimizer=sgd,adam seed=0,1,2
+#   scripts/sweep.sh experiment=sweep_initializers
 set -euo pipefail
-initializers="${1:?usage: $0 \"INITIALIZERS\" \"OPTIMIZERS\" [overrides …]}"
-optimizers="${2:?usage: $0 \"INITIALIZERS\" \"OPTIMIZERS\" [overrides …]}"
-shift 2
-exec cnnlab train -m initializer="${initializers// /,}" optimizer="${optimizers// /,}" "$@"
+: "${1:?usage: $0 KEY=A,B … [overrides …]}"
+mkdir -p outputs
+log="outputs/sweep-$(date +%Y%m%d-%H%M%S).log"
+nohup cnnlab train -m "$@" >"$log" 2>&1 &
+echo "process $! runs the sweep; follow it with: tail -f $log"
