@@ -1,10 +1,10 @@
 """Weights & Biases: a run of its service, with its files in RUN/wandb."""
 
+import secrets
 from typing import Any, Literal
 
 import wandb
 from wandb.errors import Error
-from wandb.util import generate_id
 
 from cnnlab.errors import UserError
 from cnnlab.runs.run import Run
@@ -35,7 +35,7 @@ class WandB(RunLogger):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if "wandb" not in self.run.record:
-            self.run.update(wandb=generate_id())
+            self.run.update(wandb=secrets.token_hex(4))
         try:
             self._session = wandb.init(
                 id=self.run.record["wandb"],
@@ -51,7 +51,7 @@ class WandB(RunLogger):
                 settings=wandb.Settings(console="off", silent=True, disable_git=True),
             )
         except Error as error:
-            reason = " ".join(str(error).split())
+            reason = " ".join(str(error).split()).rstrip(".")
             raise UserError(f"logger.wandb.mode={self._mode}: {reason}; or use logger.wandb.mode=offline") from error
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:

@@ -1,0 +1,194 @@
+"""Loggers by configuration: what they wrote is read back by their own readers, after real small trainings."""
+
+import json
+import struct
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from omegaconf import OmegaConf
+
+from cnnlab import cli
+from cnnlab.config import extras
+
+OFFLINE = {"tensorboard": [], "mlflow": ["logger.mlflow.tracking_uri=null"], "wandb": ["logger.wandb.mode=offline"]}
+MEASURED = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "images_per_second"}
+
+
+@pytest.fixture(autouse=True)
+def _packages(request):
+    """Tests of a logger whose package is not installed are skipped."""
+    logger = request.node.callspec.params.get("logger") if hasattr(request.node, "callspec") else None
+    if logger:
+        pytest.importorskip(logger, reason=f"{logger} is not installed: pip install 'cnnlab[{logger}]'")
+
+
+def logged_by_tensorboard(run: Path) -> dict[str, list[tuple[int, float]]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util import tensor_util
+
+    found = {}
+    for part, prefix in (("train", ""), ("validation", "val_")):
+        events = EventAccumulator(str(run / "tensorboard" / part)).Reload()
+        for tag in events.Tags()["tensors"]:
+            values = [
+                (event.step, tensor_util.make_ndarray(event.tensor_proto).item()) for event in events.Tensors(tag)
+            ]
+            found[prefix + tag.removeprefix("epoch_")] = values
+    return found
+
+
+def logged_by_mlflow(run: Path) -> dict[str, list[tuple[int, float]]]:
+    client, found = mlflow_run(run)
+    return {
+        name: [(metric.step, metric.value) for metric in client.get_metric_history(found.info.run_id, name)]
+        for name in found.data.metrics
+    }
+
+
+def mlflow_run(run: Path):
+    """The client of RUN/mlruns, and the one MLflow run in it."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=(run / "mlruns").as_uri())
+    (found,) = client.search_runs([client.get_experiment_by_name("cnnlab").experiment_id])
+    return client, found
+
+
+def logged_by_wandb(run: Path) -> dict[str, list[tuple[int, float]]]:
+    found = {}
+    for record in wandb_records(run):
+        values = {item.nested_key[0]: json.loads(item.value_json) for item in record.history.item}
+        for name in values.keys() & MEASURED:
+            found.setdefault(name, []).append((values["epoch"], values[name]))
+    return found
+
+
+def wandb_records(run: Path) -> list:
+    """The records of all sessions: W&B's own messages, in blocks as in a LevelDB log."""
+    from wandb.proto import wandb_internal_pb2 as messages
+
+    records = []
+    for file in sorted(run.glob("wandb/offline-run-*/*.wandb")):
+        data, position, content = file.read_bytes(), 7, b""
+        while position < len(data):
+            left = -position % 32768 or 32768
+            if left < 7:  # too little for another header: padding
+                position += left
+                continue
+            _, size, kind = struct.unpack_from("<IHB", data, position)
+            content += data[position + 7 : position + 7 + size]
+            position += 7 + size
+            if kind in (1, 4):  # whole, or the last part
+                records.append(messages.Record.FromString(content))
+                content = b""
+    return records
+
+
+READERS = {"tensorboard": logged_by_tensorboard, "mlflow": logged_by_mlflow, "wandb": logged_by_wandb}
+
+
+def assert_logged(run: Path, logged: dict[str, list[tuple[int, float]]], epochs: list[int]) -> None:
+    """What was logged is what metrics.csv says, once per epoch."""
+    table = pd.read_csv(run / "metrics.csv")
+    assert table.epoch.tolist() == epochs
+    for name in MEASURED:
+        steps, values = zip(*logged[name], strict=True)
+        assert list(steps) == epochs
+        np.testing.assert_allclose(values, table[name], rtol=1e-6)  # TensorBoard keeps float32
+
+
+@pytest.mark.parametrize("logger", READERS)
+def test_metrics_go_to_the_logger_epoch_by_epoch_and_a_resumed_run_adds_to_them(train, logger):
+    run = train(f"logger={logger}", *OFFLINE[logger])
+    assert_logged(run, READERS[logger](run), [1, 2])
+    assert cli.main(["train", f"resume={run}", "trainer.epochs=4"]) == 0
+    assert_logged(run, READERS[logger](run), [1, 2, 3, 4])
+
+
+def test_tensorboard_has_the_hyperparameters(train):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    run = train("logger=tensorboard", "trainer.epochs=1", "optimizer.learning_rate=0.002")
+    metadata = accumulator.EventAccumulator(str(run / "tensorboard")).Reload().PluginTagToContent("hparams")
+    start = plugin_data_pb2.HParamsPluginData.FromString(metadata["_hparams_/session_start_info"]).session_start_info
+    assert start.hparams["optimizer.learning_rate"].number_value == 0.002
+    assert start.hparams["model.name"].string_value == "mnist_cnn"
+    assert start.hparams["dataset.image_shape"].string_value == "[8, 8, 1]"
+
+
+def test_mlflow_has_the_hyperparameters_and_how_the_run_ended(train):
+    pytest.importorskip("mlflow", reason="mlflow is not installed: pip install 'cnnlab[mlflow]'")
+    diverging = ["optimizer=sgd", "optimizer.learning_rate=1e12"]
+    run = train("logger=mlflow", *OFFLINE["mlflow"], *diverging, code=3)
+    _, found = mlflow_run(run)
+    assert found.info.status == "FAILED"
+    assert found.data.params["optimizer._target_"] == "keras.optimizers.SGD"
+    assert found.data.params["dataset.image_shape"] == "[8, 8, 1]"
+    assert found.data.params["trainer.steps"] == "null"
+    assert "logger.mlflow.experiment" not in found.data.params
+    finished = train("logger=mlflow", *OFFLINE["mlflow"], "trainer.epochs=1")
+    assert mlflow_run(finished)[1].info.status == "FINISHED"
+
+
+def test_wandb_has_the_hyperparameters_and_keeps_its_id(train):
+    pytest.importorskip("wandb", reason="wandb is not installed: pip install 'cnnlab[wandb]'")
+    run = train("logger=wandb", *OFFLINE["wandb"], "trainer.epochs=1")
+    assert cli.main(["train", f"resume={run}", "trainer.epochs=2"]) == 0
+    sessions = [record.run for record in wandb_records(run) if record.HasField("run")]
+    first, second = ({item.key: json.loads(item.value_json) for item in run.config.update} for run in sessions)
+    assert {session.run_id for session in sessions} == {json.loads((run / "run.json").read_text())["wandb"]}
+    assert first["model.name"] == "mnist_cnn"
+    assert (first["trainer.epochs"], second["trainer.epochs"]) == (1, 2)
+
+
+def test_loggers_change_nothing_in_what_is_trained(train, small_run):
+    chosen = [name for name in READERS if extras.is_installed(name)]
+    run = train(f"logger=[{','.join(chosen)}]", *(knob for name in chosen for knob in OFFLINE[name]))
+    with np.load(run / "checkpoints" / "best.npz") as logged, np.load(small_run / "checkpoints" / "best.npz") as plain:
+        assert logged.files == plain.files
+        for name in plain.files:
+            if name.startswith("v"):
+                np.testing.assert_array_equal(logged[name], plain[name])
+
+
+def test_a_run_of_before_there_were_loggers_goes_on_with_one(train):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed: pip install 'cnnlab[tensorboard]'")
+    run = train("trainer.epochs=1")
+    config = OmegaConf.load(run / "config.yaml")
+    del config.logger
+    OmegaConf.save(config, run / "config.yaml")
+    record = json.loads((run / "run.json").read_text())
+    del record["config"]["logger"]
+    (run / "run.json").write_text(json.dumps(record))
+    assert cli.main(["train", f"resume={run}", "trainer.epochs=2", "logger=tensorboard"]) == 0
+    assert [step for step, _ in logged_by_tensorboard(run)["loss"]] == [2]
+
+
+@pytest.mark.parametrize("package", READERS)
+@pytest.mark.parametrize("spec", [None, ModuleSpec("a_mere_folder", None)])
+def test_a_missing_package_is_told_before_anything_is_trained(train, capsys, monkeypatch, package, spec):
+    monkeypatch.setattr(extras, "find_spec", lambda name: spec)
+    run = train(f"logger={package}", code=2)
+    assert capsys.readouterr().err == (
+        f"error: logger={package}: {package} is not installed; pip install 'cnnlab[{package}]'\n"
+    )
+    assert not run.exists()
+
+
+def test_a_run_is_judged_without_the_package_it_was_logged_with(train, monkeypatch):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed: pip install 'cnnlab[tensorboard]'")
+    run = train("logger=tensorboard", "trainer.epochs=1")
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    assert cli.main(["eval", f"run={run}"]) == 0
+
+
+def test_mlflow_out_of_reach_is_told_in_one_line(train, capsys, monkeypatch):
+    pytest.importorskip("mlflow", reason="mlflow is not installed: pip install 'cnnlab[mlflow]'")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    train("logger=mlflow", "logger.mlflow.tracking_uri=http://127.0.0.1:9", code=2)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: logger.mlflow.tracking_uri=http://127.0.0.1:9: ")
