@@ -2,7 +2,6 @@
 
 import csv
 import json
-from importlib.util import find_spec
 
 import keras
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from cnnlab import cli
+from cnnlab.config import extras
 from cnnlab.data.load import load_dataset
 
 
@@ -199,8 +199,8 @@ def test_keras_own_checkpoint_callback_works(train, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-1.keras", "epoch-2.keras"]
 
 
-@pytest.mark.skipif(find_spec("tensorboard") is not None, reason="TensorBoard is installed")
-def test_a_callback_that_lacks_its_package_is_refused_before_training(train, capsys):
+def test_a_callback_that_lacks_its_package_is_refused_before_training(train, capsys, monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     run = train("+trainer.callbacks.board._target_=keras.callbacks.TensorBoard", code=2)
     assert "pip install 'cnnlab[tensorboard]'" in capsys.readouterr().err
     assert not run.exists()
