@@ -42,7 +42,7 @@ COMMANDS = {
     "inspect": Command("cnnlab.models.inspect:inspect", "print a model's layers, parameters, multiply-adds, memory"),
     "doctor": Command("cnnlab.doctor:doctor", "print what this machine offers and what cnnlab makes of it"),
     "visualize": Command("cnnlab.visualize.visualize:visualize", "look inside a trained network with a method"),
-    "compare": Command(None, "compare the runs of a sweep (arrives later)"),
+    "compare": Command("cnnlab.sweeps.compare:compare", "compare the runs of a sweep: tables, curves, verdicts"),
 }
 
 HELP = """\
@@ -58,6 +58,7 @@ examples:
   cnnlab predict run=RUN images='photos/*.jpg'
   cnnlab inspect model=all_cnn_c dataset=cifar10
   cnnlab visualize run=RUN method=grad_cam method.images='photos/*.jpg'
+  cnnlab compare runs=outputs/sweeps/NAME
 
 cnnlab COMMAND --help lists the groups, their options and all keys; --cfg job prints the composed configuration.
 Completion in bash or zsh: eval "$(cnnlab -sc install=bash)"

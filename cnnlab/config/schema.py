@@ -194,6 +194,16 @@ class Predict(Train):
     output: str | None
 
 
+class Compare(TypedDict):
+    """conf/compare.yaml."""
+
+    runs: str | list[str]
+    metric: str
+    baseline: str | None
+    smoothing: Count
+    confidence: Annotated[float, SHARE]
+
+
 class Doctor(TypedDict):
     """conf/doctor.yaml."""
 
@@ -207,4 +217,5 @@ COMMANDS: dict[str, type] = {
     "inspect": Inspect,
     "visualize": Visualize,
     "doctor": Doctor,
+    "compare": Compare,
 }

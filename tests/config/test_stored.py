@@ -71,6 +71,28 @@ def test_data_may_have_moved(compose, tmp_path):
     assert resumed.dataset.root == "/new"
 
 
+def test_loggers_may_change_on_the_way(compose, stored_run):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed: pip install 'cnnlab[tensorboard]'")
+    config, _ = compose("train", f"resume={stored_run}", "logger=tensorboard")
+    assert list(config.logger) == ["tensorboard"]
+    Run.open(stored_run).update(config=OmegaConf.to_container(config))
+    config, _ = compose("train", f"resume={stored_run}", "logger=none")
+    assert config.logger == {}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train", "resume="], ["eval", "run="], ["visualize", "run="], ["predict", "images=a.png", "run="]]
+)
+def test_a_run_of_before_there_were_loggers_has_none(compose, stored_run, arguments):
+    stored = OmegaConf.load(stored_run / "config.yaml")
+    del stored.logger
+    OmegaConf.save(stored, stored_run / "config.yaml")
+    Run.open(stored_run).update(config=OmegaConf.to_container(stored))
+    *command, key = arguments
+    config, _ = compose(*command, f"{key}{stored_run}")
+    assert config.logger == {}
+
+
 @pytest.mark.parametrize(
     ("override", "difference"),
     [

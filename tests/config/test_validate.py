@@ -35,6 +35,11 @@ MISTAKES = {
     "augmentation.shift.shift=far": r"augmentation\.shift\.shift=far: must be an integer or a number",
     "augmentation.shift.fill=near": r"augmentation\.shift\.fill=near: .*; did you mean nearest\?",
     "+augmentation.shift.probability=2": r"augmentation\.shift\.probability=2: no such key",
+    # loggers
+    "logger=mlfow": r"logger=mlfow: no such option; did you mean mlflow\?; options: mlflow, none, tensorboard, wandb",
+    "logger.mlflow.experiment=a": r"logger\.mlflow\.experiment=a: no such key in logger",
+    "+logger.mlflow.experiment=a": r"mlflow is not among the chosen loggers; choose it, logger=\[mlflow\]",
+    "+logger.mlflow=http://localhost": r"logger\.mlflow=http://localhost: is no logger; .* logger\.mlflow\.KNOB",
     # grammar
     "seed": r"seed: expected key=value",
     "name=a=b": r"name=a=b: cannot be read .*; quote the value: \"name='a=b'\"",

@@ -1,0 +1,70 @@
+"""The tables of a comparison: a row per run, and a row per arm."""
+
+import pandas as pd
+from scipy import stats
+
+from cnnlab.sweeps.collect import Comparison, Entry
+
+METRICS = ("accuracy", "loss", "val_accuracy", "val_loss")
+
+
+def runs_table(comparison: Comparison) -> pd.DataFrame:
+    """One tidy row per run.
+
+    Columns: run (the folder's name), arm, the swept keys, seed, status, reason, epochs, steps, best_METRIC (over all
+    epochs: the largest accuracy, the smallest loss) and final_METRIC of `METRICS`, seconds of training,
+    images_per_second (median over the epochs), commit. What was not measured is empty.
+    """
+    rows = [_row(entry, comparison.keys) for entry in comparison.entries]
+    columns = ["run", "arm", *comparison.keys, "seed", "status", "reason", "epochs", "steps"]
+    columns += [f"{kind}_{metric}" for metric in METRICS for kind in ("best", "final")]
+    return pd.DataFrame(rows, columns=[*dict.fromkeys([*columns, "seconds", "images_per_second", "commit"])])
+
+
+def summary_table(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
+    """One row per arm and metric, over the runs that are done.
+
+    Args:
+        runs: see `runs_table`.
+        confidence: of the interval.
+
+    Returns:
+        arm, metric, n, mean, std (of the sample), low and high: the interval of the mean by Student's t, empty for
+        fewer than two runs.
+    """
+    done = runs[runs["status"] == "done"]
+    rows = []
+    for arm, group in done.groupby("arm", sort=False):
+        for metric in [name for name in runs.columns if name.startswith(("best_", "final_"))]:
+            values = group[metric].dropna()
+            if len(values):
+                rows.append((arm, metric, *describe(values, confidence)))
+    return pd.DataFrame(rows, columns=["arm", "metric", "n", "mean", "std", "low", "high"])
+
+
+def describe(values: pd.Series, confidence: float) -> tuple[int, float, float, float, float]:
+    """n, mean, standard deviation of the sample, and the interval of the mean by Student's t."""
+    count, mean, deviation = len(values), values.mean(), values.std(ddof=1)
+    if count < 2:
+        return count, mean, float("nan"), float("nan"), float("nan")
+    half = stats.t.ppf((1 + confidence) / 2, count - 1) * deviation / count**0.5
+    return count, mean, deviation, mean - half, mean + half
+
+
+def _row(entry: Entry, keys: list[str]) -> dict[str, object]:
+    row = {"run": entry.path.name, "arm": entry.arm, **{key: entry.values[key] for key in keys}, "seed": entry.seed}
+    row |= {"status": entry.status, "reason": entry.reason}
+    if entry.run is None:
+        return row
+    row["commit"] = entry.run.record.get("commit")
+    history = pd.DataFrame(entry.run.history())
+    if history.empty:
+        return row
+    row |= {"epochs": history["epoch"].iloc[-1], "steps": history["step"].iloc[-1]}
+    row |= {"seconds": history["seconds"].sum(), "images_per_second": history["images_per_second"].median()}
+    for metric in METRICS:
+        values = pd.to_numeric(history[metric]).dropna() if metric in history else pd.Series(dtype=float)
+        if len(values):
+            row[f"best_{metric}"] = values.max() if metric.endswith("accuracy") else values.min()
+            row[f"final_{metric}"] = values.iloc[-1]
+    return row
