@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
+from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import UserError
@@ -56,6 +57,11 @@ def path_argument(arguments: Sequence[str], key: str) -> str | None:
             value = match["value"]
             path = value[1:-1].replace(f"\\{value[0]}", value[0]) if _is_quoted(value) else value
     return None if path in (None, "", "null") else path
+
+
+def given_overrides(hydra: DictConfig) -> list[str]:
+    """The overrides of a job as they were given, with their interpolations, by Hydra's own configuration."""
+    return OmegaConf.to_container(hydra.overrides.task)
 
 
 def _refuse(message: str) -> NoReturn:

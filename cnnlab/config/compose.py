@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from cnnlab.config.arguments import prepare
+from cnnlab.config.arguments import given_overrides, prepare
 from cnnlab.config.explain import explain
 from cnnlab.config.resolve import resolve
 from cnnlab.config.stored import check_resumable, primary_config, stored_run
@@ -91,7 +91,7 @@ class _Job:
             self.failures.append(error)
 
     def _check(self, config: DictConfig, directory: Path) -> None:
-        overrides = HydraConfig.get().overrides.task
+        overrides = given_overrides(HydraConfig.get())
         if self.run is None and any(override.startswith("sweep.") for override in overrides):
             raise UserError("sweep.…: only a sweep heeds these keys; add -m")
         with open_dict(config):

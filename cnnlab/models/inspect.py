@@ -15,6 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from cnnlab.config.arguments import given_overrides
 from cnnlab.config.reported import reported_initializers
 from cnnlab.data.load import load_dataset
 from cnnlab.data.sample import sample
@@ -76,7 +77,7 @@ def inspect(config: DictConfig, directory: Path) -> None:
     image_shape, num_classes = tuple(config.dataset.image_shape), config.dataset.num_classes
     network = build_network(config.model, image_shape, num_classes, pretrained=False)
     inspection = measure(network, config.trainer.batch_size, precision)
-    starts = measure_starts(config, reported_initializers(config, HydraConfig.get().overrides.task))
+    starts = measure_starts(config, reported_initializers(config, given_overrides(HydraConfig.get())))
     if config.format == "json":
         report = asdict(inspection) | ({"initializers": [asdict(start) for start in starts]} if starts else {})
         print(json.dumps(report, indent=2))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from cnnlab.config.arguments import given_overrides
 from cnnlab.errors import Interrupted
 from cnnlab.sweeps.job import Job, Place, train_arguments
 from cnnlab.sweeps.local import POLL_SECONDS, config_folders, stop_signals, timeout_seconds
@@ -24,7 +25,7 @@ def train_cell(hydra: DictConfig, config: DictConfig, directory: Path) -> None:
         RuntimeError: the training has failed, diverged or was killed; its record and log say more.
         Interrupted: SIGINT or SIGTERM was received and passed on.
     """
-    overrides = [override for override in hydra.overrides.task if not override.startswith("sweep.")]
+    overrides = [override for override in given_overrides(hydra) if not override.startswith("sweep.")]
     arguments = train_arguments(overrides, directory, config_folders(hydra))
     job = Job(directory, arguments, Place("", {}), timeout_seconds(config))
     with stop_signals() as received:

@@ -108,7 +108,9 @@ def _note(directory: Path, name: str, returned: JobReturn) -> None:
 
 
 def _directory(config: DictConfig, grid: Grid) -> Path:
-    if any(override.startswith("hydra.sweep.dir=") for override in config.hydra.overrides.hydra):
+    if any(
+        override.startswith("hydra.sweep.dir=") for override in OmegaConf.to_container(config.hydra.overrides.hydra)
+    ):
         return Path(config.hydra.sweep.dir).expanduser().absolute()
     return (FOLDER / (config.sweep.name or grid.name())).absolute()
 

@@ -10,6 +10,7 @@ from cnnlab.config.schema import (
     COMMANDS,
     GROUPS,
     METHODS,
+    Compare,
     Doctor,
     Eval,
     Inspect,
@@ -34,7 +35,7 @@ OPTIONS = [
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_is_valid(compose, group, option):
     command = "train" if group not in {*METHODS, "logger"} else "visualize"  # which needs no logger's package
-    config, _ = compose(command, f"{group}={option}")
+    config, _ = compose(command, f"{group}={option}", "hydra.mode=RUN")  # a sweep's file would run it
     if group in SEVERAL:
         assert list(config[group]) == ([] if option == "none" else [option])
     elif group in GROUPS | METHODS:
@@ -44,12 +45,13 @@ def test_every_option_composes_and_is_valid(compose, group, option):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_schema_has_the_keys_of_the_yaml(command):
     own = {
-        "train": set(get_type_hints(Train)) - {*GROUPS, "trainer"} | SEVERAL,
+        "train": set(get_type_hints(Train)) - {*GROUPS, "trainer"} | SEVERAL | {"sweep"},
         "eval": {*get_type_hints(Eval)} - {*get_type_hints(Train)} | {"weights"},
         "predict": {*get_type_hints(Predict)} - {*get_type_hints(Train)},
         "inspect": {*get_type_hints(Inspect)} - {*get_type_hints(Train)},
         "visualize": {*get_type_hints(Visualize)} - {*get_type_hints(Train), *METHODS},
         "doctor": {*get_type_hints(Doctor)},
+        "compare": {*get_type_hints(Compare)},
     }[command]
     written = OmegaConf.create((CONF / f"{command}.yaml").read_text())
     assert set(written) - {"defaults", "hydra"} == own
