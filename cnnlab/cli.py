@@ -27,11 +27,11 @@ class Command:
     """A subcommand.
 
     Attributes:
-        target: "module:function" of the function that runs it with (config, directory); None: not there yet.
+        target: "module:function" of the function that runs it with (config, directory).
         summary: one line for the help.
     """
 
-    target: str | None
+    target: str
     summary: str
 
 
@@ -131,8 +131,6 @@ def _dispatch(arguments: list[str]) -> int:
     if command is None:
         commands = [known for known in COMMANDS if COMMANDS[known].target]
         raise UserError(f"{name}: no such command{did_you_mean(name, COMMANDS)}; commands: {', '.join(commands)}")
-    if command.target is None:
-        raise UserError(f"{name}: arrives in a later version")
     return _run(name, command.target, rest)
 
 

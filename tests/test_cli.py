@@ -60,12 +60,6 @@ def test_an_unknown_command_is_met_with_the_nearest(capsys):
     assert captured.err.startswith("error: trian: no such command; did you mean train?")
 
 
-@pytest.mark.parametrize("name", ["compare"])
-def test_commands_that_are_not_there_yet_say_so(name, capsys):
-    assert cli.main([name, "run=x"]) == 2
-    assert capsys.readouterr().err == f"error: {name}: arrives in a later version\n"
-
-
 @pytest.mark.parametrize(
     ("error", "code", "told"),
     [
@@ -174,7 +168,7 @@ def test_help_completion_and_mistakes_import_nothing_heavy(arguments, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["--version"], ["trian"], ["compare"]])
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["--version"], ["trian"]])
 def test_what_needs_no_configuration_does_not_wait_for_hydra(arguments):
     code = "import sys; from cnnlab.cli import main; main(sys.argv[1:]); print('hydra' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)

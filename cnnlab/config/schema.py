@@ -198,7 +198,7 @@ class Compare(TypedDict):
     """conf/compare.yaml."""
 
     runs: str | list[str]
-    metric: str
+    metric: str | None
     baseline: str | None
     smoothing: Count
     confidence: Annotated[float, SHARE]

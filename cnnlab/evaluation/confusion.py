@@ -49,6 +49,38 @@ def draw_confusion(counts: pd.DataFrame, path: Path, title: str) -> None:
     save_figure(figure, path)
 
 
+def draw_confusion_difference(counts: pd.DataFrame, path: Path, title: str) -> None:
+    """Draw the difference of two confusion matrices: blue where there are more images, red where there are fewer.
+
+    Args:
+        counts: (K, K) differences, rows the true and columns the predicted classes, with class names on both.
+        path: the PNG to write or replace.
+        title: over the matrix.
+    """
+    classes = len(counts)
+    cell = min(max(0.25, 5.5 / classes), 1.5, _LARGEST / classes)
+    figure = new_figure(classes * cell + 2.5, classes * cell + 1.8, title)
+    axes = figure.subplots()
+    largest = max(1, int(np.abs(counts.to_numpy()).max()))
+    mesh = axes.pcolormesh(
+        counts.to_numpy(), cmap="RdBu", vmin=-largest, vmax=largest, edgecolors=GRID_COLOR, linewidth=0.4
+    )
+    axes.set_aspect("equal")
+    axes.invert_yaxis()
+    if cell >= _ANNOTATED_CELL:
+        for row, column in np.argwhere(counts.to_numpy()):
+            value = counts.iat[row, column]
+            color = "white" if abs(value) > 0.6 * largest else "#1f2937"
+            axes.text(column + 0.5, row + 0.5, f"{value:+d}", ha="center", va="center", fontsize=8, color=color)
+    _label_classes(axes, [str(name) for name in counts.index], cell)
+    axes.set_xlabel("predicted", fontsize=10)
+    axes.set_ylabel("true", fontsize=10)
+    bar = figure.colorbar(mesh, ax=axes, shrink=0.9, pad=0.02)
+    bar.set_label("images; on the diagonal more is better", fontsize=9)
+    bar.outline.set_visible(False)
+    save_figure(figure, path)
+
+
 def _draw_cells(axes: Axes, counts: np.ndarray, annotate: bool) -> QuadMesh:
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)

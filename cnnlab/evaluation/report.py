@@ -1,10 +1,9 @@
 """report.html: what a run did, on one page that needs nothing but itself."""
 
-import base64
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -14,11 +13,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from cnnlab.evaluation.describe import describe
+from cnnlab.evaluation.page import figure, style, table
 from cnnlab.runs.files import write_atomically
 from cnnlab.runs.run import Run
 
-_TWO_COLUMNS = 1500  # pixels from which a figure takes both columns
-_LEAST_SCALE = 0.36  # to which a figure shrinks before it is scrolled; 9-point letters stay legible
 _HEADLINES = {"best", "status", "error", "started", "ended", "class_names"}  # shown elsewhere on the page
 
 
@@ -33,6 +31,7 @@ def write_report(run: Run) -> None:
     """
     evaluations = _evaluations(run)
     page = Template(files("cnnlab.evaluation").joinpath("report.html").read_text("utf-8")).substitute(
+        style=style(),
         title=escape(str(run.config.name)),
         subtitle=escape(_subtitle(run)),
         error=f'<p class="error">{escape(run.record["error"])}</p>' if run.record.get("error") else "",
@@ -41,7 +40,7 @@ def write_report(run: Run) -> None:
         evaluations="".join(_evaluation(folder, figures) for folder, figures in evaluations.items()),
         inside="".join(_inside(run.path / "visualize")),
         configuration=escape(OmegaConf.to_yaml(run.config)),
-        environment=_table(_flat({key: value for key, value in run.record.items() if key != "config"})),
+        environment=table(_flat({key: value for key, value in run.record.items() if key != "config"})),
     )
     with write_atomically(run.path / "report.html") as temporary:
         temporary.write_text(page, "utf-8")
@@ -86,7 +85,7 @@ def _training(run: Run) -> str:
     plots = sorted(run.plots.glob("*.png"))
     if not plots:
         return ""
-    return f"<section><h2>Training</h2>{''.join(_figure(path) for path in plots)}</section>"
+    return f"<section><h2>Training</h2>{''.join(figure(path) for path in plots)}</section>"
 
 
 def _evaluation(folder: Path, figures: Mapping[str, Any]) -> str:
@@ -94,8 +93,8 @@ def _evaluation(folder: Path, figures: Mapping[str, Any]) -> str:
     rows = [("", "value", "95 % interval"), *describe(figures)]
     return (
         f"<section><h2>Evaluation: {escape(folder.name)}</h2>"
-        f'<div class="wide">{_table(rows, header=True)}</div>'
-        f'<div class="figures">{"".join(_figure(path) for path in pictures)}</div>'
+        f'<div class="wide">{table(rows, header=True)}</div>'
+        f'<div class="figures">{"".join(figure(path) for path in pictures)}</div>'
         f"{_per_class(folder / 'per_class.csv')}</section>"
     )
 
@@ -105,7 +104,7 @@ def _inside(folder: Path) -> Iterator[str]:
     for method in sorted(path for path in folder.glob("[!.]*") if path.is_dir()):
         pictures = sorted(method.glob("*.png"), key=lambda path: _natural(path.stem))
         if pictures:
-            figures = "".join(_figure(path) for path in pictures)
+            figures = "".join(figure(path) for path in pictures)
             title = f"Look inside: {escape(method.name.replace('_', ' '))}"
             yield f'<section><h2>{title}</h2><div class="figures">{figures}</div></section>'
 
@@ -121,29 +120,8 @@ def _per_class(path: Path) -> str:
     with path.open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     shown = [[name, *(f"{float(share):.2%}" for share in shares), support] for name, *shares, support in rows]
-    table = _table([header, *shown], header=True)
-    return f'<details><summary>Per class</summary><div class="wide">{table}</div></details>'
-
-
-def _figure(path: Path) -> str:
-    png = path.read_bytes()
-    width = int.from_bytes(png[16:20])  # of the header chunk, which every PNG begins with
-    wide = ' class="full"' if width > _TWO_COLUMNS else ""
-    source = f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
-    style = f"min-width: {round(width * _LEAST_SCALE)}px"
-    name = escape(f"{path.parent.name}: {path.stem}")
-    return f'<figure{wide}><img src="{source}" style="{style}" alt="{name}"></figure>'
-
-
-def _table(rows: Iterable[Sequence[str]], *, header: bool = False) -> str:
-    """A table whose first column is text and whose further ones are numbers if there is a header."""
-    lines = []
-    for index, row in enumerate(rows):
-        tag = "th" if header and index == 0 else "td"
-        number = ' class="number"' if header else ""
-        cells = (f"<{tag}{number if column else ''}>{escape(text)}</{tag}>" for column, text in enumerate(row))
-        lines.append(f"<tr>{''.join(cells)}</tr>")
-    return f"<table>{''.join(lines)}</table>"
+    rows_shown = table([header, *shown], header=True)
+    return f'<details><summary>Per class</summary><div class="wide">{rows_shown}</div></details>'
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -64,6 +64,11 @@ class Comparison:
         """What does not count."""
         return [entry for entry in self.entries if entry.status != "done"]
 
+    def of_arm(self, arm: str, status: str) -> list[Entry]:
+        """The runs of an arm that have come to a status and have measured something."""
+        chosen = [entry for entry in self.entries if (entry.arm, entry.status) == (arm, status)]
+        return [entry for entry in chosen if entry.run and (entry.path / "steps.csv").exists()]
+
     @property
     def arms(self) -> list[str]:
         """In order of appearance."""

@@ -1,25 +1,35 @@
 """`cnnlab compare`: what the runs of a sweep have come to, and which of them truly differ."""
 
 import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import UserError
+from cnnlab.runs.files import write_atomically
+from cnnlab.runs.run import Run
 from cnnlab.sweeps.collect import Comparison, collect
-from cnnlab.sweeps.curves import draw_steps
-from cnnlab.sweeps.statistics import best_arm, paired_differences
+from cnnlab.sweeps.curves import draw_epochs, draw_steps, draw_time_to_accuracy
+from cnnlab.sweeps.heatmap import draw_heatmap
+from cnnlab.sweeps.notes import provenance_notes
+from cnnlab.sweeps.page import write_page
+from cnnlab.sweeps.pairs import Disagreement, disagreements, draw_differences, run_names, what_differs
+from cnnlab.sweeps.statistics import Difference, best_arm, paired_differences
 from cnnlab.sweeps.tables import runs_table, summary_table
 
 
 def compare(config: DictConfig, directory: Path) -> None:
-    """Write tables, curves and verdicts about runs; print the folder.
+    """Write tables, curves, verdicts and a page about runs; print the folder.
 
-    A sweep is compared in SWEEP/compare/, other runs in `directory`. Writes runs.csv, summary.csv, differences.csv
-    (columns of `statistics.Difference`), verdicts.txt, accuracy.png and loss.png.
+    A sweep is compared in SWEEP/compare/, other runs in `directory`. Writes runs.csv, summary.csv,
+    paired_differences.csv (see `statistics.Difference`), verdicts.txt, the figures and report.html; for exactly two
+    runs also what_differs.csv, and disagreements-SPLIT.csv of splits on which both were judged.
 
     Args:
         config: conf/compare.yaml.
@@ -31,44 +41,104 @@ def compare(config: DictConfig, directory: Path) -> None:
     given = config.runs if isinstance(config.runs, str) else OmegaConf.to_container(config.runs)
     comparison = collect([given] if isinstance(given, str) else given)
     runs = runs_table(comparison)
-    baseline = _baseline(comparison, runs, config)
+    metric = _metric(runs, config.metric)
+    baseline = _baseline(comparison, runs, metric, config.baseline)
     summary = summary_table(runs, config.confidence)
-    differences = paired_differences(runs, config.metric, baseline, config.confidence)
+    paired = paired_differences(runs, metric, baseline, config.confidence)
     folder = comparison.folder / "compare" if comparison.folder else directory
     folder.mkdir(parents=True, exist_ok=True)
-    runs.to_csv(folder / "runs.csv", index=False, float_format="%.6g")
-    summary.to_csv(folder / "summary.csv", index=False, float_format="%.6g")
-    verdicts = [difference.sentence(config.metric) for difference in differences]
-    verdicts += [
-        entry.path.name + " is " + ": ".join(filter(None, (entry.status, entry.reason)))
-        for entry in comparison.unfinished
-    ]
-    (folder / "verdicts.txt").write_text("".join(f"{verdict}\n" for verdict in verdicts))
-    for column in ("accuracy", "loss"):
-        draw_steps(comparison, column, folder / f"{column}.png", config.smoothing)
-    _print(summary[summary["metric"] == config.metric], verdicts)
+    _write_csv(folder / "runs.csv", runs)
+    _write_csv(folder / "summary.csv", summary)
+    _write_csv(folder / "paired_differences.csv", _table_of(paired))
+    figures = list(_draw(comparison, runs, metric, config.smoothing, folder))
+    verdicts = [difference.sentence(metric) for difference in paired] + _explained(comparison)
+    notes, differing = provenance_notes(comparison), None
+    if comparison.folder is None and len(comparison.entries) == 2:
+        first, second = (entry.run for entry in comparison.entries)
+        differing = what_differs(first, second)
+        _write_csv(folder / "what_differs.csv", differing)
+        judged = list(disagreements(first, second))
+        figures += [_write_disagreement(found, first, second, folder) for found in judged]
+        verdicts += [found.sentence(config.confidence) for found in judged] or [_not_judged(first, second)]
+    with write_atomically(folder / "verdicts.txt") as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in [*verdicts, *notes]), "utf-8")
+    write_page(folder, comparison, runs, summary, metric, verdicts, notes, figures, differing)
+    _print(summary[summary["metric"] == metric], [*verdicts, *notes])
     print(folder)
 
 
-def _baseline(comparison: Comparison, runs, config: DictConfig) -> str:
+def _draw(comparison: Comparison, runs: pd.DataFrame, metric: str, smoothing: int, folder: Path) -> Iterator[Path]:
+    for column in ("accuracy", "loss"):
+        path = folder / f"steps_{column}.png"
+        draw_steps(comparison, column, path, smoothing)
+        yield path
+    for draw, name in ((draw_epochs, "epochs.png"), (draw_time_to_accuracy, "time_to_accuracy.png")):
+        draw(comparison, folder / name)
+        yield folder / name
+    if len(comparison.keys) == 2:
+        draw_heatmap(runs, tuple(comparison.keys), metric, folder / "heatmap.png")
+        yield folder / "heatmap.png"
+
+
+def _write_disagreement(found: Disagreement, first: Run, second: Run, folder: Path) -> Path:
+    """The images that one run alone gets right as a table, the confusion matrices' difference as a figure."""
+    _write_csv(folder / f"disagreements-{found.split}.csv", found.images)
+    figure = folder / f"confusion_difference-{found.split}.png"
+    draw_differences(first, second, found.split, figure)
+    return figure
+
+
+def _not_judged(first: Run, second: Run) -> str:
+    names = " and ".join(run_names(first, second))
+    return f"{names} were not judged on the same images; cnnlab eval run=… of both does that"
+
+
+def _explained(comparison: Comparison) -> list[str]:
+    return [
+        f"{entry.path.name} is " + ": ".join(filter(None, (entry.status, entry.reason)))
+        for entry in comparison.unfinished
+    ]
+
+
+def _table_of(paired: Sequence[Difference]) -> pd.DataFrame:
+    columns = ("arm", "baseline", "n", "mean", "low", "high", "p", "adjusted", "distinguishable")
+    rows = [{name: asdict(difference)[name] for name in columns} for difference in paired]
+    table = pd.DataFrame(rows, columns=list(columns))
+    table["seeds_needed"] = pd.array([difference.needed for difference in paired], dtype="Int64")
+    return table
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    with write_atomically(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+
+
+def _metric(runs: pd.DataFrame, given: str | None) -> str:
+    """The metric that is judged; not given: the accuracy at the end, on the validation split where there is one."""
     metrics = [name for name in runs.columns if name.startswith(("best_", "final_"))]
-    if config.metric not in metrics:
-        near = did_you_mean(config.metric, metrics)
-        raise UserError(f"metric={config.metric}: no such metric{near}; metrics: {', '.join(metrics)}")
-    if config.baseline is not None and config.baseline not in comparison.arms:
-        near = did_you_mean(config.baseline, comparison.arms)
-        raise UserError(f"baseline={config.baseline}: no such arm{near}; arms: {'; '.join(comparison.arms)}")
-    baseline = config.baseline or best_arm(runs, config.metric)
-    if baseline is None:
-        raise UserError(f"runs={config.runs}: no run is done that has {config.metric}")
-    return baseline
+    if given is not None and given not in metrics:
+        near = did_you_mean(given, metrics)
+        raise UserError(f"metric={given}: no such metric{near}; metrics: {', '.join(metrics)}")
+    done = runs[runs["status"] == "done"]
+    choices = [given] if given else ["final_val_accuracy", "final_accuracy"]
+    measured = [name for name in choices if done[name].notna().any()]
+    if not measured:
+        raise UserError(f"metric={given or choices[0]}: no run that is done has it")
+    return measured[0]
 
 
-def _print(summary, verdicts: list[str]) -> None:
+def _baseline(comparison: Comparison, runs: pd.DataFrame, metric: str, given: str | None) -> str:
+    if given is not None and given not in comparison.arms:
+        near = did_you_mean(given, comparison.arms)
+        raise UserError(f"baseline={given}: no such arm{near}; arms: {'; '.join(comparison.arms)}")
+    return given or best_arm(runs, metric)
+
+
+def _print(summary: pd.DataFrame, lines: Sequence[str]) -> None:
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
     table = Table("arm", "n", "mean", "std", "interval", box=None, pad_edge=False)
     for row in summary.itertuples():
         table.add_row(row.arm, f"{row.n}", f"{row.mean:.4f}", f"{row.std:.4f}", f"{row.low:.4f} to {row.high:.4f}")
     console.print(table)
-    for verdict in verdicts:
-        console.print(verdict, markup=False, highlight=False)
+    for line in lines:
+        console.print(line, markup=False, highlight=False)

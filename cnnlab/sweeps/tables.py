@@ -3,6 +3,7 @@
 import pandas as pd
 from scipy import stats
 
+from cnnlab.runs.run import Run
 from cnnlab.sweeps.collect import Comparison, Entry
 
 METRICS = ("accuracy", "loss", "val_accuracy", "val_loss")
@@ -56,11 +57,15 @@ def _row(entry: Entry, keys: list[str]) -> dict[str, object]:
     row |= {"status": entry.status, "reason": entry.reason}
     if entry.run is None:
         return row
-    row["commit"] = entry.run.record.get("commit")
-    history = pd.DataFrame(entry.run.history())
+    return row | measured(entry.run) | {"commit": entry.run.record.get("commit")}
+
+
+def measured(run: Run) -> dict[str, float]:
+    """The figures of a run, by the columns of `runs_table`; empty before its first epoch has ended."""
+    history = pd.DataFrame(run.history())
     if history.empty:
-        return row
-    row |= {"epochs": history["epoch"].iloc[-1], "steps": history["step"].iloc[-1]}
+        return {}
+    row = {"epochs": history["epoch"].iloc[-1], "steps": history["step"].iloc[-1]}
     row |= {"seconds": history["seconds"].sum(), "images_per_second": history["images_per_second"].median()}
     for metric in METRICS:
         values = pd.to_numeric(history[metric]).dropna() if metric in history else pd.Series(dtype=float)

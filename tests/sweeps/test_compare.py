@@ -41,7 +41,7 @@ def test_a_sweep_is_compared_in_its_own_folder(cells, capsys):
     verdicts = (cells / "compare" / "verdicts.txt").read_text()
     assert "nothing can be said of final_val_accuracy with n = 1 shared seeds" in verdicts
     assert "optimizer=sgd,seed=1 is failed: no such file" in verdicts
-    for figure in ("accuracy.png", "loss.png"):
+    for figure in ("steps_accuracy.png", "steps_loss.png"):
         assert (cells / "compare" / figure).read_bytes().startswith(b"\x89PNG")
 
 

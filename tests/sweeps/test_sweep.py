@@ -152,10 +152,12 @@ def test_twelve_jobs_of_which_one_raises_one_diverges_and_one_is_killed(sweep, t
     assert untouched == {name: (sweep.directory / name / "run.json").stat().st_mtime_ns for name in good}
 
 
-def test_a_cell_has_the_same_bytes_alone_and_beside_others(sweep, train):
+def test_a_cell_has_the_same_bytes_alone_and_beside_others(sweep, tmp_path, cnnlab_process):
     options = (*SMALL, "trainer.epochs=1", "trainer.threads=1")
     assert sweep.run("seed=0,1", *options, "hydra.launcher.slots=2") == 0
-    alone = train(*options, "seed=1")
+    alone = tmp_path / "alone"
+    process = cnnlab_process("train", *options, "seed=1", f"hydra.run.dir={alone}")
+    assert process.wait(timeout=120) == 0, process.communicate()[1]
     assert weights_of(sweep.directory / "seed=1") == weights_of(alone)
     assert weights_of(sweep.directory / "seed=0") != weights_of(alone)
 

@@ -1,0 +1,110 @@
+"""report.html of a comparison: verdicts, tables and figures on one page that needs nothing but itself."""
+
+import os
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from urllib.parse import quote
+
+import pandas as pd
+
+from cnnlab.evaluation.page import figure, style, table
+from cnnlab.runs.files import write_atomically
+from cnnlab.sweeps.collect import Comparison
+
+_SHOWN_RATHER = ("best_val_accuracy", "final_val_accuracy", "best_val_loss", "final_val_loss")
+_SHOWN_ELSE = ("best_accuracy", "final_accuracy", "best_loss", "final_loss")
+
+
+def write_page(
+    folder: Path,
+    comparison: Comparison,
+    runs: pd.DataFrame,
+    summary: pd.DataFrame,
+    metric: str,
+    verdicts: Sequence[str],
+    notes: Sequence[str],
+    figures: Sequence[Path],
+    differences: pd.DataFrame | None,
+) -> None:
+    """Write FOLDER/report.html.
+
+    Args:
+        folder: of the comparison.
+        comparison: what is compared.
+        runs: see `tables.runs_table`.
+        summary: see `tables.summary_table`.
+        metric: what is judged.
+        verdicts: sentences.
+        notes: on what else the runs differ in.
+        figures: PNGs, in the order they are shown.
+        differences: of exactly two runs, see `pairs.what_differs`.
+    """
+    done = len(comparison.entries) - len(comparison.unfinished)
+    page = Template(files("cnnlab.sweeps").joinpath("compare.html").read_text("utf-8")).substitute(
+        style=style(),
+        title=escape(f"{comparison.name}: {len(comparison.arms)} arms compared"),
+        subtitle=escape(f"{done} of {len(comparison.entries)} runs are done · {comparison.folder or folder}"),
+        verdicts=_items(verdicts),
+        metric=escape(metric),
+        summary=_summary(summary[summary["metric"] == metric]),
+        differences=_differences(differences),
+        figures="".join(figure(path) for path in figures),
+        runs=_runs(folder, comparison, runs),
+        notes=f"<section><h2>To be kept in mind</h2><ul>{_items(notes)}</ul></section>" if notes else "",
+        command=_command(comparison.command),
+    )
+    with write_atomically(folder / "report.html") as temporary:
+        temporary.write_text(page, "utf-8")
+
+
+def _items(lines: Sequence[str]) -> str:
+    return "".join(f"<li>{escape(line)}</li>" for line in lines)
+
+
+def _summary(summary: pd.DataFrame) -> str:
+    rows = [("arm", "n", "mean", "std", "interval")]
+    for row in summary.itertuples():
+        interval = "" if pd.isna(row.low) else f"{row.low:.4f} to {row.high:.4f}"
+        rows.append((row.arm, str(row.n), f"{row.mean:.4f}", "" if pd.isna(row.std) else f"{row.std:.4f}", interval))
+    return table(rows, header=True)
+
+
+def _differences(differences: pd.DataFrame | None) -> str:
+    if differences is None:
+        return ""
+    rows = [tuple(differences.columns), *differences.itertuples(index=False)]
+    return f'<section><h2>What differs</h2><div class="wide">{table(rows, header=True)}</div></section>'
+
+
+def _command(command: str | None) -> str:
+    return f'<section><h2>Command</h2><pre class="command">{escape(command)}</pre></section>' if command else ""
+
+
+def _runs(folder: Path, comparison: Comparison, runs: pd.DataFrame) -> str:
+    """A row per run, its name a link to its own page, or to its folder where it has none."""
+    measured = [name for name in _SHOWN_RATHER if runs[name].notna().any()] or [
+        name for name in _SHOWN_ELSE if runs[name].notna().any()
+    ]
+    columns = ["run", *comparison.keys, "seed", "status", *measured, "epochs", "seconds", "images_per_second", "reason"]
+    heads = "".join(f'<th scope="col"><button>{escape(name.replace("_", " "))}</button></th>' for name in columns)
+    rows = []
+    for entry, row in zip(comparison.entries, runs.to_dict("records"), strict=True):
+        page = entry.path / "report.html"
+        target = quote(os.path.relpath(page if page.exists() else entry.path, folder))
+        cells = [f'<td data-value="{escape(row["run"])}"><a href="{target}">{escape(row["run"])}</a></td>']
+        cells += [_cell(name, row[name]) for name in columns[1:]]
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _cell(name: str, value: object) -> str:
+    if value is None or pd.isna(value):
+        return '<td data-value=""></td>'
+    if isinstance(value, float):
+        text = f"{value:.4f}" if name.startswith(("best_", "final_")) else f"{value:,.0f}"
+        return f'<td class="number" data-value="{value:.17g}">{text}</td>'
+    number = ' class="number"' if isinstance(value, int) else ""
+    return f'<td{number} data-value="{escape(str(value))}">{escape(str(value))}</td>'

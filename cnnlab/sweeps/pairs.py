@@ -1,0 +1,116 @@
+"""Two runs side by side: in what they differ, and on which images."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from omegaconf import OmegaConf
+from statsmodels.stats.contingency_tables import mcnemar
+
+from cnnlab.config.types import shown
+from cnnlab.evaluation.confusion import draw_confusion_difference
+from cnnlab.runs.run import Run
+from cnnlab.sweeps.collect import flat
+from cnnlab.sweeps.notes import circumstances
+from cnnlab.sweeps.tables import measured
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """How two models judge the same images.
+
+    Attributes:
+        split: whose images.
+        names: of the runs.
+        n: images.
+        alone: images that only the first, and only the second gets right.
+        p: exact two-sided McNemar test of the two being equally right.
+        images: one row per image that one alone gets right: index, file (of datasets of files), true, first, second:
+            what the runs predicted, right: which of the two is.
+    """
+
+    split: str
+    names: tuple[str, str]
+    n: int
+    alone: tuple[int, int]
+    p: float
+    images: pd.DataFrame
+
+    def sentence(self, confidence: float) -> str:
+        """The verdict in words."""
+        first, second = self.names
+        counts = f"{first} alone gets {self.alone[0]:,} right, {second} alone {self.alone[1]:,}"
+        verdict = f"McNemar's test: p = {self.p:.2g}"
+        if self.p >= 1 - confidence:
+            verdict += ", not distinguishable"
+        return f"of the {self.n:,} images of the {self.split} split {counts} ({verdict})"
+
+
+def what_differs(first: Run, second: Run) -> pd.DataFrame:
+    """Everything two runs differ in.
+
+    Returns:
+        kind (configuration, circumstances or result), key, first, second; what one of them lacks is empty.
+    """
+    kinds = {
+        "configuration": [_settings(run) for run in (first, second)],
+        "circumstances": [circumstances(run) for run in (first, second)],
+        "result": [measured(run) for run in (first, second)],
+    }
+    rows = []
+    for kind, (one, other) in kinds.items():
+        for key in dict.fromkeys([*one, *other]):
+            texts = [shown(values[key]) if key in values else "" for values in (one, other)]
+            if texts[0] != texts[1]:
+                rows.append((kind, key, *texts))
+    return pd.DataFrame(rows, columns=["kind", "key", "first", "second"])
+
+
+def disagreements(first: Run, second: Run) -> Iterator[Disagreement]:
+    """Compare what two runs predicted, for every split on which `cnnlab eval` judged both on the same images.
+
+    After McNemar, "Note on the sampling error of the difference between correlated proportions or percentages" (1947),
+    by the exact binomial distribution.
+    """
+    names = run_names(first, second)
+    for path in sorted((first.path / "eval").glob("*/predictions.csv")):
+        other = second.path / "eval" / path.parent.name / path.name
+        if not other.exists():
+            continue
+        one, two = _predictions(path), _predictions(other)
+        if not one["true"].equals(two["true"]):
+            continue
+        right = (one["predicted"] == one["true"], two["predicted"] == two["true"])
+        alone = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+        p = mcnemar([[0, alone[0]], [alone[1], 0]], exact=True).pvalue if any(alone) else 1.0
+        columns = {name: one[name] for name in ("index", "file", "true") if name in one}
+        table = pd.DataFrame(columns | {"first": one["predicted"], "second": two["predicted"]})
+        table["right"] = right[0].map({True: "first", False: "second"})
+        yield Disagreement(path.parent.name, names, len(one), alone, float(p), table[right[0] != right[1]])
+
+
+def draw_differences(first: Run, second: Run, split: str, path: Path) -> None:
+    """Draw the confusion matrix of the second run minus that of the first."""
+    counts = [
+        pd.read_csv(run.path / "eval" / split / "confusion_matrix.csv", index_col=0).rename(index=str)
+        for run in (first, second)
+    ]
+    names = run_names(first, second)
+    draw_confusion_difference(counts[1] - counts[0], path, f"{split}: images of {names[1]} minus those of {names[0]}")
+
+
+def run_names(first: Run, second: Run) -> tuple[str, str]:
+    """The shortest ends of their paths that tell two runs apart."""
+    parts = [run.path.parts for run in (first, second)]
+    length = next((n for n in range(1, max(map(len, parts))) if parts[0][-n:] != parts[1][-n:]), 1)
+    return tuple("/".join(part[-length:]) for part in parts)
+
+
+def _predictions(path: Path) -> pd.DataFrame:
+    """Names of classes stay text, whatever they look like."""
+    return pd.read_csv(path, dtype={"true": str, "predicted": str}, keep_default_na=False)
+
+
+def _settings(run: Run) -> dict[str, object]:
+    return flat(OmegaConf.to_container(run.config, resolve=True))
