@@ -54,8 +54,7 @@ def path_argument(arguments: Sequence[str], key: str) -> str | None:
     for argument in arguments:
         match = _PATH.fullmatch(argument)
         if match and match["key"].lstrip("+") == key:
-            value = match["value"]
-            path = value[1:-1].replace(f"\\{value[0]}", value[0]) if _is_quoted(value) else value
+            path = _unquoted(match["value"])
     return None if path in (None, "", "null") else path
 
 
@@ -81,6 +80,19 @@ def quote_path(override: str) -> str:
     # In Hydra's quotes a backslash counts only before a quote, so only there it is doubled.
     escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + (r"\'" if found[2] else ""), value)
     return f"{key}='{escaped}'"
+
+
+def unquote_path(override: str) -> str:
+    """Undo `quote_path`: the override as a shell would be given it."""
+    match = _PATH.fullmatch(override)
+    return override if match is None else f"{match['key']}={_unquoted(match['value'])}"
+
+
+def _unquoted(value: str) -> str:
+    if not _is_quoted(value):
+        return value
+    escapes = rf"(\\+)({value[0]}|\Z)"
+    return re.sub(escapes, lambda found: "\\" * (len(found[1]) // 2) + found[2], value[1:-1])
 
 
 def _is_quoted(value: str) -> bool:

@@ -12,7 +12,7 @@ from cnnlab.evaluation.confusion import draw_confusion
 from cnnlab.evaluation.metrics import calibration, confusion, per_class, summarize, true_rank
 from cnnlab.evaluation.mistakes import draw_mistakes
 from cnnlab.evaluation.reliability import draw_reliability
-from cnnlab.runs.files import write_atomically, write_json
+from cnnlab.runs.files import write_json, write_table
 
 
 def write_results(
@@ -44,10 +44,10 @@ def write_results(
     reliability = calibration(split.labels, probabilities)
     score = f"{figures['accuracy']:.2%} of {len(split):,} images correct"
 
-    _write_csv(folder / "confusion_matrix.csv", counts, index=True)
-    _write_csv(folder / "per_class.csv", per_class(split.labels, predicted, class_names))
-    _write_csv(folder / "calibration.csv", reliability)
-    _write_csv(folder / "predictions.csv", _predictions(split, probabilities, class_names))
+    write_table(folder / "confusion_matrix.csv", counts, index=True)
+    write_table(folder / "per_class.csv", per_class(split.labels, predicted, class_names))
+    write_table(folder / "calibration.csv", reliability)
+    write_table(folder / "predictions.csv", _predictions(split, probabilities, class_names))
     draw_confusion(counts, folder / "confusion_matrix.png", f"{title} · {score}")
     draw_reliability(reliability, figures["ece"], folder / "calibration.png", f"{title} · calibration")
     gallery = f"{title} · most confident mistakes (red: predicted)"
@@ -69,8 +69,3 @@ def _predictions(split: Split, probabilities: np.ndarray, class_names: tuple[str
     table["confidence"] = probabilities.max(axis=1)
     table["true_rank"] = true_rank(split.labels, probabilities)
     return table
-
-
-def _write_csv(path: Path, table: pd.DataFrame, *, index: bool = False) -> None:
-    with write_atomically(path) as temporary:
-        table.to_csv(temporary, index=index, float_format="%.6g")

@@ -6,7 +6,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -61,3 +64,15 @@ def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically."""
     with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def write_table(path: Path, table: "pd.DataFrame", *, index: bool = False) -> None:
+    """Write a table as CSV, six significant digits, atomically.
+
+    Args:
+        path: of the file.
+        table: its content.
+        index: whether its index is the first column.
+    """
+    with write_atomically(path) as temporary:
+        table.to_csv(temporary, index=index, float_format="%.6g")

@@ -126,11 +126,12 @@ def _of_runs(runs: Sequence[Run]) -> Comparison:
     keys = [key for key in _union(configs) if len({shown(config.get(key)) for config in configs}) > 1]
     keys = [key for key in keys if not _follows(key, keys)]
     entries = []
-    for run, config in zip(runs, configs, strict=True):
+    names = run_names(*runs) if len(runs) == 2 else [None] * len(runs)
+    for run, config, name in zip(runs, configs, names, strict=True):
         values = {key.removesuffix(".name"): str(config.get(key)) for key in keys}
         status = {"completed": "done"}.get(run.record["status"], run.record["status"])
-        seed = int(run.config.seed)
-        entries.append(Entry(run.path, arm_label(values), seed, values, status, run.record.get("error"), run))
+        arm, seed = name or arm_label(values), int(run.config.seed)
+        entries.append(Entry(run.path, arm, seed, values, status, run.record.get("error"), run))
     parents = {run.path.parent.name for run in runs}
     name = parents.pop() if len(parents) == 1 else "runs"
     return Comparison(name, [key.removesuffix(".name") for key in keys], entries, None, None)
@@ -141,6 +142,13 @@ def arm_label(values: dict[str, str]) -> str:
     if set(values) == {"arm"}:
         return values["arm"]
     return ", ".join(f"{key}={value}" for key, value in values.items()) or "all"
+
+
+def run_names(first: Run, second: Run) -> tuple[str, str]:
+    """The shortest ends of their paths that tell two runs apart."""
+    parts = [run.path.parts for run in (first, second)]
+    length = next((n for n in range(1, max(map(len, parts))) if parts[0][-n:] != parts[1][-n:]), 1)
+    return tuple("/".join(part[-length:]) for part in parts)
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:

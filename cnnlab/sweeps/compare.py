@@ -12,16 +12,15 @@ from rich.table import Table
 
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import UserError
-from cnnlab.runs.files import write_atomically
-from cnnlab.runs.run import Run
+from cnnlab.runs.files import write_atomically, write_table
 from cnnlab.sweeps.collect import Comparison, collect
 from cnnlab.sweeps.curves import draw_epochs, draw_steps, draw_time_to_accuracy
 from cnnlab.sweeps.heatmap import draw_heatmap
 from cnnlab.sweeps.notes import provenance_notes
 from cnnlab.sweeps.page import write_page
-from cnnlab.sweeps.pairs import Disagreement, disagreements, draw_differences, run_names, what_differs
+from cnnlab.sweeps.pairs import write_pair
 from cnnlab.sweeps.statistics import Difference, best_arm, paired_differences
-from cnnlab.sweeps.tables import runs_table, summary_table
+from cnnlab.sweeps.tables import SUMMARY_HEADS, runs_table, shown_summary, summary_table
 
 
 def compare(config: DictConfig, directory: Path) -> None:
@@ -47,19 +46,18 @@ def compare(config: DictConfig, directory: Path) -> None:
     paired = paired_differences(runs, metric, baseline, config.confidence)
     folder = comparison.folder / "compare" if comparison.folder else directory
     folder.mkdir(parents=True, exist_ok=True)
-    _write_csv(folder / "runs.csv", runs)
-    _write_csv(folder / "summary.csv", summary)
-    _write_csv(folder / "paired_differences.csv", _table_of(paired))
+    write_table(folder / "runs.csv", runs)
+    write_table(folder / "summary.csv", summary)
+    write_table(folder / "paired_differences.csv", _table_of(paired))
     figures = list(_draw(comparison, runs, metric, config.smoothing, folder))
-    verdicts = [difference.sentence(metric) for difference in paired] + _explained(comparison)
     notes, differing = provenance_notes(comparison), None
     if comparison.folder is None and len(comparison.entries) == 2:
-        first, second = (entry.run for entry in comparison.entries)
-        differing = what_differs(first, second)
-        _write_csv(folder / "what_differs.csv", differing)
-        judged = list(disagreements(first, second))
-        figures += [_write_disagreement(found, first, second, folder) for found in judged]
-        verdicts += [found.sentence(config.confidence) for found in judged] or [_not_judged(first, second)]
+        pair = write_pair(*(entry.run for entry in comparison.entries), folder, config.confidence)
+        verdicts, differing = pair.sentences, pair.differing
+        figures += pair.figures
+    else:
+        verdicts = [difference.sentence(metric) for difference in paired]
+    verdicts += _explained(comparison)
     with write_atomically(folder / "verdicts.txt") as temporary:
         temporary.write_text("".join(f"{line}\n" for line in [*verdicts, *notes]), "utf-8")
     write_page(folder, comparison, runs, summary, metric, verdicts, notes, figures, differing)
@@ -80,19 +78,6 @@ def _draw(comparison: Comparison, runs: pd.DataFrame, metric: str, smoothing: in
         yield folder / "heatmap.png"
 
 
-def _write_disagreement(found: Disagreement, first: Run, second: Run, folder: Path) -> Path:
-    """The images that one run alone gets right as a table, the confusion matrices' difference as a figure."""
-    _write_csv(folder / f"disagreements-{found.split}.csv", found.images)
-    figure = folder / f"confusion_difference-{found.split}.png"
-    draw_differences(first, second, found.split, figure)
-    return figure
-
-
-def _not_judged(first: Run, second: Run) -> str:
-    names = " and ".join(run_names(first, second))
-    return f"{names} were not judged on the same images; cnnlab eval run=… of both does that"
-
-
 def _explained(comparison: Comparison) -> list[str]:
     return [
         f"{entry.path.name} is " + ": ".join(filter(None, (entry.status, entry.reason)))
@@ -106,11 +91,6 @@ def _table_of(paired: Sequence[Difference]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=list(columns))
     table["seeds_needed"] = pd.array([difference.needed for difference in paired], dtype="Int64")
     return table
-
-
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    with write_atomically(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
 
 
 def _metric(runs: pd.DataFrame, given: str | None) -> str:
@@ -136,9 +116,9 @@ def _baseline(comparison: Comparison, runs: pd.DataFrame, metric: str, given: st
 
 def _print(summary: pd.DataFrame, lines: Sequence[str]) -> None:
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
-    table = Table("arm", "n", "mean", "std", "interval", box=None, pad_edge=False)
-    for row in summary.itertuples():
-        table.add_row(row.arm, f"{row.n}", f"{row.mean:.4f}", f"{row.std:.4f}", f"{row.low:.4f} to {row.high:.4f}")
+    table = Table(*SUMMARY_HEADS, box=None, pad_edge=False)
+    for row in shown_summary(summary):
+        table.add_row(*row)
     console.print(table)
     for line in lines:
         console.print(line, markup=False, highlight=False)

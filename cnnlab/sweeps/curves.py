@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 
 from cnnlab.evaluation.figure import new_figure, save_figure, shorten, style_axes
 from cnnlab.sweeps.collect import Comparison, Entry
@@ -113,6 +113,7 @@ def draw_time_to_accuracy(comparison: Comparison, path: Path) -> None:
                 )
     panels["seconds_so_far"].set_xlabel("seconds of training", fontsize=9)
     panels["images"].set_xlabel("images seen", fontsize=9)
+    panels["images"].xaxis.set_major_formatter(EngFormatter(sep=""))
     _legend(figure, panels["images"])
     save_figure(figure, path)
 

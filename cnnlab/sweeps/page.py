@@ -13,6 +13,7 @@ import pandas as pd
 from cnnlab.evaluation.page import figure, style, table
 from cnnlab.runs.files import write_atomically
 from cnnlab.sweeps.collect import Comparison
+from cnnlab.sweeps.tables import SUMMARY_HEADS, shown_summary
 
 _SHOWN_RATHER = ("best_val_accuracy", "final_val_accuracy", "best_val_loss", "final_val_loss")
 _SHOWN_ELSE = ("best_accuracy", "final_accuracy", "best_loss", "final_loss")
@@ -49,7 +50,7 @@ def write_page(
         subtitle=escape(f"{done} of {len(comparison.entries)} runs are done · {comparison.folder or folder}"),
         verdicts=_items(verdicts),
         metric=escape(metric),
-        summary=_summary(summary[summary["metric"] == metric]),
+        summary=table([SUMMARY_HEADS, *shown_summary(summary[summary["metric"] == metric])], header=True),
         differences=_differences(differences),
         figures="".join(figure(path) for path in figures),
         runs=_runs(folder, comparison, runs),
@@ -62,14 +63,6 @@ def write_page(
 
 def _items(lines: Sequence[str]) -> str:
     return "".join(f"<li>{escape(line)}</li>" for line in lines)
-
-
-def _summary(summary: pd.DataFrame) -> str:
-    rows = [("arm", "n", "mean", "std", "interval")]
-    for row in summary.itertuples():
-        interval = "" if pd.isna(row.low) else f"{row.low:.4f} to {row.high:.4f}"
-        rows.append((row.arm, str(row.n), f"{row.mean:.4f}", "" if pd.isna(row.std) else f"{row.std:.4f}", interval))
-    return table(rows, header=True)
 
 
 def _differences(differences: pd.DataFrame | None) -> str:

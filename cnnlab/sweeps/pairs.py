@@ -10,8 +10,9 @@ from statsmodels.stats.contingency_tables import mcnemar
 
 from cnnlab.config.types import shown
 from cnnlab.evaluation.confusion import draw_confusion_difference
+from cnnlab.runs.files import write_table
 from cnnlab.runs.run import Run
-from cnnlab.sweeps.collect import flat
+from cnnlab.sweeps.collect import flat, run_names
 from cnnlab.sweeps.notes import circumstances
 from cnnlab.sweeps.tables import measured
 
@@ -47,6 +48,42 @@ class Disagreement:
         return f"of the {self.n:,} images of the {self.split} split {counts} ({verdict})"
 
 
+@dataclass(frozen=True)
+class Pair:
+    """What a comparison of two runs has found.
+
+    Attributes:
+        differing: see `what_differs`.
+        figures: PNGs.
+        sentences: verdicts in words.
+    """
+
+    differing: pd.DataFrame
+    figures: list[Path]
+    sentences: list[str]
+
+
+def write_pair(first: Run, second: Run, folder: Path, confidence: float) -> Pair:
+    """Write what_differs.csv and, of every split that both were judged on, disagreements-SPLIT.csv and a figure.
+
+    Args:
+        first, second: the runs.
+        folder: where to write.
+        confidence: 1 - the level of McNemar's test.
+    """
+    differing = what_differs(first, second)
+    write_table(folder / "what_differs.csv", differing)
+    figures, sentences = [], []
+    for found in disagreements(first, second):
+        write_table(folder / f"disagreements-{found.split}.csv", found.images)
+        figures.append(folder / f"confusion_difference-{found.split}.png")
+        _draw_differences(first, second, found.split, figures[-1])
+        sentences.append(found.sentence(confidence))
+    names = " and ".join(run_names(first, second))
+    way_on = "cnnlab eval run=… of both does that where their splits agree"
+    return Pair(differing, figures, sentences or [f"{names} were not judged on the same images; {way_on}"])
+
+
 def what_differs(first: Run, second: Run) -> pd.DataFrame:
     """Everything two runs differ in.
 
@@ -61,7 +98,7 @@ def what_differs(first: Run, second: Run) -> pd.DataFrame:
     rows = []
     for kind, (one, other) in kinds.items():
         for key in dict.fromkeys([*one, *other]):
-            texts = [shown(values[key]) if key in values else "" for values in (one, other)]
+            texts = [_text(values[key]) if key in values else "" for values in (one, other)]
             if texts[0] != texts[1]:
                 rows.append((kind, key, *texts))
     return pd.DataFrame(rows, columns=["kind", "key", "first", "second"])
@@ -90,8 +127,8 @@ def disagreements(first: Run, second: Run) -> Iterator[Disagreement]:
         yield Disagreement(path.parent.name, names, len(one), alone, float(p), table[right[0] != right[1]])
 
 
-def draw_differences(first: Run, second: Run, split: str, path: Path) -> None:
-    """Draw the confusion matrix of the second run minus that of the first."""
+def _draw_differences(first: Run, second: Run, split: str, path: Path) -> None:
+    """The confusion matrix of the second run minus that of the first."""
     counts = [
         pd.read_csv(run.path / "eval" / split / "confusion_matrix.csv", index_col=0).rename(index=str)
         for run in (first, second)
@@ -100,16 +137,13 @@ def draw_differences(first: Run, second: Run, split: str, path: Path) -> None:
     draw_confusion_difference(counts[1] - counts[0], path, f"{split}: images of {names[1]} minus those of {names[0]}")
 
 
-def run_names(first: Run, second: Run) -> tuple[str, str]:
-    """The shortest ends of their paths that tell two runs apart."""
-    parts = [run.path.parts for run in (first, second)]
-    length = next((n for n in range(1, max(map(len, parts))) if parts[0][-n:] != parts[1][-n:]), 1)
-    return tuple("/".join(part[-length:]) for part in parts)
-
-
 def _predictions(path: Path) -> pd.DataFrame:
     """Names of classes stay text, whatever they look like."""
     return pd.read_csv(path, dtype={"true": str, "predicted": str}, keep_default_na=False)
+
+
+def _text(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else shown(value)
 
 
 def _settings(run: Run) -> dict[str, object]:

@@ -13,7 +13,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from rich.console import Console
 
-from cnnlab.config.arguments import quote_path
+from cnnlab.config.arguments import quote_path, unquote_path
 from cnnlab.config.resolve import resolve
 from cnnlab.config.schema import Sweep
 from cnnlab.config.stored import SAME_RESULT, differences
@@ -61,7 +61,9 @@ def sweep(
     directory = _directory(config, grid)
     cells = list(grid.cells)
     _check_cells(context, config, cells, directory)
-    ledger = Ledger.of_grid(directory, grid.keys, shlex.join(["cnnlab", "train", *sys.argv[1:]]), cells)
+    ledger = Ledger.of_grid(
+        directory, grid.keys, shlex.join(["cnnlab", "train", *map(unquote_path, sys.argv[1:])]), cells
+    )
     states = AGAIN | RETRIED if config.sweep.retry_failed else AGAIN
     names = [cell.name for cell in cells if ledger.entries[cell.name].state in states]
     if config.sweep.dry_run:

@@ -6,6 +6,7 @@ from scipy import stats
 from cnnlab.runs.run import Run
 from cnnlab.sweeps.collect import Comparison, Entry
 
+SUMMARY_HEADS = ("arm", "n", "mean", "std", "interval")
 METRICS = ("accuracy", "loss", "val_accuracy", "val_loss")
 
 
@@ -41,6 +42,15 @@ def summary_table(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
             if len(values):
                 rows.append((arm, metric, *describe(values, confidence)))
     return pd.DataFrame(rows, columns=["arm", "metric", "n", "mean", "std", "low", "high"])
+
+
+def shown_summary(summary: pd.DataFrame) -> list[tuple[str, ...]]:
+    """The rows of a summary as text, by `SUMMARY_HEADS`; what one run cannot tell is empty."""
+    rows = []
+    for row in summary.itertuples():
+        spread = ("", "") if pd.isna(row.std) else (f"{row.std:.4f}", f"{row.low:.4f} to {row.high:.4f}")
+        rows.append((row.arm, f"{row.n}", f"{row.mean:.4f}", *spread))
+    return rows
 
 
 def describe(values: pd.Series, confidence: float) -> tuple[int, float, float, float, float]:

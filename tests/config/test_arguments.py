@@ -3,7 +3,7 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from cnnlab.config.arguments import path_argument, prepare, quote_path
+from cnnlab.config.arguments import path_argument, prepare, quote_path, unquote_path
 from cnnlab.errors import UserError
 
 PATHS = [
@@ -39,6 +39,7 @@ def test_any_path_reaches_hydra_as_it_was_typed(key, path):
     override = parsed(quote_path(f"{key}={path}"))
     assert str(override.value()) == path
     assert override.get_key_element().lstrip("+") == key.lstrip("+")
+    assert unquote_path(quote_path(f"{key}={path}")) == f"{key}={path}"
 
 
 @pytest.mark.parametrize("override", ["run='a=b'", 'run="a b"', "run=null", "runs=[a,b]", "images=[a.png,b.png]"])

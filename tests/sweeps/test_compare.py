@@ -8,46 +8,27 @@ import pytest
 
 from cnnlab import cli
 from cnnlab.sweeps.collect import collect
-from cnnlab.sweeps.grid import Cell
-from cnnlab.sweeps.ledger import Ledger
 from cnnlab.sweeps.tables import runs_table, summary_table
 
 
-@pytest.fixture(scope="module")
-def cells(train, tmp_path_factory):
-    """A sweep of two optimizers and two seeds, of which one cell never began."""
-    folder = tmp_path_factory.mktemp("sweeps") / "test"
-    cells = [
-        Cell(f"optimizer={name},seed={seed}", (), {"optimizer": name, "seed": str(seed)})
-        for name in ("adam", "sgd")
-        for seed in (0, 1)
-    ]
-    for cell in cells[:3]:
-        run = train(f"optimizer={cell.values['optimizer']}", f"seed={cell.values['seed']}")
-        shutil.copytree(run, folder / cell.name)
-    ledger = Ledger.of_grid(folder, ["optimizer", "seed"], "cnnlab train -m optimizer=adam,sgd seed=0,1", cells)
-    ledger.end(cells[3].name, "failed", "no such file")
-    return folder
-
-
-def test_a_sweep_is_compared_in_its_own_folder(cells, capsys):
-    assert cli.main(["compare", f"runs={cells}"]) == 0
+def test_a_sweep_is_compared_in_its_own_folder(sweep_of_four, capsys):
+    assert cli.main(["compare", f"runs={sweep_of_four}"]) == 0
     shown = capsys.readouterr()
-    assert shown.out.strip() == str(cells / "compare")
-    runs = pd.read_csv(cells / "compare" / "runs.csv")
+    assert shown.out.strip() == str(sweep_of_four / "compare")
+    runs = pd.read_csv(sweep_of_four / "compare" / "runs.csv")
     assert list(runs["status"]) == ["done", "done", "done", "failed"]
     assert list(runs["optimizer"]) == ["adam", "adam", "sgd", "sgd"]
     assert list(runs["seed"]) == [0, 1, 0, 1]
-    verdicts = (cells / "compare" / "verdicts.txt").read_text()
+    verdicts = (sweep_of_four / "compare" / "verdicts.txt").read_text()
     assert "nothing can be said of final_val_accuracy with n = 1 shared seeds" in verdicts
     assert "optimizer=sgd,seed=1 is failed: no such file" in verdicts
     for figure in ("steps_accuracy.png", "steps_loss.png"):
-        assert (cells / "compare" / figure).read_bytes().startswith(b"\x89PNG")
+        assert (sweep_of_four / "compare" / figure).read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_tables_hold_what_the_runs_measured(cells):
-    runs = runs_table(collect([str(cells)]))
-    history = pd.read_csv(cells / "optimizer=adam,seed=1" / "metrics.csv")
+def test_the_tables_hold_what_the_runs_measured(sweep_of_four):
+    runs = runs_table(collect([str(sweep_of_four)]))
+    history = pd.read_csv(sweep_of_four / "optimizer=adam,seed=1" / "metrics.csv")
     row = runs[runs["run"] == "optimizer=adam,seed=1"].iloc[0]
     assert row["best_val_accuracy"] == history["val_accuracy"].max()
     assert row["final_loss"] == history["loss"].iloc[-1]
@@ -62,15 +43,15 @@ def test_the_tables_hold_what_the_runs_measured(cells):
     assert summary.loc[("optimizer=sgd", "final_accuracy")]["n"] == 1
 
 
-def test_runs_of_no_sweep_are_told_apart_by_what_differs_in_their_configurations(cells):
-    comparison = collect([str(cells / "optimizer=*")])
+def test_runs_of_no_sweep_are_told_apart_by_what_differs_in_their_configurations(sweep_of_four):
+    comparison = collect([str(sweep_of_four / "optimizer=*")])
     assert comparison.keys == ["optimizer"]
     assert comparison.arms == ["optimizer=adam", "optimizer=sgd"]
     assert [entry.seed for entry in comparison.entries] == [0, 1, 0]
 
 
-def test_a_run_that_was_killed_does_not_count(cells, tmp_path):
-    sweep = shutil.copytree(cells, tmp_path / "test")
+def test_a_run_that_was_killed_does_not_count(sweep_of_four, tmp_path):
+    sweep = shutil.copytree(sweep_of_four, tmp_path / "test")
     path = sweep / "optimizer=adam,seed=0" / "run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "running"}))
     assert [entry.status for entry in collect([str(sweep)]).entries] == ["interrupted", "done", "done", "failed"]
@@ -85,9 +66,9 @@ def test_a_run_that_was_killed_does_not_count(cells, tmp_path):
         ("confidence=1.5", "confidence=1.5"),
     ],
 )
-def test_mistakes_are_told_in_one_line(cells, capsys, argument, message):
+def test_mistakes_are_told_in_one_line(sweep_of_four, capsys, argument, message):
     key, _, value = argument.partition("=")
-    arguments = [f"runs={cells}"] if key != "runs" else []
+    arguments = [f"runs={sweep_of_four}"] if key != "runs" else []
     quoted = f"{key}='{value}'" if key == "baseline" else argument
     assert cli.main(["compare", *arguments, quoted]) == 2
     assert message in capsys.readouterr().err
