@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from cnnlab.config.flat import flat
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 from cnnlab.runs.run import Run
@@ -149,15 +150,6 @@ def run_names(first: Run, second: Run) -> tuple[str, str]:
     parts = [run.path.parts for run in (first, second)]
     length = next((n for n in range(1, max(map(len, parts))) if parts[0][-n:] != parts[1][-n:]), 1)
     return tuple("/".join(part[-length:]) for part in parts)
-
-
-def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one from full keys to leaves."""
-    if not isinstance(value, dict) or not value:
-        return {prefix: value}
-    return {
-        key: leaf for name, item in value.items() for key, leaf in flat(item, f"{prefix}.{name}".lstrip(".")).items()
-    }
 
 
 def _settings(run: Run) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cnnlab.config.flat import flat
 from cnnlab.runs.run import Run
-from cnnlab.sweeps.collect import Comparison, flat
+from cnnlab.sweeps.collect import Comparison
 
 CIRCUMSTANCES = ("commit", "dirty", "precision", "threads", "replicas", "host.processor")
 """Keys of a run's record that may move its numbers; so may all versions."""

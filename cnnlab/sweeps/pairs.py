@@ -8,11 +8,12 @@ import pandas as pd
 from omegaconf import OmegaConf
 from statsmodels.stats.contingency_tables import mcnemar
 
+from cnnlab.config.flat import flat
 from cnnlab.config.types import shown
 from cnnlab.evaluation.confusion import draw_confusion_difference
 from cnnlab.runs.files import write_table
 from cnnlab.runs.run import Run
-from cnnlab.sweeps.collect import flat, run_names
+from cnnlab.sweeps.collect import run_names
 from cnnlab.sweeps.notes import circumstances
 from cnnlab.sweeps.tables import measured
 
