@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 Task = Callable[[DictConfig, Path], None]
 
+ONCE = frozenset({"doctor", "compare"})
+"""Commands that are not repeated with -m."""
+
 
 def launch(command: str, arguments: Sequence[str], task: Task) -> None:
     """Compose the configuration of a command and call `task` with it: once, or with -m once per combination.
@@ -43,6 +46,8 @@ def launch(command: str, arguments: Sequence[str], task: Task) -> None:
         SystemExit: a flag that prints has printed.
         Exception: whatever `task` raises, the first of several with -m.
     """
+    if command in ONCE and {"-m", "--multirun"} & {*arguments}:
+        raise UserError(f"-m: {command} has nothing to sweep over; leave it out")
     run = stored_run(command, arguments)
     job = _Job(command, run, task, arguments)
     argv = [sys.argv[0], *prepare(arguments)]

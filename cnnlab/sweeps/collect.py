@@ -86,6 +86,8 @@ def collect(runs: Sequence[str]) -> Comparison:
         UserError: there is nothing there, or a folder is neither.
     """
     folders = [folder for pattern in runs for folder in _folders(pattern)]
+    if not folders:
+        raise UserError("runs=[]: give a sweep's folder, or runs")
     sweeps = [folder for folder in folders if (folder / "sweep.json").exists()]
     if len(sweeps) == len(folders) == 1:
         return _of_sweep(Ledger.open(folders[0]))
@@ -102,6 +104,9 @@ def collect(runs: Sequence[str]) -> Comparison:
 def _folders(pattern: str) -> list[Path]:
     path = Path(pattern).expanduser().absolute()
     if path.exists():
+        sweeps = sorted(ledger.parent.name for ledger in path.glob("*/sweep.json"))
+        if sweeps:
+            raise UserError(f"runs={pattern}: holds sweeps; give one of them: {', '.join(sweeps)}")
         return [path]
     matches = sorted(match for match in Path(path.anchor).glob(str(path.relative_to(path.anchor))) if match.is_dir())
     if not matches:

@@ -97,7 +97,7 @@ def _metric(runs: pd.DataFrame, given: str | None) -> str:
     """The metric that is judged; not given: the accuracy at the end, on the validation split where there is one."""
     metrics = [name for name in runs.columns if name.startswith(("best_", "final_"))]
     if given is not None and given not in metrics:
-        near = did_you_mean(given, metrics)
+        near = did_you_mean(f"final_{given}" if f"final_{given}" in metrics else given, metrics)
         raise UserError(f"metric={given}: no such metric{near}; metrics: {', '.join(metrics)}")
     done = runs[runs["status"] == "done"]
     choices = [given] if given else ["final_val_accuracy", "final_accuracy"]

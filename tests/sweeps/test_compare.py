@@ -62,7 +62,9 @@ def test_a_run_that_was_killed_does_not_count(sweep_of_four, tmp_path):
     [
         ("metric=final_val_acuracy", "did you mean final_val_accuracy?"),
         ("baseline=optimizer=adamm", "arms: optimizer=adam; optimizer=sgd"),
+        ("metric=val_loss", "did you mean final_val_loss?"),
         ("runs=/nowhere", "runs=/nowhere: no such folder"),
+        ("runs=[]", "runs=[]: give a sweep's folder, or runs"),
         ("confidence=1.5", "confidence=1.5"),
     ],
 )
@@ -72,3 +74,16 @@ def test_mistakes_are_told_in_one_line(sweep_of_four, capsys, argument, message)
     quoted = f"{key}='{value}'" if key == "baseline" else argument
     assert cli.main(["compare", *arguments, quoted]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_folder_of_sweeps_is_no_sweep(sweep_of_four, capsys):
+    assert cli.main(["compare", f"runs={sweep_of_four.parent}"]) == 2
+    assert "holds sweeps; give one of them: test" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["compare", "doctor"])
+def test_nothing_is_compared_or_looked_up_several_times(command, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([command, "-m"]) == 2
+    assert capsys.readouterr().err == f"error: -m: {command} has nothing to sweep over; leave it out\n"
+    assert list(tmp_path.iterdir()) == []
