@@ -1,7 +1,8 @@
 """The command line on its way to Hydra."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
@@ -22,8 +23,8 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     """Order and quote the arguments of a command so that Hydra takes them as they are meant.
 
     Flags go first, because Hydra knows no overrides after them. Paths are quoted, because Hydra's grammar
-    gives `=`, commas, spaces and braces a meaning; values that are quoted already, `null`, numbers of images and lists
-    of runs or images stay as they are.
+    gives `=`, commas, spaces and braces a meaning; values that are quoted already, `null` and numbers of images stay as
+    they are; in lists of runs or images the paths that are there are quoted.
 
     Raises:
         UserError: a flag that Hydra does not know, a value that the flag does not take, a value without a key,
@@ -73,13 +74,33 @@ def quote_path(override: str) -> str:
     if match is None:
         return override
     key, value = match["key"], match["value"]
-    is_list = key.lstrip("+") in _LISTS and value.startswith("[") and value.endswith("]")
+    if key.lstrip("+") in _LISTS and value.startswith("[") and value.endswith("]"):
+        return f"{key}=[{','.join(_quoted_items(value[1:-1].split(',')))}]"
     is_count = key.lstrip("+") == "method.images" and value.isdecimal()
-    if value == "null" or is_list or is_count or _is_quoted(value):
+    if value == "null" or is_count or _is_quoted(value):
         return override
-    # In Hydra's quotes a backslash counts only before a quote, so only there it is doubled.
+    return f"{key}={_quoted(value)}"
+
+
+def _quoted_items(parts: Sequence[str]) -> Iterator[str]:
+    """The items of a list that was split at its commas; a path that is there is one item, whatever its commas."""
+    start = 0
+    while start < len(parts):
+        ends = range(len(parts), start, -1)
+        end = next((end for end in ends if _exists(",".join(parts[start:end]).strip())), None)
+        item = ",".join(parts[start : end or start + 1])
+        yield _quoted(item.strip()) if end else item
+        start = end or start + 1
+
+
+def _exists(path: str) -> bool:
+    return bool(path) and not path.isdecimal() and Path(path).expanduser().exists()
+
+
+def _quoted(value: str) -> str:
+    """In Hydra's quotes a backslash counts only before a quote, so only there it is doubled."""
     escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + (r"\'" if found[2] else ""), value)
-    return f"{key}='{escaped}'"
+    return f"'{escaped}'"
 
 
 def unquote_path(override: str) -> str:

@@ -22,6 +22,7 @@ LOG = "train.log"
 """What a cell's training prints, in its folder; later attempts append."""
 
 _PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: a forked child must not wait for locks
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def _in_child(cores: frozenset[int] | None, parent: int) -> None:
     """In the new process, before the program starts: bind it to its cores, and to the life of the sweep."""
     if cores is not None:
         os.sched_setaffinity(0, cores)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # also where the sweep is killed outright
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # also where the sweep is killed outright
         if os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGTERM)

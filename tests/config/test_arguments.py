@@ -47,6 +47,16 @@ def test_quoted_values_null_and_lists_stay_as_they_are(override):
     assert quote_path(override) == override
 
 
+def test_paths_in_a_list_may_hold_commas_where_they_are_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("optimizer=adam,seed=0", "optimizer=sgd,seed=0", "3"):
+        (tmp_path / name).mkdir()
+    override = parsed(quote_path("runs=[optimizer=adam,seed=0, optimizer=sgd,seed=0]"))
+    assert [str(item) for item in override.value()] == ["optimizer=adam,seed=0", "optimizer=sgd,seed=0"]
+    assert quote_path("runs=[nowhere,'optimizer=adam,seed=0']") == "runs=[nowhere,'optimizer=adam,seed=0']"
+    assert quote_path("method.images=[3,6]") == "method.images=[3,6]"  # numbers of images, whatever is there
+
+
 def test_only_paths_are_quoted():
     assert quote_path("optimizer.learning_rate=0.1") == "optimizer.learning_rate=0.1"
     assert quote_path("trainer.run=a=b") == "trainer.run=a=b"
