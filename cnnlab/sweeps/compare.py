@@ -20,7 +20,7 @@ from cnnlab.sweeps.notes import provenance_notes
 from cnnlab.sweeps.page import write_page
 from cnnlab.sweeps.pairs import write_pair
 from cnnlab.sweeps.statistics import Difference, best_arm, paired_differences
-from cnnlab.sweeps.tables import SUMMARY_HEADS, runs_table, shown_summary, summary_table
+from cnnlab.sweeps.tables import METRICS, SUMMARY_HEADS, runs_table, shown_summary, summary_table
 
 
 def compare(config: DictConfig, directory: Path) -> None:
@@ -95,10 +95,9 @@ def _table_of(paired: Sequence[Difference]) -> pd.DataFrame:
 
 def _metric(runs: pd.DataFrame, given: str | None) -> str:
     """The metric that is judged; not given: the accuracy at the end, on the validation split where there is one."""
-    metrics = [name for name in runs.columns if name.startswith(("best_", "final_"))]
-    if given is not None and given not in metrics:
-        near = did_you_mean(f"final_{given}" if f"final_{given}" in metrics else given, metrics)
-        raise UserError(f"metric={given}: no such metric{near}; metrics: {', '.join(metrics)}")
+    if given is not None and given not in METRICS:
+        near = did_you_mean(f"final_{given}" if f"final_{given}" in METRICS else given, METRICS)
+        raise UserError(f"metric={given}: no such metric{near}; metrics: {', '.join(METRICS)}")
     done = runs[runs["status"] == "done"]
     choices = [given] if given else ["final_val_accuracy", "final_accuracy"]
     measured = [name for name in choices if done[name].notna().any()]

@@ -13,7 +13,7 @@ import pandas as pd
 from cnnlab.evaluation.page import figure, style, table
 from cnnlab.runs.files import write_atomically
 from cnnlab.sweeps.collect import Comparison
-from cnnlab.sweeps.tables import SUMMARY_HEADS, shown_summary
+from cnnlab.sweeps.tables import METRICS, SUMMARY_HEADS, shown_summary
 
 _SHOWN_RATHER = ("best_val_accuracy", "final_val_accuracy", "best_val_loss", "final_val_loss")
 _SHOWN_ELSE = ("best_accuracy", "final_accuracy", "best_loss", "final_loss")
@@ -53,7 +53,7 @@ def write_page(
         summary=table([SUMMARY_HEADS, *shown_summary(summary[summary["metric"] == metric])], header=True),
         differences=_differences(differences),
         figures="".join(figure(path) for path in figures),
-        runs=_runs(folder, comparison, runs),
+        runs=_runs(folder, comparison, runs, metric),
         notes=f"<section><h2>To be kept in mind</h2><ul>{_items(notes)}</ul></section>" if notes else "",
         command=_command(comparison.command),
     )
@@ -76,11 +76,10 @@ def _command(command: str | None) -> str:
     return f'<section><h2>Command</h2><pre class="command">{escape(command)}</pre></section>' if command else ""
 
 
-def _runs(folder: Path, comparison: Comparison, runs: pd.DataFrame) -> str:
+def _runs(folder: Path, comparison: Comparison, runs: pd.DataFrame, metric: str) -> str:
     """A row per run, its name a link to its own page, or to its folder where it has none."""
-    measured = [name for name in _SHOWN_RATHER if runs[name].notna().any()] or [
-        name for name in _SHOWN_ELSE if runs[name].notna().any()
-    ]
+    usual = [name for name in _SHOWN_RATHER if runs[name].notna().any()] or _SHOWN_ELSE
+    measured = [*dict.fromkeys([metric, *usual])]
     columns = ["run", *comparison.keys, "seed", "status", *measured, "epochs", "seconds", "images_per_second", "reason"]
     heads = "".join(f'<th scope="col"><button>{escape(name.replace("_", " "))}</button></th>' for name in columns)
     rows = []
@@ -97,7 +96,7 @@ def _cell(name: str, value: object) -> str:
     if value is None or pd.isna(value):
         return '<td data-value=""></td>'
     if isinstance(value, float):
-        text = f"{value:.4f}" if name.startswith(("best_", "final_")) else f"{value:,.0f}"
+        text = f"{value:.4f}" if name in METRICS else f"{value:,.0f}"
         return f'<td class="number" data-value="{value:.17g}">{text}</td>'
     number = ' class="number"' if isinstance(value, int) else ""
     return f'<td{number} data-value="{escape(str(value))}">{escape(str(value))}</td>'

@@ -7,20 +7,22 @@ from cnnlab.runs.run import Run
 from cnnlab.sweeps.collect import Comparison, Entry
 
 SUMMARY_HEADS = ("arm", "n", "mean", "std", "interval")
-METRICS = ("accuracy", "loss", "val_accuracy", "val_loss")
+MEASURED = ("accuracy", "loss", "val_accuracy", "val_loss")
+METRICS = tuple(f"{kind}_{name}" for name in MEASURED for kind in ("best", "final", "mean"))
+"""What runs can be judged by: the best and the last epoch, and the mean of all epochs, which says how fast it went."""
 
 
 def runs_table(comparison: Comparison) -> pd.DataFrame:
     """One tidy row per run.
 
-    Columns: run (the folder's name), arm, the swept keys, seed, status, reason, epochs, steps, best_METRIC (over all
-    epochs: the largest accuracy, the smallest loss) and final_METRIC of `METRICS`, seconds of training,
-    images_per_second (median over the epochs), commit. What was not measured is empty.
+    Columns: run (the folder's name), arm, the swept keys, seed, status, reason, epochs, steps, `METRICS` (the best is
+    the largest accuracy, the smallest loss), seconds of training, images_per_second (median over the epochs), commit.
+    What was not measured is empty.
     """
     rows = [_row(entry, comparison.keys) for entry in comparison.entries]
     columns = ["run", "arm", *comparison.keys, "seed", "status", "reason", "epochs", "steps"]
-    columns += [f"{kind}_{metric}" for metric in METRICS for kind in ("best", "final")]
-    return pd.DataFrame(rows, columns=[*dict.fromkeys([*columns, "seconds", "images_per_second", "commit"])])
+    columns += [*METRICS, "seconds", "images_per_second", "commit"]
+    return pd.DataFrame(rows, columns=[*dict.fromkeys(columns)])
 
 
 def summary_table(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
@@ -37,7 +39,7 @@ def summary_table(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     done = runs[runs["status"] == "done"]
     rows = []
     for arm, group in done.groupby("arm", sort=False):
-        for metric in [name for name in runs.columns if name.startswith(("best_", "final_"))]:
+        for metric in METRICS:
             values = group[metric].dropna()
             if len(values):
                 rows.append((arm, metric, *describe(values, confidence)))
@@ -77,9 +79,10 @@ def measured(run: Run) -> dict[str, float]:
         return {}
     row = {"epochs": history["epoch"].iloc[-1], "steps": history["step"].iloc[-1]}
     row |= {"seconds": history["seconds"].sum(), "images_per_second": history["images_per_second"].median()}
-    for metric in METRICS:
+    for metric in MEASURED:
         values = pd.to_numeric(history[metric]).dropna() if metric in history else pd.Series(dtype=float)
         if len(values):
             row[f"best_{metric}"] = values.max() if metric.endswith("accuracy") else values.min()
             row[f"final_{metric}"] = values.iloc[-1]
+            row[f"mean_{metric}"] = values.mean()
     return row

@@ -32,6 +32,7 @@ def test_the_tables_hold_what_the_runs_measured(sweep_of_four):
     row = runs[runs["run"] == "optimizer=adam,seed=1"].iloc[0]
     assert row["best_val_accuracy"] == history["val_accuracy"].max()
     assert row["final_loss"] == history["loss"].iloc[-1]
+    assert row["mean_val_accuracy"] == pytest.approx(history["val_accuracy"].mean())
     assert row["best_val_loss"] == history["val_loss"].min()
     assert (row["epochs"], row["steps"]) == (2, history["step"].iloc[-1])
     summary = summary_table(runs).set_index(["arm", "metric"])
