@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test lint clean
+.PHONY: train test test-slow lint clean
 
 train: $(VENV)/.installed ## train the default model on the embedded digits, then judge it on their test split
 	@run="$$($(BIN)/cnnlab train)" && $(BIN)/cnnlab eval run="$$run" split=test
 
-test: $(VENV)/.installed-dev ## run the whole test suite
-	$(BIN)/python -m pytest -n auto --dist loadfile
+test: $(VENV)/.installed-dev ## run the test suite but its longest tests
+	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow'
+
+test-slow: $(VENV)/.installed-dev ## run those: whole sweeps, lost hosts, a linear probe
+	$(BIN)/python -m pytest -n auto --dist load -m slow
 
 lint: $(VENV)/.installed-dev ## check style and formatting
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

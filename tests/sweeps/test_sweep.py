@@ -152,6 +152,7 @@ def test_twelve_jobs_of_which_one_raises_one_diverges_and_one_is_killed(sweep, t
     assert untouched == {name: (sweep.directory / name / "run.json").stat().st_mtime_ns for name in good}
 
 
+@pytest.mark.slow
 def test_a_cell_has_the_same_bytes_alone_and_beside_others(sweep, tmp_path, cnnlab_process):
     options = (*SMALL, "trainer.epochs=1", "trainer.threads=1")
     assert sweep.run("seed=0,1", *options, "hydra.launcher.slots=2") == 0
@@ -162,6 +163,7 @@ def test_a_cell_has_the_same_bytes_alone_and_beside_others(sweep, tmp_path, cnnl
     assert weights_of(sweep.directory / "seed=0") != weights_of(alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_reaches_the_jobs_and_the_same_command_goes_on(sweep, tmp_path, number, code):
     command = ("seed=0,1", *SMALL, *SLOW_STEPS, "trainer.threads=1", "trainer.checkpoint_every='10 steps'")
@@ -180,6 +182,7 @@ def test_a_signal_reaches_the_jobs_and_the_same_command_goes_on(sweep, tmp_path,
     assert len(json.loads((run / "run.json").read_text())["earlier_sessions"]) == 1
 
 
+@pytest.mark.slow
 def test_where_the_sweep_itself_is_killed_its_jobs_do_not_go_on_alone(sweep, tmp_path):
     sweep.start("seed=0,1", *SMALL, *SLOW_STEPS, "trainer.epochs=50")
     sweep.wait_for(lambda: list((sweep.directory / "seed=0" / "checkpoints").glob("step-*.npz")))
@@ -193,6 +196,7 @@ def test_where_the_sweep_itself_is_killed_its_jobs_do_not_go_on_alone(sweep, tmp
     assert json.loads((sweep.directory / "seed=0" / "run.json").read_text())["status"] == "interrupted"
 
 
+@pytest.mark.slow
 def test_a_job_that_takes_too_long_is_stopped_and_the_others_run(sweep):
     arguments = ("trainer.epochs=1,100000", *SMALL, "trainer.threads=1", "sweep.job_timeout='0.2 minutes'")
     assert sweep.run(*arguments) == 1
@@ -239,6 +243,7 @@ def test_a_wrong_option_of_the_sweep_is_told_in_one_line(sweep, argument, messag
     assert "Traceback" not in sweep.messages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "submitit_local", "ray"])
 def test_the_contract_holds_with_launchers_of_hydra(sweep, launcher):
     if launcher != "basic":

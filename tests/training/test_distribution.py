@@ -94,6 +94,7 @@ def test_gradients_are_clipped_by_the_norm_of_the_whole_batch(tmp_path):
         np.testing.assert_allclose(mine, reference, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_batch_normalisation_and_dropout_train_on_two_devices_and_resume_exactly(tmp_path):
     options = ("model.batch_norm=true", "model.dropout=0.5", "trainer.devices=2", "trainer.steps_per_epoch=4")
     whole = train(tmp_path / "whole", *options, "trainer.epochs=2", devices=2)
