@@ -1,0 +1,97 @@
+"""Bring docs/studies.md up to date: its tables, verdicts and figures, from the four sweeps of the All-CNN study.
+
+    for name in initializers augmentations regularizers optimizers; do
+        cnnlab train experiment=sweep_$name hydra.launcher.slots=4
+        cnnlab compare runs=outputs/sweeps/$name
+    done
+    python benchmarks/studies.py            # reads outputs/sweeps; or names another folder
+
+What stands between `<!-- NAME -->` and `<!-- end -->` in the page is replaced, the rest is written by hand.
+"""
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from cnnlab.sweeps.collect import collect
+from cnnlab.sweeps.notes import provenance_notes
+from cnnlab.sweeps.statistics import paired_differences
+from cnnlab.sweeps.tables import runs_table
+
+DOCS = Path(__file__).parents[1] / "docs"
+BASELINES = {
+    "initializers": "initializer=lsuv",
+    "augmentations": "shift",
+    "regularizers": "none",
+    "optimizers": "sgd",
+}
+"""The arm that the others of a study are compared with."""
+
+COLUMNS = {
+    "mean_val_accuracy": "validation, mean of six",
+    "final_val_accuracy": "validation, at the end",
+    "final_accuracy": "training, last 500 batches",
+}
+JUDGED = ("mean_val_accuracy", "final_val_accuracy")
+FIGURES = {"steps_accuracy.png": 900, "steps_loss.png": 900, "epochs.png": 1100}
+"""What is shown of a comparison, and how wide, in pixels."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("outputs/sweeps"), help="that holds the sweeps")
+    folder = parser.parse_args().folder
+    page = (DOCS / "studies.md").read_text("utf-8")
+    for name, baseline in BASELINES.items():
+        text = "\n".join(block(folder / name, name, baseline))
+        marks = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
+        page, count = re.subn(marks, lambda found, text=text: found[1] + text + found[2], page, flags=re.DOTALL)
+        assert count == 1, f"docs/studies.md has no block {name}"
+    (DOCS / "studies.md").write_text(page, "utf-8")
+
+
+def block(sweep: Path, name: str, baseline: str) -> Iterator[str]:
+    """The table, the verdicts and the figures of a study."""
+    comparison = collect([str(sweep)])
+    runs = runs_table(comparison)
+    yield f"| {comparison.keys[0]} | runs done | {' | '.join(COLUMNS.values())} |"
+    yield "|---|---|" + "---|" * len(COLUMNS)
+    for arm in comparison.arms:
+        mine = runs[runs["arm"] == arm]
+        done = mine[mine["status"] == "done"]
+        cells = [spread(done[metric]) for metric in COLUMNS]
+        label = arm.removeprefix(f"{comparison.keys[0]}=")
+        yield f"| {label} | {len(done)} of {len(mine)} | {' | '.join(cells)} |"
+    yield ""
+    for metric in JUDGED:
+        for difference in paired_differences(runs, metric, baseline):
+            yield f"- {difference.sentence(metric)}"
+    yield from (f"- {entry.path.name} is {entry.status}: {entry.reason}" for entry in comparison.unfinished)
+    yield from (f"- {note}" for note in provenance_notes(comparison))
+    for figure, width in FIGURES.items():
+        source = sweep / "compare" / figure
+        shrink(source, width, DOCS / "figures" / "studies" / f"{name}_{figure}")
+        yield f"\n![{name}: {source.stem.replace('_', ' ')}](figures/studies/{name}_{figure})"
+
+
+def spread(values: pd.Series) -> str:
+    """Mean and standard deviation over the seeds."""
+    if values.empty:
+        return "–"
+    return f"{values.mean():.2%}" + (f" ± {100 * values.std():.2f}" if len(values) > 1 else "")
+
+
+def shrink(source: Path, width: int, target: Path) -> None:
+    """A copy of a figure that a page shows: narrower, of 64 colours."""
+    image = Image.open(source).convert("RGB")
+    smaller = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    smaller.quantize(64, dither=Image.Dither.NONE).save(target, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
