@@ -1,5 +1,6 @@
 """Two runs side by side: in what they differ, and on which images."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,18 @@ from statsmodels.stats.contingency_tables import mcnemar
 
 from cnnlab.config.flat import flat
 from cnnlab.config.types import shown
+from cnnlab.errors import UserError
 from cnnlab.evaluation.confusion import draw_confusion_difference
 from cnnlab.runs.files import write_table
 from cnnlab.runs.run import Run
 from cnnlab.sweeps.collect import run_names
 from cnnlab.sweeps.notes import circumstances
 from cnnlab.sweeps.tables import measured
+
+log = logging.getLogger(__name__)
+
+SHOWN = 12
+"""Images in a gallery."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class Disagreement:
         alone: images that only the first, and only the second gets right.
         p: exact two-sided McNemar test of the two being equally right.
         images: one row per image that one alone gets right: index, file (of datasets of files), true, first, second:
-            what the runs predicted, right: which of the two is.
+            what the runs predicted, first_confidence, second_confidence, right: which of the two is.
     """
 
     split: str
@@ -65,7 +72,7 @@ class Pair:
 
 
 def write_pair(first: Run, second: Run, folder: Path, confidence: float) -> Pair:
-    """Write what_differs.csv and, of every split that both were judged on, disagreements-SPLIT.csv and a figure.
+    """Write what_differs.csv and, of every split that both were judged on, disagreements-SPLIT.csv and figures.
 
     Args:
         first, second: the runs.
@@ -79,6 +86,7 @@ def write_pair(first: Run, second: Run, folder: Path, confidence: float) -> Pair
         write_table(folder / f"disagreements-{found.split}.csv", found.images)
         figures.append(folder / f"confusion_difference-{found.split}.png")
         _draw_differences(first, second, found.split, figures[-1])
+        figures += _draw_images(first, found, folder)
         sentences.append(found.sentence(confidence))
     names = " and ".join(run_names(first, second))
     way_on = "cnnlab eval run=… of both does that where their splits agree"
@@ -123,7 +131,9 @@ def disagreements(first: Run, second: Run) -> Iterator[Disagreement]:
         alone = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
         p = mcnemar([[0, alone[0]], [alone[1], 0]], exact=True).pvalue if any(alone) else 1.0
         columns = {name: one[name] for name in ("index", "file", "true") if name in one}
-        table = pd.DataFrame(columns | {"first": one["predicted"], "second": two["predicted"]})
+        for name, predictions in (("first", one), ("second", two)):
+            columns |= {name: predictions["predicted"], f"{name}_confidence": predictions["confidence"]}
+        table = pd.DataFrame(columns)
         table["right"] = right[0].map({True: "first", False: "second"})
         yield Disagreement(path.parent.name, names, len(one), alone, float(p), table[right[0] != right[1]])
 
@@ -136,6 +146,32 @@ def _draw_differences(first: Run, second: Run, split: str, path: Path) -> None:
     ]
     names = run_names(first, second)
     draw_confusion_difference(counts[1] - counts[0], path, f"{split}: images of {names[1]} minus those of {names[0]}")
+
+
+def _draw_images(run: Run, found: Disagreement, folder: Path) -> Iterator[Path]:
+    """For each of two runs a gallery of what it alone gets right: those that the other is surest to be something else.
+
+    Nothing is drawn where the images are not at hand.
+    """
+    from cnnlab.data.load import load_dataset  # TensorFlow, only where images are shown
+    from cnnlab.evaluation.gallery import draw_gallery, pick
+
+    try:
+        images = load_dataset(run.config.dataset, run.config.seeds.split).splits[found.split].images
+    except UserError as error:
+        log.warning("the images of the %s split are not shown: %s", found.split, error)
+        return
+    first, second = found.names
+    for right, name, wrong, other in (("first", first, "second", second), ("second", second, "first", first)):
+        alone = found.images[found.images["right"] == right].nlargest(SHOWN, f"{wrong}_confidence")
+        shares = (f" · {share:.0%}" for share in alone[f"{wrong}_confidence"])
+        captions = list(zip(alone[wrong], shares, alone["true"], strict=True))
+        path = folder / f"only_{right}-{found.split}.png"
+        title = f"{found.split}: what {name} alone gets right, and what {other} says (red)"
+        draw_gallery(
+            pick(images, alone["index"].to_numpy()), captions, path, title, f"No image that {other} gets wrong"
+        )
+        yield path
 
 
 def _predictions(path: Path) -> pd.DataFrame:

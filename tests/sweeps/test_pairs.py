@@ -49,7 +49,8 @@ def test_images_that_one_run_alone_gets_right_are_listed_and_tested(pair, tmp_pa
     sentence = f"adam alone gets {alone[0]:,} right, sgd alone {alone[1]:,}"
     for name in ("verdicts.txt", "report.html"):
         assert sentence in (folder / name).read_text()
-    assert (folder / "confusion_difference-test.png").read_bytes().startswith(b"\x89PNG")
+    for figure in ("confusion_difference-test.png", "only_first-test.png", "only_second-test.png"):
+        assert (folder / figure).read_bytes().startswith(b"\x89PNG")
 
 
 def test_models_that_agree_everywhere_are_not_distinguishable(pair, tmp_path):
