@@ -141,11 +141,14 @@ def disagreements(first: Run, second: Run) -> Iterator[Disagreement]:
 def _draw_differences(first: Run, second: Run, split: str, path: Path) -> None:
     """The confusion matrix of the second run minus that of the first."""
     counts = [
-        pd.read_csv(run.path / "eval" / split / "confusion_matrix.csv", index_col=0).rename(index=str)
+        pd.read_csv(run.path / "eval" / split / "confusion_matrix.csv", index_col=0, keep_default_na=False).rename(
+            index=str
+        )
         for run in (first, second)
     ]
+    more = counts[1].sub(counts[0], fill_value=0).fillna(0).astype(int)  # one may have outputs that the other has not
     names = run_names(first, second)
-    draw_confusion_difference(counts[1] - counts[0], path, f"{split}: images of {names[1]} minus those of {names[0]}")
+    draw_confusion_difference(more, path, f"{split}: images of {names[1]} minus those of {names[0]}")
 
 
 def _draw_images(run: Run, found: Disagreement, folder: Path) -> Iterator[Path]:

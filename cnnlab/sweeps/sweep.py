@@ -55,6 +55,7 @@ def sweep(
         Interrupted: by a signal; the same command goes on.
         Unfinished: not all cells are done; which, and why, has been printed.
     """
+    _refuse_keys_of_one_run(config)
     check(OmegaConf.to_container(config.sweep), Sweep, "sweep")
     timeout_seconds(config)  # refused now, not after the first job
     grid = read_grid(context.config_loader, arguments, arms)
@@ -81,6 +82,14 @@ def sweep(
     print(directory)
     _report(ledger, cells)
     return [returns]
+
+
+def _refuse_keys_of_one_run(config: DictConfig) -> None:
+    if config.resume is not None:
+        raise UserError(f"resume={config.resume}: goes on with one run; a sweep goes on by the same command again")
+    for override in OmegaConf.to_container(config.hydra.overrides.hydra):
+        if override.startswith("hydra.run.dir="):
+            raise UserError(f"{override}: is the folder of one run; give a sweep's with sweep.name or hydra.sweep.dir")
 
 
 def _launch(config: DictConfig, launcher: Launcher, directory: Path, names: Sequence[str]) -> Sequence[JobReturn]:

@@ -235,12 +235,19 @@ def test_a_mistake_in_one_cell_is_told_before_any_is_trained(sweep, tmp_path):
         ("sweep.dry_run=maybe", "sweep.dry_run=maybe"),
         ("hydra.launcher.slots=0", "hydra.launcher.slots=0"),
         ("sweep.nmae=x", "sweep.nmae"),
+        ("hydra.run.dir=x", "give a sweep's with sweep.name or hydra.sweep.dir"),
     ],
 )
 def test_a_wrong_option_of_the_sweep_is_told_in_one_line(sweep, argument, message):
     assert sweep.run("seed=0,1", *TWO_EPOCHS, argument) == 2
     assert message in sweep.messages
     assert "Traceback" not in sweep.messages
+
+
+def test_a_run_goes_on_without_m(sweep, small_run, tmp_path):
+    assert sweep.run(f"resume={small_run}", "seed=0,1") == 2
+    assert f"resume={small_run}: goes on with one run" in sweep.messages
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
