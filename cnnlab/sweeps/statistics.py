@@ -55,7 +55,7 @@ class Difference:
         return seeds_needed(self.differences, 1 - self.level)
 
     def sentence(self, metric: str) -> str:
-        """The verdict in words."""
+        """The verdict in words: by the corrected p, beside the interval of this pair alone."""
         if self.n < 2:
             return f"{self.arm} and {self.baseline}: nothing can be said of {metric} with n = {self.n} shared seeds"
         interval = f"{self.mean:+.4f} [{self.low:+.4f}, {self.high:+.4f}]"
@@ -64,9 +64,8 @@ class Difference:
             what = f"{self.arm} has {more} {metric} than {self.baseline}"
             return f"{what}: {interval}, p = {self.adjusted:.2g}, n = {self.n}"
         needed = f"; about {self.needed} seeds would tell" if self.needed else ""
-        return (
-            f"{self.arm} and {self.baseline} are not distinguishable in {metric} with n = {self.n}: {interval}{needed}"
-        )
+        what = f"{self.arm} and {self.baseline} are not distinguishable in {metric} with n = {self.n}"
+        return f"{what}: {interval}, p = {self.adjusted:.2g}{needed}"
 
 
 def paired_differences(runs: pd.DataFrame, metric: str, baseline: str, confidence: float = 0.95) -> list[Difference]:
