@@ -4,7 +4,7 @@
         cnnlab train experiment=sweep_$name hydra.launcher.slots=4
         cnnlab compare runs=outputs/sweeps/$name
     done
-    python benchmarks/studies.py            # reads outputs/sweeps; or names another folder
+    python docs/studies.py            # reads outputs/sweeps; or names another folder
 
 What stands between `<!-- NAME -->` and `<!-- end -->` in the page is replaced, the rest is written by hand.
 """
@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
-from PIL import Image
+from figures import FIGURES, shrink
 
 from cnnlab.sweeps.collect import collect
 from cnnlab.sweeps.notes import provenance_notes
 from cnnlab.sweeps.statistics import paired_differences
 from cnnlab.sweeps.tables import runs_table
 
-DOCS = Path(__file__).parents[1] / "docs"
+PAGE = Path(__file__).with_name("studies.md")
 BASELINES = {
     "initializers": "initializer=lsuv",
     "augmentations": "shift",
@@ -37,7 +37,7 @@ COLUMNS = {
     "final_accuracy": "training, last 500 batches",
 }
 JUDGED = ("mean_val_accuracy", "final_val_accuracy")
-FIGURES = {"steps_accuracy.png": 900, "steps_loss.png": 900, "epochs.png": 1100}
+SHOWN = {"steps_accuracy.png": 900, "steps_loss.png": 900, "epochs.png": 1100}
 """What is shown of a comparison, and how wide, in pixels."""
 
 
@@ -45,13 +45,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("outputs/sweeps"), help="that holds the sweeps")
     folder = parser.parse_args().folder
-    page = (DOCS / "studies.md").read_text("utf-8")
+    page = PAGE.read_text("utf-8")
     for name, baseline in BASELINES.items():
         text = "\n".join(block(folder / name, name, baseline))
         marks = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
         page, count = re.subn(marks, lambda found, text=text: found[1] + text + found[2], page, flags=re.DOTALL)
         assert count == 1, f"docs/studies.md has no block {name}"
-    (DOCS / "studies.md").write_text(page, "utf-8")
+    PAGE.write_text(page, "utf-8")
 
 
 def block(sweep: Path, name: str, baseline: str) -> Iterator[str]:
@@ -72,9 +72,9 @@ def block(sweep: Path, name: str, baseline: str) -> Iterator[str]:
             yield f"- {difference.sentence(metric)}"
     yield from (f"- {entry.path.name} is {entry.status}: {entry.reason}" for entry in comparison.unfinished)
     yield from (f"- {note}" for note in provenance_notes(comparison))
-    for figure, width in FIGURES.items():
+    for figure, width in SHOWN.items():
         source = sweep / "compare" / figure
-        shrink(source, width, DOCS / "figures" / "studies" / f"{name}_{figure}")
+        shrink(source, width, FIGURES / "studies" / f"{name}_{figure}")
         yield f"\n![{name}: {source.stem.replace('_', ' ')}](figures/studies/{name}_{figure})"
 
 
@@ -83,14 +83,6 @@ def spread(values: pd.Series) -> str:
     if values.empty:
         return "–"
     return f"{values.mean():.2%}" + (f" ± {100 * values.std():.2f}" if len(values) > 1 else "")
-
-
-def shrink(source: Path, width: int, target: Path) -> None:
-    """A copy of a figure that a page shows: narrower, of 64 colours."""
-    image = Image.open(source).convert("RGB")
-    smaller = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    smaller.quantize(64, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
 if __name__ == "__main__":
