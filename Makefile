@@ -11,7 +11,7 @@ train: $(VENV)/.installed ## train the default model on the embedded digits, the
 test: $(VENV)/.installed-dev ## run the test suite but its longest tests
 	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow'
 
-test-slow: $(VENV)/.installed-dev ## run those: whole sweeps, lost hosts, a linear probe
+test-slow: $(VENV)/.installed-dev ## run those: whole sweeps, lost hosts, the patterns of a trained network
 	$(BIN)/python -m pytest -n auto --dist load -m slow
 
 lint: $(VENV)/.installed-dev ## check style and formatting

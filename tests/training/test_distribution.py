@@ -77,7 +77,14 @@ def one_device(tmp_path_factory) -> Path:
     return train(tmp_path_factory.mktemp("one") / "run", *TWENTY)
 
 
-@pytest.mark.parametrize("extra", [(), ("trainer.data=stream",), ("trainer.steps_per_call=4",)])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        (),
+        pytest.param(("trainer.data=stream",), marks=pytest.mark.slow),
+        pytest.param(("trainer.steps_per_call=4",), marks=pytest.mark.slow),
+    ],
+)
 def test_two_devices_train_what_one_trains(one_device, tmp_path, extra):
     run = train(tmp_path / "run", *TWENTY, "trainer.devices=2", *extra, devices=2)
     assert json.loads((run / "run.json").read_text())["replicas"] == 2
@@ -86,6 +93,7 @@ def test_two_devices_train_what_one_trains(one_device, tmp_path, extra):
     pd.testing.assert_frame_equal(rows(run), rows(one_device), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_gradients_are_clipped_by_the_norm_of_the_whole_batch(tmp_path):
     clipped = ("trainer.steps=10", "optimizer.global_clipnorm=0.05")
     one = train(tmp_path / "one", *clipped)

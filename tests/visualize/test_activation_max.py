@@ -48,6 +48,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_every_filters_pattern_excites_it_more_than_the_dataset_does(mnist_run):
     assert cli.main(["visualize", f"run={mnist_run}", "method=activation_max"]) == 0
     rows = rows_of(mnist_run / "visualize" / "activation_max" / "filters.csv")
@@ -57,6 +58,7 @@ def test_every_filters_pattern_excites_it_more_than_the_dataset_does(mnist_run):
     assert [row for row in alive if float(row["activation"]) <= float(row["dataset"])] == []
 
 
+@pytest.mark.slow
 def test_every_digits_pattern_is_taken_for_it(mnist_run):
     assert cli.main(["visualize", f"run={mnist_run}", "method=class_max"]) == 0
     with np.load(mnist_run / "visualize" / "class_max" / "class_max.npz") as arrays:

@@ -2,6 +2,7 @@
 
 from importlib.resources import files
 
+import pytest
 from omegaconf import OmegaConf
 
 from cnnlab import cli
@@ -53,6 +54,7 @@ QUICK = (
 )
 
 
+@pytest.mark.slow
 def test_all_methods_draw_one_after_the_other_and_one_that_cannot_is_left_out(run, capsys, caplog):
     assert visualize(run, "method=all", *QUICK, "method.kernels.layers=[conv9]") == 0
     drawn = {path.name for path in (run / "visualize").iterdir()}
