@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from cnnlab.sweeps.ledger import Entry, Ledger
+from cnnlab.sweeps.ledger import Ledger
 
 REFRESH_SECONDS = 1.0
 TAIL_BYTES = 4096
@@ -123,29 +123,42 @@ def _say(text: str) -> None:
 def _row(ledger: Ledger, name: str) -> dict[str, str]:
     """What is shown of a job, as text."""
     entry = ledger.entries[name]
+    running = entry.state == "running"
     record = ledger.record(name) or {}
-    last = _last_row(ledger.directory / name / "metrics.csv")
+    table = ledger.directory / name / "metrics.csv"
+    last = _last_row(table)
     best = record.get("best") or {}
     trainer = (record.get("config") or {}).get("trainer", {})
-    seconds = _seconds(entry)
-    share = _share(last, trainer)
-    left = seconds * (1 - share) / share if seconds and share and entry.state == "running" else None
     return {
         "epoch": f"{last['epoch']}/{_epochs(trainer)}" if last else "",
         "best": f"{best['monitor']} {best['value']:.4f}" if best.get("value") is not None else "",
-        "time": _clock(seconds),
-        "left": _clock(left),
-        "device": (entry.device or "") if entry.state == "running" else "",
+        "time": _clock(_seconds(record, running)),
+        "left": _clock(_left(last, trainer, table.stat().st_mtime) if running and last and trainer else None),
+        "device": (entry.device or "") if running else "",
     }
 
 
-def _share(last: dict[str, str], trainer: dict[str, Any]) -> float | None:
-    """Which part of its training a job has done."""
-    if not last or not trainer:
-        return None
-    if trainer.get("steps"):
-        return int(last["step"]) / trainer["steps"]
-    return float(last["epoch"]) / trainer["epochs"]
+def _seconds(record: dict[str, Any], running: bool) -> float | None:
+    """How long a job has been trained, in all attempts whose ends are known."""
+    attempts = [*record.get("earlier_sessions", []), record]
+    spans = [(attempt.get("started"), attempt.get("ended")) for attempt in attempts]
+    if running:
+        spans[-1] = (spans[-1][0], spans[-1][1] or datetime.now(UTC).isoformat())
+    known = [datetime.fromisoformat(end) - datetime.fromisoformat(start) for start, end in spans if start and end]
+    return sum(known, timedelta()).total_seconds() if known else None
+
+
+def _left(last: dict[str, str], trainer: dict[str, Any], written: float) -> float:
+    """Seconds until a job ends if its epochs go on taking what the last one took.
+
+    Args:
+        last: row of metrics.csv.
+        trainer: of the configuration.
+        written: when the row was, in seconds of the system's clock.
+    """
+    epochs = float(last["epoch"])
+    share = int(last["step"]) / trainer["steps"] if trainer.get("steps") else epochs / trainer["epochs"]
+    return max(0.0, epochs * (1 - share) / share * float(last["seconds"]) - (time.time() - written))
 
 
 def _epochs(trainer: dict[str, Any]) -> str:
@@ -153,13 +166,6 @@ def _epochs(trainer: dict[str, Any]) -> str:
         each = trainer.get("steps_per_epoch")
         return f"{-(-trainer['steps'] // each)}" if each else "?"
     return f"{trainer.get('epochs', '?')}"
-
-
-def _seconds(entry: Entry) -> float | None:
-    if entry.started is None:
-        return None
-    end = datetime.fromisoformat(entry.ended) if entry.ended else datetime.now(UTC)
-    return (end - datetime.fromisoformat(entry.started)).total_seconds()
 
 
 def _clock(seconds: float | None) -> str:
