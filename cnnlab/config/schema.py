@@ -75,6 +75,7 @@ class Preprocessing(TypedDict):
     """The layers of a model before its network."""
 
     rescaling: bool
+    contrast_normalization: bool
     normalization: bool
     zca_epsilon: Annotated[float, POSITIVE] | None
 

@@ -12,7 +12,13 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-OURS = ("cnnlab.models.layers", "cnnlab.models.backbones", "cnnlab.models.whitening", "cnnlab.initializers.dirac")
+OURS = (
+    "cnnlab.models.layers",
+    "cnnlab.models.backbones",
+    "cnnlab.models.contrast_normalization",
+    "cnnlab.models.whitening",
+    "cnnlab.initializers.dirac",
+)
 
 
 def register_with_keras() -> None:

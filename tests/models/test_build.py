@@ -18,8 +18,20 @@ def model(name: str = "mnist_cnn", **knobs) -> DictConfig:
     return OmegaConf.create({"model": group | knobs}).model
 
 
-def options(rescaling: bool = True, normalization: bool = False, zca_epsilon: float | None = None) -> DictConfig:
-    return OmegaConf.create({"rescaling": rescaling, "normalization": normalization, "zca_epsilon": zca_epsilon})
+def options(
+    rescaling: bool = True,
+    normalization: bool = False,
+    zca_epsilon: float | None = None,
+    contrast_normalization: bool = False,
+) -> DictConfig:
+    return OmegaConf.create(
+        {
+            "rescaling": rescaling,
+            "contrast_normalization": contrast_normalization,
+            "normalization": normalization,
+            "zca_epsilon": zca_epsilon,
+        }
+    )
 
 
 def split(images: np.ndarray) -> Split:
@@ -96,9 +108,17 @@ def test_whitening_works_on_what_the_layers_before_it_return(images):
     np.testing.assert_allclose(outputs, expected, atol=1e-3)
 
 
+def test_whitening_after_contrast_normalisation_sees_images_of_one_norm(images):
+    preprocessing = build_preprocessing(options(contrast_normalization=True, zca_epsilon=0.1), images.shape[1:])
+    before = keras.Model(preprocessing.input, preprocessing.get_layer("zca_whitening").input)
+    np.testing.assert_allclose(np.linalg.norm(np.reshape(before(images), (len(images), -1)), axis=1), 55, rtol=1e-4)
+
+
 def test_preprocessing_stays_in_float32_under_mixed_precision(images):
     keras.config.set_dtype_policy("mixed_bfloat16")
-    preprocessing = build_preprocessing(options(normalization=True, zca_epsilon=0.1), images.shape[1:])
+    preprocessing = build_preprocessing(
+        options(normalization=True, zca_epsilon=0.1, contrast_normalization=True), images.shape[1:]
+    )
     fit_preprocessing(preprocessing, split(images), seed=0)
     assert preprocessing(images).dtype == "float32"
     assert {weight.dtype for weight in preprocessing.weights if "count" not in weight.path} == {"float32"}
