@@ -12,11 +12,10 @@ from typing import Annotated, Any, Literal, Optional, Union
 
 from cnnlab.config import ranges
 from cnnlab.config.durations import DurationLike
+from cnnlab.config.keras_source import keras_arguments
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.config.ranges import Range
 from cnnlab.errors import UserError
-
-KERAS_ARGUMENTS = Path(__file__).with_name("keras_arguments.py")
 
 _TYPES = {
     "int": int,
@@ -54,7 +53,7 @@ def find_signature(target: str) -> Signature | None:
 
     Returns:
         The signature, or None where the source cannot tell: a name that a foreign module only re-exports, a
-        package without Python source, a part of Keras that the table of arguments leaves out.
+        package without Python source.
 
     Raises:
         UserError: there is no such module, or no such name in it; the message names the nearest.
@@ -63,28 +62,19 @@ def find_signature(target: str) -> Signature | None:
     if not dot:
         raise UserError("expected package.module.name")
     package = target.partition(".")[0]
-    body = _keras_namespace(owner) if package == "keras" else _module_body(owner)
+    if package == "keras":
+        found = keras_arguments(owner, name)
+        return Signature(*found) if found else None
+    body = _module_body(owner)
     if body is None:
         return None
     known = _definitions(body)
     if name in known:
         return _Module(body).signature(name)
-    if package in ("keras", "cnnlab"):
+    if package == "cnnlab":
         offered = [other for other in known if not other.startswith("_")]
         raise UserError(f"no {name} in {owner}{did_you_mean(name, offered)}")
     return None
-
-
-def _keras_namespace(owner: str) -> list[ast.stmt] | None:
-    """The classes the table lists for e.g. "keras.optimizers"; None where it lists none."""
-    body = _parse(KERAS_ARGUMENTS).body
-    namespaces = owner.split(".")[1:]
-    for name in namespaces:
-        known = _definitions(body)
-        if name not in known:
-            raise UserError(f"{owner} is no part of Keras that may be named here{did_you_mean(name, known)}")
-        body = known[name].body
-    return body if namespaces and _definitions(body) else None
 
 
 def _module_body(owner: str) -> list[ast.stmt] | None:
@@ -121,7 +111,7 @@ def _definitions(body: list[ast.stmt]) -> dict[str, ast.ClassDef | ast.FunctionD
 
 
 class _Module:
-    """The definitions of one module, or of one namespace of the Keras table."""
+    """The definitions of one module."""
 
     def __init__(self, body: list[ast.stmt]):
         self.body = body
