@@ -29,19 +29,65 @@ class Command:
     Attributes:
         target: "module:function" of the function that runs it with (config, directory).
         summary: one line for the help.
+        uses: what its help shows of the groups and keys it shares with `train`; None for all.
     """
 
     target: str
     summary: str
+    uses: tuple[str, ...] | None = ()
 
 
 COMMANDS = {
-    "train": Command("cnnlab.training.train:train", "train a model; the run's directory explains itself"),
-    "eval": Command("cnnlab.evaluation.evaluate:evaluate", "judge a run, or weights, on one split"),
+    "train": Command("cnnlab.training.train:train", "train a model; the run's directory explains itself", uses=None),
+    "eval": Command(
+        "cnnlab.evaluation.evaluate:evaluate",
+        "evaluate a run, or weights, on one split",
+        uses=(
+            "dataset",
+            "model",
+            "trainer",
+            "experiment",
+            "seed",
+            "seeds",
+            "weights",
+            "input_shape",
+            "num_classes",
+            "targets",
+        ),
+    ),
     "predict": Command("cnnlab.evaluation.predict:predict", "classify image files with a run's best model"),
-    "inspect": Command("cnnlab.models.inspect:inspect", "print a model's layers, parameters, multiply-adds, memory"),
+    "inspect": Command(
+        "cnnlab.models.inspect:inspect",
+        "print a model's layers, parameters, multiply-adds, memory",
+        uses=(
+            "dataset",
+            "model",
+            "initializer",
+            "optimizer",
+            "experiment",
+            "seed",
+            "seeds",
+            "input_shape",
+            "num_classes",
+        ),
+    ),
     "doctor": Command("cnnlab.doctor:doctor", "print what this machine offers and what cnnlab makes of it"),
-    "visualize": Command("cnnlab.visualize.visualize:visualize", "look inside a trained network with a method"),
+    "visualize": Command(
+        "cnnlab.visualize.visualize:visualize",
+        "look inside a trained network with a method",
+        uses=(
+            "dataset",
+            "augmentation",
+            "model",
+            "experiment",
+            "seed",
+            "seeds",
+            "weights",
+            "input_shape",
+            "num_classes",
+            "targets",
+        ),
+    ),
     "compare": Command("cnnlab.sweeps.compare:compare", "compare the runs of a sweep: tables, curves, verdicts"),
 }
 
@@ -131,6 +177,11 @@ def _dispatch(arguments: list[str]) -> int:
     if command is None:
         commands = [known for known in COMMANDS if COMMANDS[known].target]
         raise UserError(f"{name}: no such command{did_you_mean(name, COMMANDS)}; commands: {', '.join(commands)}")
+    if {"-h", "--help"} & {*rest}:
+        from cnnlab.config.help import command_help
+
+        print(command_help(name, command.summary, command.uses, rest), end="")
+        return 0
     return _run(name, command.target, rest)
 
 

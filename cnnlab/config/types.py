@@ -25,12 +25,12 @@ def check(value: Any, hint: Any, key: str) -> None:
     """
     if isinstance(value, dict) and "_target_" in value:
         return  # an object by the time it is passed on
-    for member in _members(hint):
+    for member in members(hint):
         if _fits(value, member):
             _check_inside(value, member, key)
             return
-    choices = [choice for member in _members(hint) if get_origin(member) is Literal for choice in get_args(member)]
-    hint_text = " or ".join(dict.fromkeys(_describe(member) for member in _members(hint)))
+    choices = [choice for member in members(hint) if get_origin(member) is Literal for choice in get_args(member)]
+    hint_text = " or ".join(dict.fromkeys(_describe(member) for member in members(hint)))
     raise UserError(f"{key}={shown(value)}: must be {hint_text}{did_you_mean(value, choices)}")
 
 
@@ -64,10 +64,10 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def _members(hint: Any) -> Iterator[Any]:
+def members(hint: Any) -> Iterator[Any]:
     if get_origin(hint) in (Union, UnionType):
         for member in get_args(hint):
-            yield from _members(member)
+            yield from members(member)
     else:
         yield hint
 
@@ -76,7 +76,7 @@ def _fits(value: Any, hint: Any) -> bool:
     """Whether the outermost type fits; what is inside is checked by `_check_inside`."""
     origin = get_origin(hint) or hint
     if origin is Annotated:
-        return any(_fits(value, member) for member in _members(get_args(hint)[0]))
+        return any(_fits(value, member) for member in members(get_args(hint)[0]))
     if origin is Literal:
         return any(value == choice and type(value) is type(choice) for choice in get_args(hint))
     if origin in (None, NoneType):
@@ -123,7 +123,7 @@ def _check_inside(value: Any, hint: Any, key: str) -> None:
 def _describe(hint: Any) -> str:
     origin = get_origin(hint) or hint
     if origin is Annotated:
-        return " or ".join(_describe(member) for member in _members(get_args(hint)[0]))
+        return " or ".join(_describe(member) for member in members(get_args(hint)[0]))
     if origin is Literal:
         choices = [shown(choice) for choice in get_args(hint)]
         return choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
