@@ -88,7 +88,7 @@ def _too_few(folder: Path, class_names: Sequence[str]) -> str:
     expected = "expected CLASS/… or train/CLASS/… for two classes or more"
     if not class_names:
         images = len(images_in(folder))
-        return f"found no class folders{f', but {images} images' if images else ''}; {expected}"
+        return f"found {f'images ({images}), but ' if images else ''}no class folders; {expected}"
     inside = subfolders(folder / class_names[0]).names
     way_out = f"; its classes may be those in dataset.root={folder / class_names[0]}" if len(inside) > 1 else ""
     return f"found only the class {class_names[0]}; {expected}{way_out}"

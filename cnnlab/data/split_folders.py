@@ -85,7 +85,7 @@ def _tell_layout(base: Path, usable: Mapping[str, str], inside: Mapping[str, Seq
     unused = [name for name in inside if name not in usable.values()]
     unknown = [name for name in unused if name.lower() not in _SPLIT_OF and (inside[name] or images_in(base / name))]
     if unknown:
-        log.warning("%s: %s beside %s/ not used (%s)", base, _are(unknown), usable["train"], _WAY_OUT)
+        log.warning("%s: %s not used, but only %s (%s)", base, _are(unknown), _listed(usable.values()), _WAY_OUT)
     for name in unused:
         if name.lower() in _SPLIT_OF:
             log.warning("%s: %s/ has no class folders and is not used", base, name)

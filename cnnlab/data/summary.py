@@ -38,8 +38,11 @@ class SplitSummary:
     def __str__(self) -> str:
         """One line for people."""
         (least, fewest), (most, largest) = self.smallest, self.largest
-        sizes = f"{fewest:,} each" if fewest == largest else f"from {fewest:,} ({least}) to {largest:,} ({most})"
-        parts = [f"{self.images:,} images of {self.classes:,} classes, {sizes}"]
+        parts = [f"{_count(self.images, 'image')} of {_count(self.classes, 'class', 'classes')}"]
+        if fewest < largest:
+            parts[0] += f", from {fewest:,} ({least}) to {largest:,} ({most})"
+        elif self.classes > 1:
+            parts[0] += f", {fewest:,} each"
         if self.missing:
             parts.append(f"none of {first_few(self.missing)}")
         if self.skipped:
@@ -75,6 +78,10 @@ def first_few(names: Sequence[str]) -> str:
     """The names, but of a long list only the first few and how many more there are."""
     more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
     return ", ".join(names[:FEW]) + more
+
+
+def _count(number: int, one: str, several: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
 def write_skipped(path: Path, skipped: Skipped) -> None:
