@@ -41,7 +41,7 @@ def subfolders(folder: Path | str) -> Found:
     with os.scandir(folder) as entries:
         for entry in entries:
             path = f"{folder}/{entry.name}"
-            if not entry.is_dir():
+            if not Path(path).is_dir():
                 if entry.is_symlink() and not is_hidden(entry.name) and not Path(path).exists():
                     found.skipped[path] = BROKEN_LINK
             elif is_hidden(entry.name):

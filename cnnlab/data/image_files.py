@@ -26,7 +26,7 @@ def faults(paths: Sequence[str]) -> list[str | None]:
         paths: files, which are opened in parallel.
 
     Raises:
-        UserError: a file may not be read, or its name is not UTF-8.
+        UserError: a file may not be read, or an image's name is not UTF-8.
     """
     parts = [paths[start : start + _FILES_PER_TASK] for start in range(0, len(paths), _FILES_PER_TASK)]
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -47,8 +47,9 @@ def images_in(folder: Path | str) -> list[str]:
 def _files(folder: Path | str) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_file() and not is_hidden(entry.name):
-                yield f"{folder}/{entry.name}"
+            path = f"{folder}/{entry.name}"
+            if not is_hidden(entry.name) and Path(path).is_file():  # unlike the entry's own, false for a link to itself
+                yield path
 
 
 def _faults(paths: Sequence[str]) -> list[str | None]:
@@ -57,18 +58,19 @@ def _faults(paths: Sequence[str]) -> list[str | None]:
 
 def _fault(path: str) -> str | None:
     try:
-        path.encode()
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not make the search wait
         try:
             start = os.read(descriptor, _SIGNATURE_LENGTH)
         finally:
             os.close(descriptor)
-    except UnicodeEncodeError as error:
-        raise UserError(f"{os.fsencode(path)!r}: the file name is not UTF-8; rename it") from error
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP) and Path(path).is_symlink():
             return BROKEN_LINK
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    if start.startswith(_SIGNATURES):
-        return None
-    return NO_IMAGE if start else EMPTY
+    if not start.startswith(_SIGNATURES):
+        return NO_IMAGE if start else EMPTY
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{os.fsencode(path)!r}: the file name is not UTF-8; rename it") from error
+    return None

@@ -65,7 +65,7 @@ def image_folder(
             raise UserError(f"{folders[split]}: holds no {FORMATS} image; add some or remove the folder")
     shape = (image_shape[0], image_shape[1], image_shape[2])
     found = {split: _to_split(files, class_names, shape) for split, files in classes.items()}
-    return PublishedDataset(class_names, found, skipped)
+    return PublishedDataset(class_names, found, skipped=skipped)
 
 
 def _find(root: str | None, folder: str | None) -> Path:
@@ -89,8 +89,10 @@ def _too_few(folder: Path, class_names: Sequence[str]) -> str:
     if not class_names:
         images = len(images_in(folder))
         return f"found {f'images ({images}), but ' if images else ''}no class folders; {expected}"
-    inside = subfolders(folder / class_names[0]).names
-    way_out = f"; its classes may be those in dataset.root={folder / class_names[0]}" if len(inside) > 1 else ""
+    inner = folder / class_names[0]
+    while len(inside := subfolders(inner).names) == 1:
+        inner /= inside[0]
+    way_out = f"; its classes may be those in dataset.root={inner}" if inside else ""
     return f"found only the class {class_names[0]}; {expected}{way_out}"
 
 

@@ -48,7 +48,7 @@ def load_dataset(cfg: DictConfig, split_seed: int) -> Dataset:
     validation = choose_validation(validation, splits)
     splits = carve_validation(splits, validation, split_seed, class_names)
     fitted = {name: Split(_fit(split.images, image_shape), split.labels) for name, split in splits.items()}
-    dataset = Dataset(cfg.name, image_shape, class_names, fitted, validation, published.skipped)
+    dataset = Dataset(cfg.name, image_shape, class_names, fitted, validation=validation, skipped=published.skipped)
     for name, summary in summarize(dataset).items():
         log.info("%s, %s: %s", dataset.name, name, summary)
     return dataset

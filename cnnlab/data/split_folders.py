@@ -57,7 +57,7 @@ def find_splits(base: Path, splits: Splits = "auto") -> dict[str, Path]:
         looks = "look like splits" if len(named) > 1 else "looks like a split"
         raise UserError(
             f"{base}: {_listed(named.values())} {looks}, but there is no train/ with class folders (train/CLASS/…); "
-            f"make it, or, as {_WAY_OUT}, give that"
+            f"make it; {_WAY_OUT}"
         )
     log.info(
         "%s: %s taken for %s like %s, since there is no train/CLASS/",

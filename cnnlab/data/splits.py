@@ -120,7 +120,10 @@ def hold_out(
     counts = np.bincount(split.labels, minlength=len(class_names))
     single = [name for name, count in zip(class_names, counts, strict=True) if count == 1]
     if counts.max() < 2:
-        raise UserError(f"{key}: no class has two images, so none can be held out; add images, or leave the key out")
+        raise UserError(
+            f"{key}: no class has two images, so none can be held out; "
+            "add some, or use validation=none, test_fraction=null"
+        )
     if single:
         log.warning("%s: %s: 1 image each, which stays in the training split; none is held out", key, first_few(single))
     share = _proportional(split.labels, fraction, seed)

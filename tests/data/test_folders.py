@@ -80,10 +80,12 @@ def test_subfolders_are_those_that_can_be_entered_without_going_round(folder, tm
     (folder / "a").symlink_to(tmp_path / "elsewhere")
     (folder / "gone").symlink_to(tmp_path / "nowhere")
     (folder / "up").symlink_to(tmp_path)
+    (folder / "itself").symlink_to("itself")
     found = subfolders(folder)
     assert found.names == ["a", "b"]
     assert found.skipped == {
         f"{folder}/.git/": "hidden",
         f"{folder}/gone": "broken link",
+        f"{folder}/itself": "broken link",
         f"{folder}/up/": "link to a folder above it",
     }

@@ -360,5 +360,15 @@ def test_a_file_name_that_is_not_utf8_is_named(photos):
     assert "the file name is not UTF-8; rename it" in message
 
 
+def test_the_name_of_a_file_that_is_no_image_may_be_anything(photos):
+    Path(os.fsdecode(os.fsencode(photos / "train" / "cat") + b"/\xff.txt")).write_text("no image")
+    assert len(load("image_folder", photos).splits["train"]) == 2
+
+
+def test_a_link_to_itself_is_one_that_is_broken(photos):
+    (photos / "train" / "cat" / "2.jpg").symlink_to("2.jpg")
+    assert [*load("image_folder", photos).skipped["train"].values()] == ["broken link"]
+
+
 def test_a_file_where_a_folder_should_be_is_refused(archive):
     assert refusal("image_folder", archive) == f"{archive}: is no folder"
