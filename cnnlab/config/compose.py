@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from cnnlab.config.arguments import given_overrides, prepare
 from cnnlab.config.explain import explain
 from cnnlab.config.resolve import resolve
+from cnnlab.config.resolvers import register_resolvers
 from cnnlab.config.stored import check_resumable, primary_config, stored_run
 from cnnlab.config.validate import validate
 from cnnlab.errors import Interrupted, UserError
@@ -48,6 +49,7 @@ def launch(command: str, arguments: Sequence[str], task: Task) -> None:
     """
     if command in ONCE and {"-m", "--multirun"} & {*arguments}:
         raise UserError(f"-m: {command} has nothing to sweep over; leave it out")
+    register_resolvers()
     run = stored_run(command, arguments)
     job = _Job(command, run, task, arguments)
     argv = [sys.argv[0], *prepare(arguments)]

@@ -67,8 +67,8 @@ class Dataset(Carved):
 
     name: str
     image_shape: ImageShape
-    num_classes: Count
-    validation: Literal["none", "published"] | Annotated[float, SHARE]
+    num_classes: Count | None
+    validation: Literal["auto", "none", "published"] | Annotated[float, SHARE]
 
 
 class Preprocessing(TypedDict):

@@ -37,6 +37,8 @@ SAME_RESULT = frozenset(
 # What may change when a run goes on: also its length.
 CHANGEABLE = SAME_RESULT | {"trainer.epochs", "trainer.steps"}
 
+LEFT_TO_DATA = {"dataset.num_classes": None, "dataset.validation": "auto"}
+"""Values in whose place a run keeps what its data made of them."""
 
 BASIC = {"override hydra/sweeper": "basic", "override hydra/launcher": "basic"}
 """A command upon a run is no cell of a grid of trainings."""
@@ -115,6 +117,8 @@ def check_resumable(config: DictConfig, run: Run) -> None:
 def differences(config: DictConfig, run: Run, but: Collection[str]) -> str:
     """What differs from the configuration a run started with: the first few keys with both values, in one line.
 
+    A value that is left to the data agrees with what a run's data made of it.
+
     Args:
         config: resolved.
         run: whose record keeps what it started with; config.yaml may have been edited since.
@@ -128,7 +132,9 @@ def differences(config: DictConfig, run: Run, but: Collection[str]) -> str:
     changed = [
         f"{key}: {shown(was.get(key))} → {shown(asked.get(key))}"
         for key in sorted(was.keys() | asked.keys())
-        if was.get(key) != asked.get(key) and not any(f"{key}.".startswith(f"{other}.") for other in but)
+        if was.get(key) != asked.get(key)
+        and not (key in LEFT_TO_DATA and asked.get(key) == LEFT_TO_DATA[key])
+        and not any(f"{key}.".startswith(f"{other}.") for other in but)
     ]
     return ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
 

@@ -38,6 +38,7 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
     check(values, COMMANDS[command], "")
     if "trainer" in values and values.get("run") is None:
         _check_present(values)
+        _check_classes_known(values, command)
     if command == "inspect":
         reported = reported_initializers(config, overrides)
         for node in reported.values():
@@ -89,6 +90,15 @@ def _check_present(values: dict[str, Any]) -> None:
         missing = () if schema is Named else sorted(schema.__required_keys__ - (values.get(group) or {}).keys())
         for name in missing:
             raise UserError(f"{group}.{name}: is missing; give it, as +{group}.{name}=… or in the file of the group")
+
+
+def _check_classes_known(values: dict[str, Any], command: str) -> None:
+    """Where the number of classes is the data's, a command that needs it needs to know where these are."""
+    dataset = values["dataset"]
+    counts = dataset["num_classes"], values["num_classes"]
+    if command in ("train", "eval", "inspect") and counts == (None, None) and dataset.get("root", "") is None:
+        instead = ", or num_classes=K to do without" if command == "inspect" else ""
+        raise UserError(f"dataset.root=null: give dataset.root=…, where your images are{instead}")
 
 
 def _check_complete(values: dict[str, Any]) -> None:

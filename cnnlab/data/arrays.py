@@ -14,7 +14,9 @@ from cnnlab.errors import UserError
 SUFFIXES = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}
 
 
-def arrays(*, root: str | None = None, num_classes: int, class_names: list[str] | None = None) -> PublishedDataset:
+def arrays(
+    *, root: str | None = None, num_classes: int | None = None, class_names: list[str] | None = None
+) -> PublishedDataset:
     """Images and labels from one .npz file.
 
     The file holds x_SPLIT, uint8 of shape (N, H, W) or (N, H, W, 1 or 3), and y_SPLIT, integers of shape (N,)
@@ -22,7 +24,7 @@ def arrays(*, root: str | None = None, num_classes: int, class_names: list[str] 
 
     Args:
         root: the file.
-        num_classes: how many classes there are where no names say it.
+        num_classes: how many classes there are where no names say it; None: as many as the labels need.
         class_names: one per class, instead of the file's; without either, classes are called 0, 1, ….
 
     Raises:
@@ -37,7 +39,7 @@ def arrays(*, root: str | None = None, num_classes: int, class_names: list[str] 
     except (ValueError, AttributeError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path}: is damaged or no .npz of plain arrays (x_train, y_train, …)") from error
     if class_names is None:
-        class_names = [str(name) for name in content.get("class_names", range(num_classes))]
+        class_names = [str(name) for name in content.get("class_names", range(num_classes or _highest(content) + 1))]
     splits = {}
     for split, suffixes in SUFFIXES.items():
         for suffix in suffixes:
@@ -46,6 +48,12 @@ def arrays(*, root: str | None = None, num_classes: int, class_names: list[str] 
     if "train" not in splits:
         raise UserError(f"{path}: x_train is missing; found {', '.join(content) or 'nothing'}")
     return PublishedDataset(tuple(class_names), splits)
+
+
+def _highest(content: dict[str, np.ndarray]) -> int:
+    """The highest label of all splits; -1 where there is none."""
+    labels = (content[key] for key in content if key.startswith("y_"))
+    return max((int(array.max()) for array in labels if array.size and array.dtype.kind in "iu"), default=-1)
 
 
 def _read_split(content: dict[str, np.ndarray], suffix: str, num_classes: int, path: Path) -> Split:

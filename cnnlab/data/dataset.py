@@ -1,11 +1,19 @@
 """What a dataset is made of: uint8 images or image files, integer labels, and the names of the classes."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 ImageShape = tuple[int, int, int]
 """(height, width, channels); channels is 1 or 3."""
+
+Validation = Literal["none", "published"] | float
+"""Where a validation split comes from: there is none, the dataset has its own, or the share that is held out."""
+
+Skipped = Mapping[str, Mapping[str, str]]
+"""What a reader has left out: by split, the paths with the reasons."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +63,12 @@ class PublishedDataset:
     Attributes:
         class_names: one name per class, in label order.
         splits: "train" always; "validation" and "test" where the files have them.
+        skipped: the files that were left out.
     """
 
     class_names: tuple[str, ...]
     splits: dict[str, Split]
+    skipped: Skipped = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,12 +80,16 @@ class Dataset:
         image_shape: (height, width, channels) of every image.
         class_names: one name per class, in label order.
         splits: "train" always; "validation" and "test" where the dataset has them.
+        validation: where the validation split comes from.
+        skipped: the files that were left out, by one of the splits.
     """
 
     name: str
     image_shape: ImageShape
     class_names: tuple[str, ...]
     splits: dict[str, Split]
+    validation: Validation = "published"
+    skipped: Skipped = field(default_factory=dict)
 
 
 def _take(images: np.ndarray | ImageFiles, indices: np.ndarray) -> np.ndarray | ImageFiles:

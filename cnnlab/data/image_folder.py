@@ -1,61 +1,71 @@
 """Folders of images, one per class, that are decoded as needed."""
 
-import logging
-import os
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from cnnlab.data.dataset import ImageFiles, ImageShape, PublishedDataset, Split
+from cnnlab.data.folders import files_below, subfolders
+from cnnlab.data.image_files import FORMATS, NO_IMAGE, faults, images_in
 from cnnlab.data.locate import SEARCHED, existing_root, find_published
+from cnnlab.data.split_folders import Splits, find_splits
 from cnnlab.errors import UserError
 
-logger = logging.getLogger(__name__)
+OUTSIDE = "outside the class folders"
 
-SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-FORMATS = "JPEG, PNG, BMP or GIF"
-SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF87a", b"GIF89a")
-SIGNATURE_LENGTH = max(map(len, SIGNATURES))
-FILES_PER_TASK = 512
-THREADS = 16  # opening files is waiting, above all on network drives
+Classes = dict[str, list[str]]
+"""The image files of each class, both sorted."""
 
 
 def image_folder(
-    *, root: str | None = None, image_shape: ImageShape, folder: str | None = None, strict: bool = False
+    *,
+    root: str | None = None,
+    image_shape: ImageShape,
+    folder: str | None = None,
+    strict: bool = False,
+    splits: Splits = "auto",
 ) -> PublishedDataset:
-    """Images in class folders: DIR/train/CLASS/…, DIR/validation (or val)/CLASS/…, DIR/test/CLASS/…, or
-    DIR/CLASS/… for one split "train".
+    """Images in class folders: DIR/train/CLASS/…, DIR/validation/CLASS/…, DIR/test/CLASS/…, or DIR/CLASS/… for one
+    split "train".
 
-    A class folder is searched with all its subfolders; hidden files and folders are left out. Class names
-    are sorted. A file counts as an image by how it begins, not by its name.
+    The splits' folders may have other usual names (see `find_splits`). A class folder is searched with all its
+    subfolders, through links too (see `files_below`); hidden files and folders are left out. Class names are
+    sorted. A file counts as an image by how it begins, not by its name. What was left out is told in `skipped`.
 
     Args:
         root: DIR, or the folder that holds it under the name `folder`.
         image_shape: (height, width, channels) the images are resized to when they are decoded.
         folder: DIR's published name; with it, `root` may be None to look in $CNNLAB_DATA and ./data.
         strict: refuse a file that is no image instead of leaving it out.
+        splits: "auto" takes folders by their names for splits; "none" takes all for classes.
 
     Raises:
-        UserError: there is no such folder, no class, a class without an image, a class that is not in the
-            training split, or, if `strict`, a file that is no image.
+        UserError: there is no such folder, fewer than two classes, a training class without an image, a class that
+            is not in the training split, a split without an image, or, if `strict`, a file that is no image.
     """
     base = _find(root, folder)
-    scan = _Scan(strict)
-    classes = {split: scan.classes(path) for split, path in _split_folders(base).items()}
-    scan.report(base)
+    folders = find_splits(base, splits)
+    skipped: dict[str, dict[str, str]] = {split: {} for split in folders}
+    if base not in folders.values():
+        skipped["train"] |= dict.fromkeys(images_in(base), OUTSIDE)
+    classes = {split: _find_classes(path, strict, skipped[split]) for split, path in folders.items()}
     class_names = tuple(classes["train"])
     if len(class_names) < 2:
-        found = f"only the class {class_names[0]}" if class_names else "no class folders"
-        raise UserError(f"{base}: found {found}; expected CLASS/… or train/CLASS/… for two classes or more")
-    splits = {}
+        raise UserError(f"{folders['train']}: {_too_few(folders['train'], class_names)}")
+    for name in class_names:
+        if not classes["train"][name]:
+            where = folders["train"] / name
+            raise UserError(f"{where}: the class has no {FORMATS} image; add some or remove the folder")
     for split, files in classes.items():
         for name in files:
             if name not in class_names:
                 raise UserError(f"{base}: {split} has a class {name} that train has not")
-        splits[split] = _to_split(files, class_names, (image_shape[0], image_shape[1], image_shape[2]))
-    return PublishedDataset(class_names, splits)
+        if not any(files.values()):
+            raise UserError(f"{folders[split]}: holds no {FORMATS} image; add some or remove the folder")
+    shape = (image_shape[0], image_shape[1], image_shape[2])
+    found = {split: _to_split(files, class_names, shape) for split, files in classes.items()}
+    return PublishedDataset(class_names, found, skipped=skipped)
 
 
 def _find(root: str | None, folder: str | None) -> Path:
@@ -73,92 +83,44 @@ def _find(root: str | None, folder: str | None) -> Path:
     return base
 
 
-def _split_folders(base: Path) -> dict[str, Path]:
-    """The folder of each split. A folder called `train` that holds no folders is a class of that name."""
-    folders = {
-        split: base / name
-        for name, split in SPLIT_FOLDERS.items()
-        if (base / name).is_dir() and _subfolders(base / name)
-    }
-    if not folders:
-        return {"train": base}
-    if "train" not in folders:
-        raise UserError(f"{base}: has {', '.join(path.name for path in folders.values())}/ but no train/CLASS/")
-    return folders
+def _too_few(folder: Path, class_names: Sequence[str]) -> str:
+    """What is wrong with a folder of fewer than two classes, and the way out."""
+    expected = "expected CLASS/… or train/CLASS/… for two classes or more"
+    if not class_names:
+        images = len(images_in(folder))
+        return f"found {f'images ({images}), but ' if images else ''}no class folders; {expected}"
+    inner = folder / class_names[0]
+    while len(inside := subfolders(inner).names) == 1:
+        inner /= inside[0]
+    way_out = f"; its classes may be those in dataset.root={inner}" if inside else ""
+    return f"found only the class {class_names[0]}; {expected}{way_out}"
 
 
-def _subfolders(folder: Path) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+def _find_classes(folder: Path, strict: bool, skipped: dict[str, str]) -> Classes:
+    """The images of each class in `folder`; what is left out is added to `skipped`, path to reason."""
+    found = subfolders(folder)
+    skipped |= found.skipped
+    skipped |= dict.fromkeys(images_in(folder), OUTSIDE)
+    return {name: _find_images(folder / name, strict, skipped) for name in found.names}
 
 
-def _to_split(files: dict[str, list[str]], class_names: tuple[str, ...], image_shape: ImageShape) -> Split:
+def _find_images(folder: Path, strict: bool, skipped: dict[str, str]) -> list[str]:
+    found = files_below(folder)
+    skipped |= found.skipped
+    images = []
+    for path, fault in zip(found.names, faults(found.names), strict=True):
+        if fault is None:
+            images.append(path)
+        elif strict:
+            why = "" if fault == NO_IMAGE else f" ({fault})"
+            raise UserError(f"{path}: is {NO_IMAGE}{why}; dataset.strict=false leaves such files out")
+        else:
+            skipped[path] = fault
+    return images
+
+
+def _to_split(files: Mapping[str, Sequence[str]], class_names: tuple[str, ...], image_shape: ImageShape) -> Split:
     paths = np.array([path for name in files for path in files[name]], dtype=str)
     indices = [class_names.index(name) for name in files]
     labels = np.repeat(np.array(indices, np.int32), [len(paths) for paths in files.values()])
     return Split(ImageFiles(paths, image_shape), labels)
-
-
-@dataclass
-class _Scan:
-    """A search for images that keeps count of the files that are none."""
-
-    strict: bool
-    seen: int = 0
-    others: list[str] = field(default_factory=list)
-
-    def classes(self, folder: Path) -> dict[str, list[str]]:
-        """The images of each class, classes and images sorted."""
-        return {name: self._images(folder / name) for name in _subfolders(folder)}
-
-    def report(self, base: Path) -> None:
-        if self.others:
-            logger.warning(
-                "%s: %d of %d files are no %s and were left out, the first: %s",
-                base, len(self.others), self.seen, FORMATS, self.others[0],
-            )  # fmt: skip
-
-    def _images(self, folder: Path) -> list[str]:
-        paths = _files_below(folder)
-        parts = [paths[start : start + FILES_PER_TASK] for start in range(0, len(paths), FILES_PER_TASK)]
-        with ThreadPoolExecutor(THREADS) as pool:
-            is_image = [known for part in pool.map(_are_images, parts) for known in part]
-        others = [path for path, known in zip(paths, is_image, strict=True) if not known]
-        if others and self.strict:
-            raise UserError(f"{others[0]}: is no {FORMATS} image (dataset.strict=false leaves such files out)")
-        if len(others) == len(paths):
-            raise UserError(f"{folder}: the class has no {FORMATS} image; add some or remove the folder")
-        self.seen += len(paths)
-        self.others += others
-        return [path for path, known in zip(paths, is_image, strict=True) if known] if others else paths
-
-
-def _files_below(folder: Path) -> list[str]:
-    """All files in `folder` and its subfolders, sorted, hidden ones left out."""
-
-    def fail(error: OSError) -> None:
-        raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from error
-
-    paths = []
-    for directory, subfolders, files in os.walk(folder, onerror=fail):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        paths += [f"{directory}/{name}" for name in files if not name.startswith(".")]
-    return sorted(paths)
-
-
-def _are_images(paths: list[str]) -> list[bool]:
-    return [_is_image(path) for path in paths]
-
-
-def _is_image(path: str) -> bool:
-    try:
-        path.encode()
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not make the scan wait
-        try:
-            return os.read(descriptor, SIGNATURE_LENGTH).startswith(SIGNATURES)
-        finally:
-            os.close(descriptor)
-    except UnicodeEncodeError as error:
-        raise UserError(f"{os.fsencode(path)!r}: the file name is not UTF-8; rename it") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error

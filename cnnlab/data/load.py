@@ -1,6 +1,7 @@
 """From `config.dataset` to a dataset that fits the run."""
 
 import inspect
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,9 +9,15 @@ from hydra.utils import get_method
 from omegaconf import DictConfig
 
 from cnnlab.config.build import instantiate
+from cnnlab.config.resolvers import register_resolvers
 from cnnlab.data.dataset import Dataset, ImageFiles, ImageShape, PublishedDataset, Split
-from cnnlab.data.splits import carve_test, carve_validation, parse_validation
+from cnnlab.data.splits import carve_test, carve_validation, choose_validation, parse_validation
+from cnnlab.data.summary import summarize
 from cnnlab.errors import UserError
+
+log = logging.getLogger(__name__)
+
+register_resolvers()  # a file of conf/dataset can be read by itself
 
 COMMON_KEYS = frozenset({"image_shape", "num_classes", "validation", "test_fraction"})
 """Keys that `load_dataset` itself uses; a reader gets those of them that it has as arguments."""
@@ -19,13 +26,16 @@ COMMON_KEYS = frozenset({"image_shape", "num_classes", "validation", "test_fract
 def load_dataset(cfg: DictConfig, split_seed: int) -> Dataset:
     """Read a dataset, draw the splits it asks for, and bring its images to the declared shape.
 
+    What each split consists of, and what was left out, is told in a line on the log.
+
     Args:
         cfg: the composed `config.dataset`.
         split_seed: seeds the random validation and test splits; not negative.
 
     Returns:
         The dataset; uint8 arrays or image files of `cfg.image_shape`, int32 labels, and `cfg.num_classes`
-        class names: outputs wider than the labels need are called by their index.
+        class names, or where that is null as many as there are: outputs wider than the labels need are called by
+        their index.
 
     Raises:
         UserError: files are missing or damaged, labels are out of range, or a key does not fit the files.
@@ -34,10 +44,23 @@ def load_dataset(cfg: DictConfig, split_seed: int) -> Dataset:
     validation = parse_validation(cfg.validation)
     published = _read(cfg)
     class_names = _class_names(published.class_names, cfg.num_classes)
-    splits = carve_test(published.splits, cfg.get("test_fraction"), split_seed)
-    splits = carve_validation(splits, validation, split_seed)
+    splits = carve_test(published.splits, cfg.get("test_fraction"), split_seed, class_names)
+    validation = choose_validation(validation, splits)
+    splits = carve_validation(splits, validation, split_seed, class_names)
     fitted = {name: Split(_fit(split.images, image_shape), split.labels) for name, split in splits.items()}
-    return Dataset(cfg.name, image_shape, class_names, fitted)
+    dataset = Dataset(cfg.name, image_shape, class_names, fitted, validation=validation, skipped=published.skipped)
+    for name, summary in summarize(dataset).items():
+        log.info("%s, %s: %s", dataset.name, name, summary)
+    return dataset
+
+
+def count_classes(cfg: DictConfig) -> int:
+    """`cfg.num_classes`, or where that is null as many as the files have, which are read for it.
+
+    Raises:
+        UserError: the files are missing or damaged.
+    """
+    return len(_read(cfg).class_names) if cfg.num_classes is None else cfg.num_classes
 
 
 def _read(cfg: DictConfig) -> PublishedDataset:
@@ -52,7 +75,9 @@ def _image_shape(value: Sequence[int]) -> ImageShape:
     raise UserError(f"dataset.image_shape={list(value)}: expected [height, width, channels], channels 1 or 3")
 
 
-def _class_names(names: tuple[str, ...], num_classes: int) -> tuple[str, ...]:
+def _class_names(names: tuple[str, ...], num_classes: int | None) -> tuple[str, ...]:
+    if num_classes is None:
+        return names
     if num_classes < len(names):
         raise UserError(
             f"dataset.num_classes={num_classes}: there are {len(names)} classes; set it to {len(names)} or more"

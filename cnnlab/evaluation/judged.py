@@ -45,7 +45,7 @@ def load_weights_file(config: DictConfig, dataset: Dataset) -> keras.Model:
     precision, _ = choose_precision(config.trainer.precision)
     keras.config.set_dtype_policy(POLICIES[precision])
     preprocessing = build_preprocessing(config.model.preprocessing, dataset.image_shape)
-    network = build_network(config.model, dataset.image_shape, config.dataset.num_classes, pretrained=False)
+    network = build_network(config.model, dataset.image_shape, len(dataset.class_names), pretrained=False)
     fit_preprocessing(preprocessing, dataset.splits["train"], config.seeds.split)
     load_weights(config.weights, preprocessing, network)
     return export(preprocessing, network)

@@ -4,6 +4,7 @@ import csv
 import logging
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob
@@ -20,6 +21,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cnnlab.data.decode import decode_image
+from cnnlab.data.folders import files_below
+from cnnlab.data.summary import reasons
 from cnnlab.errors import UserError
 from cnnlab.evaluation.judged import load_best
 from cnnlab.evaluation.predictions import classifier
@@ -84,7 +87,7 @@ def predict(config: DictConfig, directory: Path) -> None:
 
 
 def find_images(patterns: Sequence[str], key: str = "images") -> list[str]:
-    """The files that names, folders (searched with their subfolders) and glob patterns stand for, each once.
+    """The files that names, folders (see `files_below`) and glob patterns stand for, each once.
 
     Args:
         patterns: names of files or folders, or glob patterns.
@@ -97,7 +100,7 @@ def find_images(patterns: Sequence[str], key: str = "images") -> list[str]:
     for pattern in patterns:
         path = Path(pattern)
         if path.is_dir():
-            files = [str(file) for file in sorted(path.rglob("*")) if file.suffix.lower() in SUFFIXES]
+            files = _images_below(path, key)
         elif path.is_file():
             files = [pattern]
         else:
@@ -108,6 +111,14 @@ def find_images(patterns: Sequence[str], key: str = "images") -> list[str]:
             raise UserError(f"{key}={pattern}: {what}")
         found |= dict.fromkeys(files)
     return list(found)
+
+
+def _images_below(folder: Path, key: str) -> list[str]:
+    """The files below a folder that are called like images; what the search left out is told."""
+    found = files_below(folder)
+    if found.skipped:
+        log.warning("%s=%s: %d skipped (%s)", key, folder, len(found.skipped), reasons(Counter(found.skipped.values())))
+    return [file for file in found.names if Path(file).suffix.lower() in SUFFIXES]
 
 
 def classify_files(

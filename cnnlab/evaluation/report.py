@@ -12,12 +12,13 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from cnnlab.data.summary import first_few, reasons
 from cnnlab.evaluation.describe import describe
 from cnnlab.evaluation.page import figure, style, table
 from cnnlab.runs.files import write_atomically
 from cnnlab.runs.run import Run
 
-_HEADLINES = {"best", "status", "error", "started", "ended", "class_names"}  # shown elsewhere on the page
+_HEADLINES = {"best", "status", "error", "started", "ended", "class_names", "data"}  # shown elsewhere on the page
 
 
 def write_report(run: Run) -> None:
@@ -36,6 +37,7 @@ def write_report(run: Run) -> None:
         subtitle=escape(_subtitle(run)),
         error=f'<p class="error">{escape(run.record["error"])}</p>' if run.record.get("error") else "",
         tiles="".join(_tile(*tile) for tile in _tiles(run, evaluations)),
+        data=_data(run),
         training=_training(run),
         evaluations="".join(_evaluation(folder, figures) for folder, figures in evaluations.items()),
         inside="".join(_inside(run.path / "visualize")),
@@ -79,6 +81,19 @@ def _tiles(run: Run, evaluations: Mapping[Path, Mapping[str, Any]]) -> Iterator[
 
 def _tile(value: str, caption: str) -> str:
     return f'<div class="tile"><b>{escape(value)}</b><span>{escape(caption)}</span></div>'
+
+
+def _data(run: Run) -> str:
+    """What each split consists of, and what was left out."""
+    summaries = run.record.get("data")
+    if not summaries:
+        return ""
+    rows = [("", "images", "classes", "smallest class", "largest class", "classes without an image", "skipped files")]
+    for name, figures in summaries.items():
+        extremes = [f"{count:,} ({label})" for label, count in (figures["smallest"], figures["largest"])]
+        missing, skipped = first_few(figures["missing"]), reasons(figures["skipped"])
+        rows.append((name, f"{figures['images']:,}", f"{figures['classes']:,}", *extremes, missing, skipped))
+    return f'<section><h2>Data</h2><div class="wide">{table(rows, header=True)}</div></section>'
 
 
 def _training(run: Run) -> str:

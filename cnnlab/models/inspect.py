@@ -17,7 +17,7 @@ from rich.table import Table
 
 from cnnlab.config.arguments import given_overrides
 from cnnlab.config.reported import reported_initializers
-from cnnlab.data.load import load_dataset
+from cnnlab.data.load import count_classes, load_dataset
 from cnnlab.data.sample import sample
 from cnnlab.initializers.report import Start, measure_start, print_starts
 from cnnlab.models.build import build_network, build_preprocessing, fit_preprocessing
@@ -62,6 +62,7 @@ class Inspection:
 def inspect(config: DictConfig, directory: Path) -> None:
     """Print the layers of the configured model and their costs, without reading any data.
 
+    Only where the configuration leaves the number of classes to the data, these are counted.
     Where the user names initializers, how a training starts with each follows, on a batch of training images.
 
     Args:
@@ -74,7 +75,7 @@ def inspect(config: DictConfig, directory: Path) -> None:
     configure_runtime(config.trainer)
     precision, _ = choose_precision(config.trainer.precision)
     keras.config.set_dtype_policy(POLICIES[precision])
-    image_shape, num_classes = tuple(config.dataset.image_shape), config.dataset.num_classes
+    image_shape, num_classes = tuple(config.dataset.image_shape), count_classes(config.dataset)
     network = build_network(config.model, image_shape, num_classes, pretrained=False)
     inspection = measure(network, config.trainer.batch_size, precision)
     starts = measure_starts(config, reported_initializers(config, given_overrides(HydraConfig.get())))

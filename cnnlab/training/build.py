@@ -58,7 +58,7 @@ def build_loop(
     train_call = compile_training(
         learner,
         feed,
-        build_objective(trainer, dataset, config.dataset.num_classes),
+        build_objective(trainer, dataset, len(dataset.class_names)),
         augmentation,
         batch_size=trainer.batch_size,
         batches_per_pass=order.batches_per_pass,

@@ -53,7 +53,7 @@ def build_initialized(config: DictConfig, dataset: Dataset, preprocessing: keras
     train, seed = dataset.splits["train"], config.seeds.initializer
     keras.utils.set_random_seed(seed)
     pretrained = config.weights is None and not _has_state(config.resume)
-    network = build_network(config.model, dataset.image_shape, config.dataset.num_classes, pretrained=pretrained)
+    network = build_network(config.model, dataset.image_shape, len(dataset.class_names), pretrained=pretrained)
     fit_network(network, preprocessing, train, config.seeds.split)
 
     def images(count: int) -> np.ndarray:

@@ -3,13 +3,16 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import tensorflow as tf
 from omegaconf import DictConfig
 
+from cnnlab.data.dataset import Dataset
 from cnnlab.data.load import load_dataset
+from cnnlab.data.summary import summarize, write_skipped
 from cnnlab.evaluation.report import write_report
 from cnnlab.runs.lock import sole_writer
 from cnnlab.runs.run import Run
@@ -40,6 +43,7 @@ def train(config: DictConfig, directory: Path) -> None:
     strategy = build_strategy(config.trainer)
     precision, reason = choose_precision(_requested_precision(config))
     dataset = load_dataset(config.dataset, config.seeds.split)
+    config.dataset.num_classes, config.dataset.validation = len(dataset.class_names), dataset.validation
     plan = build_plan(config.trainer, len(dataset.splits["train"]))
     schedule = build_schedule(config.schedule, config.optimizer.learning_rate, plan.steps_per_epoch, plan.total_steps)
     with watch_workers(strategy):
@@ -58,7 +62,9 @@ def train(config: DictConfig, directory: Path) -> None:
                 seeds=dict(config.seeds),
                 total_params=learner.network.count_params(),
                 class_names=list(dataset.class_names),
+                data={name: asdict(summary) for name, summary in summarize(dataset).items()},
             )
+            _list_skipped(output / "skipped_files.csv", dataset)
             loop.run()
         write_report(run)
     if is_chief(strategy):
@@ -85,6 +91,15 @@ def _open_or_create(path: Path, config: DictConfig) -> Run:
     run = Run.open(path)
     run.resume(config)
     return run
+
+
+def _list_skipped(path: Path, dataset: Dataset) -> None:
+    """Write the list of the files that were left out; there is none where none was."""
+    if any(dataset.skipped.values()):
+        write_skipped(path, dataset.skipped)
+        log.info("the skipped files are listed in %s", path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _requested_precision(config: DictConfig) -> str:

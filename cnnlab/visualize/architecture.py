@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from omegaconf import DictConfig
 
+from cnnlab.data.load import count_classes
 from cnnlab.evaluation.figure import MUTED_COLOR, TRAIN_COLOR, new_figure, save_figure, style_axes
 from cnnlab.models.build import build_network
 from cnnlab.models.receptive_field import ReceptiveField, receptive_fields
@@ -86,7 +87,7 @@ def _network(config: DictConfig) -> tuple[keras.Model, str]:
         subject = load_subject(config)
         return subject.network, subject.title
     shape = tuple(config.dataset.image_shape)
-    network = build_network(config.model, shape, config.dataset.num_classes, pretrained=False)
+    network = build_network(config.model, shape, count_classes(config.dataset), pretrained=False)
     return network, config.name if config.run else config.model.name
 
 

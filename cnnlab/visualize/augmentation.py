@@ -53,7 +53,7 @@ def draw_augmentation(
     pipeline = build_pipeline(config.augmentation)
     _require_pairs(pipeline, len(shown))
     pipeline.adapt(split)
-    targets = tf.one_hot(shown.labels, config.dataset.num_classes)
+    targets = tf.one_hot(shown.labels, len(dataset.class_names))
     originals = Row("original", shown.images, _describe(targets, dataset.class_names))
     metadata = {"Title": "augmentation", "Seed": str(seed), "Dataset": dataset.name}
     arrays = {"original": shown.images, "targets/original": targets.numpy(), "seed": np.int64(seed)}

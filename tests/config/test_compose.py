@@ -23,6 +23,37 @@ def test_the_directory_may_be_anywhere_and_be_called_anything(compose, tmp_path)
     assert directory == tmp_path / "mine" / "lr=0.1, first"
 
 
+PHOTOS = ("dataset=image_folder", "dataset.root=photos/")
+
+
+def test_photographs_get_a_network_that_suits_them_unless_one_is_named(compose):
+    for command in ("train", "eval", "inspect", "visualize"):
+        given = ["weights=w.keras"] if command == "eval" else []
+        assert compose(command, *PHOTOS, *given)[0].model.name == "photo_cnn"
+    assert compose("train")[0].model.name == "mnist_cnn"
+    assert compose("train", *PHOTOS, "model=resnet")[0].model.name == "resnet"
+
+
+def test_a_recipe_names_its_own_network_or_leaves_it_to_its_dataset(compose, tmp_path):
+    recipes = tmp_path / "conf" / "experiment"
+    recipes.mkdir(parents=True)
+    header = "# @package _global_\ndefaults:\n  - override /dataset: image_folder\n"
+    (recipes / "mine.yaml").write_text(f"{header}dataset: {{root: photos}}\n")
+    (recipes / "deep.yaml").write_text(f"{header}  - override /model: resnet\ndataset: {{root: photos}}\n")
+    folder = f"--config-dir={tmp_path / 'conf'}"
+    assert compose("train", folder, "experiment=mine")[0].model.name == "photo_cnn"
+    assert compose("train", folder, "experiment=deep")[0].model.name == "resnet"
+
+
+def test_a_run_is_named_after_its_folder_or_file(compose, tmp_path):
+    (tmp_path / "my photos.2024").mkdir()
+    config, directory = compose("train", "dataset=image_folder", "dataset.root=./my photos.2024/")
+    assert config.dataset.name == "my photos.2024"
+    assert directory.parent == tmp_path / "outputs" / "photo_cnn-my photos.2024"
+    config, _ = compose("train", "dataset=arrays", "dataset.root=sets/letters.npz")
+    assert config.name == "mnist_cnn-letters"
+
+
 def test_ctrl_c_leaves_no_empty_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 

@@ -22,6 +22,7 @@ SIDES = {
     "airbench": 32,
     "squeezenet": 32,
     "cats_dogs_cnn": 30,
+    "photo_cnn": 30,
     "alexnet": 67,
     "zfnet": 53,
     "all_cnn_large": 126,

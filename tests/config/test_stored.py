@@ -3,6 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
+from cnnlab.config.stored import SAME_RESULT, differences
 from cnnlab.errors import UserError
 from cnnlab.runs.run import Run
 
@@ -168,3 +169,15 @@ def test_a_runs_extra_packages_need_the_users_word_again(compose, stored_run):
         compose("eval", f"run={stored_run}")
     config, _ = compose("eval", f"run={stored_run}", "targets=[cnnlab,keras,rich]")
     assert list(config.augmentation) == ["theirs"]
+
+
+def test_what_was_left_to_the_data_agrees_with_what_the_data_made_of_it(compose, tmp_path):
+    photos = ("dataset=image_folder", "dataset.root=photos")
+    asked, _ = compose("train", *photos)
+    config = asked.copy()
+    config.dataset.num_classes, config.dataset.validation = 3, 0.2
+    run = Run.create(tmp_path / "run", config)
+    run.begin()
+    assert differences(asked, run, SAME_RESULT) == ""
+    other, _ = compose("train", *photos, "num_classes=4", "dataset.validation=none")
+    assert "dataset.num_classes: 3 → 4, dataset.validation: 0.2 → none" in differences(other, run, SAME_RESULT)

@@ -239,3 +239,16 @@ def test_predict_needs_images(compose, stored_run):
 def test_a_run_and_weights_exclude_each_other(compose, stored_run):
     with pytest.raises(UserError, match="give either run=RUN"):
         compose("eval", f"run={stored_run}", "weights=w.keras")
+
+
+@pytest.mark.parametrize("dataset", ["image_folder", "arrays"])
+@pytest.mark.parametrize("command", ["train", "inspect", "eval"])
+def test_data_that_tells_the_classes_is_asked_for(compose, command, dataset):
+    given = ["weights=w.keras"] if command == "eval" else []
+    with pytest.raises(UserError, match=r"^dataset\.root=null: give dataset\.root=…, where your images are") as caught:
+        compose(command, f"dataset={dataset}", *given)
+    assert ("num_classes=K" in str(caught.value)) == (command == "inspect")
+
+
+def test_a_number_of_classes_does_without_data_where_none_is_read(compose):
+    assert compose("inspect", "dataset=image_folder", "num_classes=3")[0].dataset.num_classes == 3

@@ -37,14 +37,9 @@ def test_split_folders_make_the_splits(load, write, tmp_path):
     assert dataset.splits["test"].labels.tolist() == [1]
 
 
-def test_val_is_validation(load, write, tmp_path):
-    write("train/cat/1.jpg", "train/dog/1.jpg", "val/cat/2.jpg", "val/dog/2.jpg")
-    assert len(load("image_folder", root=tmp_path).splits["validation"]) == 2
-
-
 def test_class_folders_alone_are_all_training_data(load, write, tmp_path):
     write("b/1.jpg", "a/1.jpg", "train/1.jpg")
-    dataset = load("image_folder", root=tmp_path, validation="none", num_classes=3)
+    dataset = load("image_folder", root=tmp_path, validation="none")
     assert dataset.class_names == ("a", "b", "train")
     assert dataset.splits["train"].labels.tolist() == [0, 1, 2]
 
@@ -66,21 +61,75 @@ def test_the_order_is_that_of_the_sorted_names_and_labels_are_int32(load, write,
 
 
 def test_hidden_files_and_folders_are_left_out(load, write, tmp_path):
-    write("a/1.jpg", "b/1.jpg", "a/._1.jpg", ".cache/1.jpg", "b/.trash/1.jpg")
+    write("a/1.jpg", "b/1.jpg", "a/._1.jpg", ".cache/1.jpg", "b/.trash/1.jpg", "__MACOSX/a/1.jpg")
     train = load("image_folder", root=tmp_path, validation="none").splits["train"]
     assert names(train, tmp_path) == ["a/1.jpg", "b/1.jpg"]
 
 
-def test_what_a_file_is_shows_in_its_first_bytes_not_in_its_name(load, write_image, write, tmp_path, caplog):
+def test_what_a_file_is_shows_in_its_first_bytes_not_in_its_name(load, write, tmp_path):
     write("a/1.jpg", "b/1.jpg")
     (tmp_path / "a" / "1.jpg").rename(tmp_path / "a" / "1")
     (tmp_path / "a" / "2.jpg").write_text("a page that says 404")
-    (tmp_path / "b" / "Thumbs.db").write_bytes(b"")
-    with caplog.at_level(logging.WARNING):
-        train = load("image_folder", root=tmp_path, validation="none").splits["train"]
+    train = load("image_folder", root=tmp_path, validation="none").splits["train"]
     assert names(train, tmp_path) == ["a/1", "b/1.jpg"]
-    assert "2 of 4 files are no JPEG, PNG, BMP or GIF" in caplog.text
-    assert str(tmp_path / "a" / "2.jpg") in caplog.text
+
+
+def test_every_file_that_is_left_out_is_told_with_the_reason(load, write, tmp_path, caplog):
+    write("train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg", "train/loose.jpg", "loose.jpg", "train/a/._1.jpg")
+    (tmp_path / "train" / "a" / "2.jpg").write_text("a page that says 404")
+    (tmp_path / "train" / "b" / "3.jpg").touch()
+    (tmp_path / "val" / "a" / "4.jpg").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "train" / "README").write_text("no image, and none that anyone would miss")
+    with caplog.at_level(logging.INFO):
+        dataset = load("image_folder", root=tmp_path)
+    skipped = {split: {path.removeprefix(f"{tmp_path}/"): reason for path, reason in files.items()}
+               for split, files in dataset.skipped.items()}  # fmt: skip
+    assert skipped == {
+        "train": {
+            "loose.jpg": "outside the class folders",
+            "train/loose.jpg": "outside the class folders",
+            "train/a/._1.jpg": "hidden",
+            "train/a/2.jpg": "no JPEG, PNG, BMP or GIF image",
+            "train/b/3.jpg": "empty",
+        },
+        "validation": {"val/a/4.jpg": "broken link"},
+    }
+    assert "; 5 skipped (2 outside the class folders; 1 hidden; 1 " in caplog.text
+    assert "; 1 skipped (1 broken link)" in caplog.text
+
+
+def test_images_behind_links_to_folders_belong_to_the_class(load, write, tmp_path):
+    write("photos/a/1.jpg", "photos/b/1.jpg", "elsewhere/2.jpg", "c/3.jpg")
+    (tmp_path / "photos" / "a" / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos" / "a" / "loop").symlink_to(tmp_path / "photos")
+    (tmp_path / "photos" / "c").symlink_to(tmp_path / "c")
+    (tmp_path / "link").symlink_to(tmp_path / "photos")
+    train = load("image_folder", root=tmp_path / "link", validation="none").splits["train"]
+    assert names(train, tmp_path / "link") == ["a/1.jpg", "a/more/2.jpg", "b/1.jpg", "c/3.jpg"]
+
+
+def test_a_folder_without_a_validation_split_has_a_fifth_held_out(load, write, tmp_path):
+    write(*(f"{name}/{number}.jpg" for name in "abc" for number in range(10)))
+    dataset = load("image_folder", root=tmp_path)
+    assert {name: np.bincount(split.labels).tolist() for name, split in dataset.splits.items()} == {
+        "train": [8, 8, 8],
+        "validation": [2, 2, 2],
+    }
+    assert dataset.validation == 0.2
+    assert dataset.class_names == ("a", "b", "c")
+
+
+def test_the_dataset_is_called_like_its_folder(load, write, tmp_path):
+    write("my photos.2024/a/1.jpg", "my photos.2024/b/1.jpg")
+    assert load("image_folder", root=tmp_path / "my photos.2024", validation="none").name == "my photos.2024"
+
+
+def test_validation_goes_on_without_a_class_which_is_told(load, write, tmp_path, caplog):
+    write("train/a/1.jpg", "train/b/1.jpg", "train/c/1.jpg", "val/a/1.jpg")
+    (tmp_path / "val" / "b").mkdir()
+    with caplog.at_level(logging.INFO):
+        assert len(load("image_folder", root=tmp_path).splits["validation"]) == 1
+    assert f"{tmp_path.name}, validation: 1 image of 1 class; none of b, c" in caplog.text
 
 
 def test_a_pipe_does_not_stop_the_scan(load, write, tmp_path):

