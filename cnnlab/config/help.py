@@ -3,9 +3,13 @@
 import shutil
 import textwrap
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from omegaconf import OmegaConf
+
 from cnnlab.config.options import Group, Key, Option, option_names, read_groups, read_option
+from cnnlab.config.resolvers import register_resolvers
 from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, Trainer
 from cnnlab.config.signatures import find_signature
 from cnnlab.config.types import members, shown
@@ -33,7 +37,9 @@ def command_help(command: str, summary: str, uses: Collection[str] | None, argum
         UserError: there is no such option.
     """
     config_dir = _flag(arguments, "--config-dir", "-cd")
-    groups = [group for group in read_groups(command) if uses is None or group.name in {*uses, *METHODS}]
+    groups = [
+        group for group in _chosen(read_groups(command), arguments) if uses is None or group.name in {*uses, *METHODS}
+    ]
     keys = list(read_option(command).keys)
     if groups and command != "train":
         keys += [key for key in read_option("train").keys if key.name.partition(".")[0] in (uses or ())]
@@ -45,11 +51,18 @@ def command_help(command: str, summary: str, uses: Collection[str] | None, argum
     if groups:
         blocks.append(_groups(groups, config_dir))
     blocks.append(_table("Keys:", keys, get_type_hints(COMMANDS[command], include_extras=True)))
-    chosen = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
     for group in groups:
-        for name in _names(chosen.get(group.name, group.default)):
+        for name in _names(group.default):
             blocks.append(_option(group.name, read_option(name, group.name, config_dir)))
     return "\n\n".join([*blocks, _wrapped(FLAGS)]) + "\n"
+
+
+def _chosen(groups: Sequence[Group], arguments: Sequence[str]) -> list[Group]:
+    """The groups with the options that the command line chooses; a default may follow from another group's."""
+    given = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
+    register_resolvers()
+    options = OmegaConf.create({group.name: given.get(group.name, group.default) for group in groups})
+    return [replace(group, default=str(options[group.name])) for group in groups]
 
 
 def _flag(arguments: Sequence[str], *names: str) -> str | None:
@@ -67,7 +80,7 @@ def _names(value: str) -> list[str]:
 
 
 def _groups(groups: Sequence[Group], config_dir: str | None) -> str:
-    lines = ["Groups, their options, and which is the default:"]
+    lines = ["Groups, what is chosen, and their options:"]
     for group in groups:
         lines.append(_wrapped(f"{group.name}={group.default}: {group.comment}", "  ", "      "))
         lines.append(_wrapped(", ".join(option_names(group.name, config_dir)), "      ", "      "))
