@@ -48,6 +48,7 @@ def train(config: DictConfig, directory: Path) -> None:
     schedule = build_schedule(config.schedule, config.optimizer.learning_rate, plan.steps_per_epoch, plan.total_steps)
     with watch_workers(strategy):
         learner = build_learner(config, dataset, strategy, schedule, precision, plan.total_steps)
+    log.info("training model=%s, %s parameters", config.model.name, f"{learner.network.count_params():,}")
     with stop_on_signals() as stop, _output_directory(directory, strategy) as output, sole_writer(output):
         run = _open_or_create(output, config)
         loggers = build_loggers(config.logger, run) if is_chief(strategy) else []
