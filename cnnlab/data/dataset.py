@@ -1,6 +1,7 @@
 """What a dataset is made of: uint8 images or image files, integer labels, and the names of the classes."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -55,10 +56,12 @@ class PublishedDataset:
     Attributes:
         class_names: one name per class, in label order.
         splits: "train" always; "validation" and "test" where the files have them.
+        named: whether the classes have names; without, they are called 0, 1, ….
     """
 
     class_names: tuple[str, ...]
     splits: dict[str, Split]
+    named: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,21 @@ class Dataset:
         image_shape: (height, width, channels) of every image.
         class_names: one name per class, in label order.
         splits: "train" always; "validation" and "test" where the dataset has them.
+        named: whether the classes have names; without, they are called 0, 1, ….
+        left_out: by split, the positions of images that it had before it was given a model's classes.
     """
 
     name: str
     image_shape: ImageShape
     class_names: tuple[str, ...]
     splits: dict[str, Split]
+    named: bool = True
+    left_out: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def own_names(self) -> tuple[str, ...] | None:
+        """The class names; None where the classes have none."""
+        return self.class_names if self.named else None
 
 
 def _take(images: np.ndarray | ImageFiles, indices: np.ndarray) -> np.ndarray | ImageFiles:

@@ -58,6 +58,32 @@ def image_folder(
     return PublishedDataset(class_names, splits)
 
 
+def split_of_folders(base: Path, split: str, image_shape: ImageShape) -> PublishedDataset:
+    """One split of images in class folders, for a model that knows its classes already; one class will do.
+
+    Args:
+        base: DIR of `image_folder`, which needs no training split here; or class folders alone, which are the split
+            "test".
+        split: which.
+        image_shape: (height, width, channels) the images are resized to when they are decoded.
+
+    Returns:
+        That split alone.
+
+    Raises:
+        UserError: there is no such split, no class folder, a class without an image, or a folder cannot be read.
+    """
+    folders = _folders_of_splits(base) or {"test": base}
+    if split not in folders:
+        raise UserError(f"split={split}: {base} has no such split, but {', '.join(folders)}")
+    scan = _Scan(strict=False)
+    files = scan.classes(folders[split])
+    scan.report(folders[split])
+    if not files:
+        raise UserError(f"{folders[split]}: holds no class folders; expected CLASS/… with images")
+    return PublishedDataset(tuple(files), {split: _to_split(files, tuple(files), image_shape)})
+
+
 def _find(root: str | None, folder: str | None) -> Path:
     if folder is None:
         if root is None:
@@ -75,16 +101,20 @@ def _find(root: str | None, folder: str | None) -> Path:
 
 def _split_folders(base: Path) -> dict[str, Path]:
     """The folder of each split. A folder called `train` that holds no folders is a class of that name."""
-    folders = {
-        split: base / name
-        for name, split in SPLIT_FOLDERS.items()
-        if (base / name).is_dir() and _subfolders(base / name)
-    }
+    folders = _folders_of_splits(base)
     if not folders:
         return {"train": base}
     if "train" not in folders:
         raise UserError(f"{base}: has {', '.join(path.name for path in folders.values())}/ but no train/CLASS/")
     return folders
+
+
+def _folders_of_splits(base: Path) -> dict[str, Path]:
+    return {
+        split: base / name
+        for name, split in SPLIT_FOLDERS.items()
+        if (base / name).is_dir() and _subfolders(base / name)
+    }
 
 
 def _subfolders(folder: Path) -> list[str]:
