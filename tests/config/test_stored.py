@@ -168,3 +168,10 @@ def test_a_runs_extra_packages_need_the_users_word_again(compose, stored_run):
         compose("eval", f"run={stored_run}")
     config, _ = compose("eval", f"run={stored_run}", "targets=[cnnlab,keras,rich]")
     assert list(config.augmentation) == ["theirs"]
+
+
+def test_a_diverged_run_that_shall_go_on_otherwise_is_offered_a_new_start(compose, stored_run):
+    Run.open(stored_run).update(status="diverged")
+    anew = r"start anew with a smaller learning rate: cnnlab train .*optimizer\.learning_rate=0\.0001$"
+    with pytest.raises(UserError, match=anew):
+        compose("train", f"resume={stored_run}", "optimizer.learning_rate=0.0001")
