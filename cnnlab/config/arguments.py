@@ -12,7 +12,7 @@ from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import UserError
 
 _KEYS = (
-    r"run|resume|runs|images|weights|model\.weights|output|dataset\.root|hydra\.run\.dir|hydra\.sweep\.dir"
+    r"run|resume|runs|images|weights|model\.weights|output|data|dataset\.root|hydra\.run\.dir|hydra\.sweep\.dir"
     r"|method\.(?:images|content|style|weights)"
 )
 _PATH = re.compile(rf"(?P<key>\+{{0,2}}(?:{_KEYS}))=(?P<value>.*)", re.DOTALL)

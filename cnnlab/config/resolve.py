@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 SEEDS = ("initializer", "order", "augmentation", "split")  # a new one goes to the end: the others keep their values
-PATHS = ("run", "resume", "weights", "output", "dataset.root")
+PATHS = ("run", "resume", "weights", "output", "data", "dataset.root")
 
 
 def resolve(config: DictConfig) -> None:

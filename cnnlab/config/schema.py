@@ -158,6 +158,7 @@ class Train(TypedDict):
     input_shape: ImageShape | None
     num_classes: Count | None
     weights: str | None
+    weights_head: Literal["drop"] | None
     resume: str | None
     targets: list[str]
 
@@ -180,6 +181,7 @@ class Eval(Train):
     """conf/eval.yaml."""
 
     run: str | None
+    data: str | None
     split: Literal["train", "validation", "test"]
     tta: Literal["none", "flip", "flip_shift"]
     batch_size: Count | None

@@ -15,6 +15,7 @@ from cnnlab.config.schema import GROUPS, METHODS
 from cnnlab.config.targets import DEFAULT_PACKAGES
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
+from cnnlab.runs.anew import command_anew
 from cnnlab.runs.run import Run
 
 RUN_KEYS = {"train": "resume", "eval": "run", "predict": "run", "visualize": "run"}
@@ -109,9 +110,13 @@ def check_resumable(config: DictConfig, run: Run) -> None:
     """
     changed = differences(config, run, CHANGEABLE)
     if changed:
-        raise UserError(
-            f"resume={run.path}: its configuration no longer matches ({changed}); train a new run to change this"
+        diverged = run.record.get("status") == "diverged"
+        way_out = (
+            f"it diverged; start anew with a smaller learning rate: {command_anew(run)}"
+            if diverged
+            else "train a new run to change this"
         )
+        raise UserError(f"resume={run.path}: its configuration no longer matches ({changed}); {way_out}")
 
 
 def differences(config: DictConfig, run: Run, but: Collection[str]) -> str:

@@ -29,7 +29,7 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
     """
     values = OmegaConf.to_container(config, resolve=True)
     given = {override.lstrip("+~").partition("=")[0] for override in overrides}
-    _check_command(values, command)
+    _check_command(values, command, given)
     if command != "inspect":
         _check_complete(values)
     packages = _packages(values, given)
@@ -55,14 +55,21 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
         _check_contradictions(values, given)
 
 
-def _check_command(values: dict[str, Any], command: str) -> None:
+def _check_command(values: dict[str, Any], command: str, given: set[str]) -> None:
     if command == "eval":
         if (values["run"] is None) == (values["weights"] is None):
             raise UserError("eval: give either run=RUN, a run's folder, or weights=FILE with model=… and dataset=…")
+        others = [key for key in sorted(given) if key.partition(".")[0] in ("dataset", "input_shape", "num_classes")]
+        if values["run"] is not None and values["data"] is not None and others:
+            raise UserError(f"{others[0]}: data={values['data']} takes the place of the run's dataset; leave one out")
     elif command == "predict":
         for key, what in (("run", "a run's folder"), ("images", "a file, a glob or a list of files")):
             if values[key] is None:
                 raise UserError(f"predict: give {key}=…, {what}")
+    if command != "train" and "weights_head" in given:
+        raise UserError(
+            f"weights_head={values['weights_head']}: only a training starts without the head of its weights"
+        )
     if command != "train" and values.get("resume") is not None:
         raise UserError(f"resume={values['resume']}: only train goes on with a run; give {command} run=RUN")
 

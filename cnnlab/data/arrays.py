@@ -2,11 +2,13 @@
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from cnnlab.data.checks import checked_split
+from cnnlab.data.classes import numbered_classes
 from cnnlab.data.dataset import PublishedDataset, Split
 from cnnlab.data.locate import existing_root
 from cnnlab.errors import UserError
@@ -33,21 +35,41 @@ def arrays(
     if root is None:
         raise UserError("dataset.root is null: set it to the .npz file (x_train, y_train, x_test, y_test)")
     path = existing_root(root)
+    published = read_arrays(path, num_classes, class_names)
+    if "train" not in published.splits:
+        found = ", ".join(f"x_{split}" for split in published.splits)
+        raise UserError(f"{path}: x_train is missing; found {found or 'nothing'}")
+    return published
+
+
+def read_arrays(path: Path, num_classes: int, class_names: Sequence[str] | None = None) -> PublishedDataset:
+    """The splits that an .npz file holds, whichever they are.
+
+    Args:
+        path: the file.
+        num_classes, class_names: as of `arrays`.
+
+    Raises:
+        UserError: the file is damaged, holds pickled objects, names a class twice, or its arrays are not as `arrays`
+            says.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
             content = {key: archive[key] for key in archive.files}
     except (ValueError, AttributeError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path}: is damaged or no .npz of plain arrays (x_train, y_train, …)") from error
-    if class_names is None:
-        class_names = [str(name) for name in content.get("class_names", range(num_classes or _highest(content) + 1))]
+    if class_names is None and "class_names" in content:
+        class_names = [str(name) for name in content["class_names"]]
+    names = numbered_classes(num_classes or _highest(content) + 1) if class_names is None else tuple(class_names)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{path}: two classes are called {twice}; give each a name of its own")
     splits = {}
     for split, suffixes in SUFFIXES.items():
         for suffix in suffixes:
             if f"x_{suffix}" in content:
-                splits[split] = _read_split(content, suffix, len(class_names), path)
-    if "train" not in splits:
-        raise UserError(f"{path}: x_train is missing; found {', '.join(content) or 'nothing'}")
-    return PublishedDataset(tuple(class_names), splits)
+                splits[split] = _read_split(content, suffix, len(names), path)
+    return PublishedDataset(names, splits, named=class_names is not None)
 
 
 def _highest(content: dict[str, np.ndarray]) -> int:

@@ -64,11 +64,13 @@ class PublishedDataset:
         class_names: one name per class, in label order.
         splits: "train" always; "validation" and "test" where the files have them.
         skipped: the files that were left out.
+        named: whether the classes have names; without, they are called 0, 1, ….
     """
 
     class_names: tuple[str, ...]
     splits: dict[str, Split]
     skipped: Skipped = field(default_factory=dict)
+    named: bool = True
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Dataset:
         splits: "train" always; "validation" and "test" where the dataset has them.
         validation: where the validation split comes from.
         skipped: the files that were left out, by one of the splits.
+        named: whether the classes have names; without, they are called 0, 1, ….
+        left_out: by split, the positions of images that it had before it was given a model's classes.
     """
 
     name: str
@@ -90,6 +94,13 @@ class Dataset:
     splits: dict[str, Split]
     validation: Validation = "published"
     skipped: Skipped = field(default_factory=dict)
+    named: bool = True
+    left_out: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def own_names(self) -> tuple[str, ...] | None:
+        """The class names; None where the classes have none."""
+        return self.class_names if self.named else None
 
 
 def _take(images: np.ndarray | ImageFiles, indices: np.ndarray) -> np.ndarray | ImageFiles:

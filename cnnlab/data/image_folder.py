@@ -9,7 +9,7 @@ from cnnlab.data.dataset import ImageFiles, ImageShape, PublishedDataset, Split
 from cnnlab.data.folders import files_below, subfolders
 from cnnlab.data.image_files import FORMATS, NO_IMAGE, faults, images_in
 from cnnlab.data.locate import SEARCHED, existing_root, find_published
-from cnnlab.data.split_folders import Splits, find_splits
+from cnnlab.data.split_folders import Splits, find_splits, named_splits
 from cnnlab.errors import UserError
 
 OUTSIDE = "outside the class folders"
@@ -66,6 +66,34 @@ def image_folder(
     shape = (image_shape[0], image_shape[1], image_shape[2])
     found = {split: _to_split(files, class_names, shape) for split, files in classes.items()}
     return PublishedDataset(class_names, found, skipped=skipped)
+
+
+def split_of_folders(base: Path, split: str, image_shape: ImageShape) -> PublishedDataset:
+    """One split of images in class folders, for a model that knows its classes already; one class will do.
+
+    Args:
+        base: DIR of `image_folder`, which needs no training split here; or class folders alone, which are the split
+            "test".
+        split: which.
+        image_shape: (height, width, channels) the images are resized to when they are decoded.
+
+    Returns:
+        That split alone.
+
+    Raises:
+        UserError: there is no such split, no class folder, a class without an image, or a folder cannot be read.
+    """
+    folders = named_splits(base) or {"test": base}
+    if split not in folders:
+        raise UserError(f"split={split}: {base} has no such split, but {', '.join(folders)}")
+    skipped: dict[str, str] = {}
+    files = _find_classes(folders[split], False, skipped)
+    if not files:
+        raise UserError(f"{folders[split]}: holds no class folders; expected CLASS/… with images")
+    found = _to_split(files, tuple(files), image_shape)
+    if not len(found):
+        raise UserError(f"{folders[split]}: holds no {FORMATS} image")
+    return PublishedDataset(tuple(files), {split: found}, skipped={split: skipped})
 
 
 def _find(root: str | None, folder: str | None) -> Path:

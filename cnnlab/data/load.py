@@ -3,6 +3,7 @@
 import inspect
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from hydra.utils import get_method
@@ -10,7 +11,9 @@ from omegaconf import DictConfig
 
 from cnnlab.config.build import instantiate
 from cnnlab.config.resolvers import register_resolvers
+from cnnlab.data.arrays import read_arrays
 from cnnlab.data.dataset import Dataset, ImageFiles, ImageShape, PublishedDataset, Split
+from cnnlab.data.image_folder import split_of_folders
 from cnnlab.data.splits import carve_test, carve_validation, choose_validation, parse_validation
 from cnnlab.data.summary import summarize
 from cnnlab.errors import UserError
@@ -23,7 +26,7 @@ COMMON_KEYS = frozenset({"image_shape", "num_classes", "validation", "test_fract
 """Keys that `load_dataset` itself uses; a reader gets those of them that it has as arguments."""
 
 
-def load_dataset(cfg: DictConfig, split_seed: int) -> Dataset:
+def load_dataset(cfg: DictConfig, split_seed: int, *, own_classes: bool = False) -> Dataset:
     """Read a dataset, draw the splits it asks for, and bring its images to the declared shape.
 
     What each split consists of, and what was left out, is told in a line on the log.
@@ -31,6 +34,8 @@ def load_dataset(cfg: DictConfig, split_seed: int) -> Dataset:
     Args:
         cfg: the composed `config.dataset`.
         split_seed: seeds the random validation and test splits; not negative.
+        own_classes: whether the classes stay as the data name them, whatever `cfg.num_classes` says: for
+            `align_classes`, which finds them among those of a model.
 
     Returns:
         The dataset; uint8 arrays or image files of `cfg.image_shape`, int32 labels, and `cfg.num_classes`
@@ -43,14 +48,21 @@ def load_dataset(cfg: DictConfig, split_seed: int) -> Dataset:
     image_shape = _image_shape(cfg.image_shape)
     validation = parse_validation(cfg.validation)
     published = _read(cfg)
-    class_names = _class_names(published.class_names, cfg.num_classes)
+    class_names = published.class_names if own_classes else _class_names(published.class_names, cfg.num_classes)
     splits = carve_test(published.splits, cfg.get("test_fraction"), split_seed, class_names)
     validation = choose_validation(validation, splits)
     splits = carve_validation(splits, validation, split_seed, class_names)
     fitted = {name: Split(_fit(split.images, image_shape), split.labels) for name, split in splits.items()}
-    dataset = Dataset(cfg.name, image_shape, class_names, fitted, validation=validation, skipped=published.skipped)
-    for name, summary in summarize(dataset).items():
-        log.info("%s, %s: %s", dataset.name, name, summary)
+    dataset = Dataset(
+        cfg.name,
+        image_shape,
+        class_names,
+        fitted,
+        validation=validation,
+        skipped=published.skipped,
+        named=published.named,
+    )
+    _tell(dataset)
     return dataset
 
 
@@ -61,6 +73,48 @@ def count_classes(cfg: DictConfig) -> int:
         UserError: the files are missing or damaged.
     """
     return len(_read(cfg).class_names) if cfg.num_classes is None else cfg.num_classes
+
+
+def load_split(path: Path, split: str, image_shape: ImageShape, num_classes: int) -> Dataset:
+    """Read one split of labelled images that a path alone names; nothing is drawn or held out.
+
+    Args:
+        path: a folder of class folders, which are the split "test", or of split folders; or an .npz file.
+        split: train, validation or test.
+        image_shape: (height, width, channels) the images are brought to.
+        num_classes: how many classes there are where none are named.
+
+    Returns:
+        A dataset of that split, called like the folder or file.
+
+    Raises:
+        UserError: there is no such file, split or class, or the images and labels are not as their format says.
+    """
+    if path.is_dir():
+        published = split_of_folders(path, split, image_shape)
+    elif path.is_file():
+        published = read_arrays(path, num_classes)
+        if split not in published.splits:
+            found = ", ".join(published.splits) or "none (x_test, y_test, …)"
+            raise UserError(f"split={split}: {path} has no such split, but {found}")
+    else:
+        raise UserError(f"data={path}: no such folder or file")
+    chosen = published.splits[split]
+    dataset = Dataset(
+        path.name if path.is_dir() else path.stem,
+        image_shape,
+        published.class_names,
+        {split: Split(_fit(chosen.images, image_shape), chosen.labels)},
+        skipped=published.skipped,
+        named=published.named,
+    )
+    _tell(dataset)
+    return dataset
+
+
+def _tell(dataset: Dataset) -> None:
+    for name, summary in summarize(dataset).items():
+        log.info("%s, %s: %s", dataset.name, name, summary)
 
 
 def _read(cfg: DictConfig) -> PublishedDataset:

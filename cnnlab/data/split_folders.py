@@ -66,6 +66,16 @@ def find_splits(base: Path, splits: Splits = "auto") -> dict[str, Path]:
     return {"train": base}
 
 
+def named_splits(base: Path) -> dict[str, Path]:
+    """The folder of each split that the folders of `base` name, where it has class folders; empty where none does.
+
+    Raises:
+        UserError: two folders name one split.
+    """
+    named = _by_split(base, subfolders(base).names)
+    return {split: base / name for split, name in named.items() if subfolders(base / name).names}
+
+
 def _by_split(base: Path, names: Sequence[str]) -> dict[str, str]:
     """The folder whose name stands for a split, by split, in the order of `ALIASES`."""
     found = {}

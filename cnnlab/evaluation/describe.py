@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
+UNDEFINED = "–"
+"""Stands for a figure that is not defined, such as the recall of a class without an image."""
+
 _NAMES = {  # with the format of the number
     "accuracy": ("accuracy", ".2%"),
     "top5_accuracy": ("top-5 accuracy", ".2%"),
     "loss": ("loss (nats)", ".4f"),
     "ece": ("expected calibration error", ".2%"),
-    "macro_precision": ("precision, mean of classes", ".2%"),
-    "macro_recall": ("recall, mean of classes", ".2%"),
-    "macro_f1": ("F1, mean of classes", ".2%"),
+    "macro_precision": ("precision, mean of {classes}", ".2%"),
+    "macro_recall": ("recall, mean of {classes}", ".2%"),
+    "macro_f1": ("F1, mean of {classes}", ".2%"),
     "examples": ("images", ",d"),
+    "left_out": ("images left out, of classes that the model does not know", ",d"),
 }
 
 
@@ -23,8 +27,15 @@ def describe(figures: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """
     rows = []
     for key, (name, form) in _NAMES.items():
-        if key in figures:
+        if key in figures and (key, figures[key]) != ("left_out", 0):
             low_high = figures.get(f"{key}_interval")
             interval = f"{low_high[0]:{form}} to {low_high[1]:{form}}" if low_high else ""
-            rows.append((name, f"{figures[key]:{form}}", interval))
+            rows.append((name.format(classes=_classes(figures, key)), f"{figures[key]:{form}}", interval))
     return rows
+
+
+def _classes(figures: Mapping[str, Any], key: str) -> str:
+    """The classes that an average is over: all, or those for which it is defined."""
+    total = figures.get("classes")
+    defined = figures.get(f"{key.removeprefix('macro_')}_classes", total)
+    return "classes" if defined == total else f"{defined} of {total} classes"

@@ -1,5 +1,6 @@
 """The model that `eval` and `predict` judge: a run's best, or one with weights from a file."""
 
+import logging
 import shlex
 from pathlib import Path
 from zipfile import BadZipFile
@@ -9,27 +10,50 @@ import numpy as np
 from omegaconf import DictConfig
 
 from cnnlab.config.types import shown
+from cnnlab.data.classes import differing_names, list_names, numbered_classes
 from cnnlab.data.dataset import Dataset
 from cnnlab.errors import UserError
+from cnnlab.models.archive import read_class_names
 from cnnlab.models.build import build_network, build_preprocessing, export, fit_preprocessing
 from cnnlab.models.weights import load_weights
+from cnnlab.runs.anew import command_anew
 from cnnlab.runs.run import Run
 from cnnlab.training.precision import POLICIES, choose_precision
+
+log = logging.getLogger(__name__)
 
 
 def load_best(run: Run) -> keras.Model:
     """Load RUN/model.keras: uint8 images (n, H, W, C) in, probabilities (n, K) out.
 
     Raises:
-        UserError: the run has none yet, or the file is damaged.
+        UserError: the run has none, or the file is damaged.
     """
     if not run.best_model.is_file():
         status = run.record.get("status", "unknown")
-        raise UserError(
-            f"run={run.path}: has no {run.best_model.name} yet (status: {status}); it comes with the first validation: "
-            f"wait for it, or go on with cnnlab train resume={shlex.quote(str(run.path))}"
-        )
+        if status == "diverged":
+            way_on = f"it cannot go on; start anew with a smaller learning rate: {command_anew(run)}"
+        else:
+            way_on = (
+                "it comes with the first validation; where nothing trains it any more, go on with "
+                f"cnnlab train resume={shlex.quote(str(run.path))}"
+            )
+        raise UserError(f"run={run.path}: has no {run.best_model.name} (status: {status}); {way_on}")
     return _load(run.best_model, f"run={run.path}")
+
+
+def run_classes(run: Run) -> tuple[str, ...] | None:
+    """The classes of a run's best model, in the order of its outputs; None where the run's data named none.
+
+    The model's own names count, where run.json tells others.
+    """
+    recorded = run.record.get("class_names")
+    own = read_class_names(run.best_model)
+    if own is None:
+        return None if recorded is None else tuple(recorded)
+    if recorded is not None and (difference := differing_names(recorded, own)):
+        log.warning("%s: run.json names other classes than its model, whose names count (%s)", run.path, difference)
+    return own
 
 
 def load_weights_file(config: DictConfig, dataset: Dataset) -> keras.Model:
@@ -63,11 +87,23 @@ def require_fit(model: keras.Model, dataset: Dataset) -> None:
             f"dataset={dataset.name}: its images are {list(dataset.image_shape)}, the model takes {list(shape)}; "
             f"set input_shape={shown([*shape])}"
         )
-    classes = max(2, model.output_shape[-1])  # one sigmoid unit tells two classes apart
+    classes = class_count(model)
     names = len(dataset.class_names)
     if classes != names:
         way_out = f"set num_classes={classes}" if classes > names else "choose the dataset it was trained on"
         raise UserError(f"dataset={dataset.name}: has {names} classes, the model {classes}; {way_out}")
+
+
+def class_count(model: keras.Model) -> int:
+    """How many classes a model tells apart; one sigmoid unit tells two."""
+    return max(2, model.output_shape[-1])
+
+
+def tell_positions(file: Path, dataset: Dataset) -> None:
+    """Say which classes the outputs of a model without class names count as."""
+    if dataset.named and dataset.class_names != numbered_classes(len(dataset.class_names)):
+        meant = list_names([f"{index} is {name}" for index, name in enumerate(dataset.class_names)])
+        log.warning("%s: has no class names, so its outputs count the classes of %s: %s", file, dataset.name, meant)
 
 
 def require_probabilities(values: np.ndarray, path: Path) -> None:

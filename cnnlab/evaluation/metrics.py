@@ -9,6 +9,9 @@ from sklearn import metrics
 
 CONFIDENCE_LEVEL = 0.95
 
+AVERAGED = ("precision", "recall", "f1")
+"""What is computed per class and averaged over those for which it is defined."""
+
 
 def summarize(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     """Compute the headline figures of a split.
@@ -20,8 +23,9 @@ def summarize(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     Returns:
         JSON-ready figures: `examples`; `accuracy` and, with more than five classes, `top5_accuracy`, both in
         [0, 1]; `loss`, the mean cross-entropy in nats; `ece`, see `calibration`; `macro_precision`,
-        `macro_recall` and `macro_f1`, unweighted means over the classes. Each `…_interval` is the 95 %
-        interval [low, high]: Wilson's for the accuracies, Student's t for the loss (None for one example).
+        `macro_recall` and `macro_f1`, unweighted means over the classes for which they are defined (see `per_class`),
+        of which there are `precision_classes`, `recall_classes` and `f1_classes` among `classes`. Each `…_interval` is
+        the 95 % interval [low, high]: Wilson's for the accuracies, Student's t for the loss (None for one example).
     """
     classes = np.arange(probabilities.shape[1])
     predicted = probabilities.argmax(axis=1)
@@ -32,15 +36,18 @@ def summarize(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
         figures |= _proportion("top5_accuracy", hits, len(labels))
     figures |= _loss(labels, probabilities)
     figures["ece"] = expected_calibration_error(calibration(labels, probabilities))
-    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
-        labels, predicted, labels=classes, average="macro", zero_division=0
-    )
-    figures |= {"macro_precision": float(precision), "macro_recall": float(recall), "macro_f1": float(f1)}
+    figures["classes"] = len(classes)
+    each = metrics.precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=np.nan)
+    for name, values in zip(AVERAGED, each, strict=False):
+        figures |= {f"macro_{name}": float(np.nanmean(values)), f"{name}_classes": int(np.isfinite(values).sum())}
     return figures
 
 
 def per_class(labels: np.ndarray, predicted: np.ndarray, class_names: tuple[str, ...]) -> pd.DataFrame:
-    """Precision, recall, F1 (0 where undefined) and support of each class, in label order.
+    """Precision, recall, F1 and support of each class, in label order.
+
+    NaN stands for what is undefined: the precision of a class that was never predicted, the recall of one without an
+    image, and the F1 of one that is neither.
 
     Args:
         labels: (N,) true class indices.
@@ -48,11 +55,9 @@ def per_class(labels: np.ndarray, predicted: np.ndarray, class_names: tuple[str,
         class_names: one name per class.
     """
     columns = metrics.precision_recall_fscore_support(
-        labels, predicted, labels=np.arange(len(class_names)), zero_division=0
+        labels, predicted, labels=np.arange(len(class_names)), zero_division=np.nan
     )
-    return pd.DataFrame(
-        {"class": class_names, **dict(zip(("precision", "recall", "f1", "support"), columns, strict=True))}
-    )
+    return pd.DataFrame({"class": class_names, **dict(zip((*AVERAGED, "support"), columns, strict=True))})
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, class_names: tuple[str, ...]) -> pd.DataFrame:

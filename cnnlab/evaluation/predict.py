@@ -20,13 +20,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cnnlab.data.classes import numbered_classes
 from cnnlab.data.decode import decode_image
 from cnnlab.data.folders import files_below
 from cnnlab.data.summary import reasons
 from cnnlab.errors import UserError
-from cnnlab.evaluation.judged import load_best
+from cnnlab.evaluation.judged import class_count, load_best, run_classes
 from cnnlab.evaluation.predictions import classifier
-from cnnlab.runs.files import write_atomically
+from cnnlab.runs.files import readable, write_atomically
 from cnnlab.runs.run import Run
 from cnnlab.training.devices import configure_runtime
 
@@ -68,19 +69,15 @@ def predict(config: DictConfig, directory: Path) -> None:
     files = find_images([config.images] if isinstance(config.images, str) else config.images)
     output = _output(config.output, directory)
     run = Run.open(config.run)
-    predictions = list(
-        classify_files(
-            load_best(run),
-            files,
-            run.record["class_names"],
-            config.batch_size or config.trainer.batch_size,
-            config.top,
-        )
-    )
+    model = load_best(run)
+    class_names = run_classes(run) or numbered_classes(class_count(model))
+    batch_size = config.batch_size or config.trainer.batch_size
+    predictions = list(classify_files(model, files, class_names, batch_size, config.top))
     if not predictions:
-        raise UserError(f"images={config.images}: no image among the {len(files)} file(s), the first: {files[0]}")
+        first = readable(files[0])
+        raise UserError(f"images={config.images}: no image among the {len(files)} file(s), the first: {first}")
     for file in sorted(set(files) - {prediction.file for prediction in predictions}):
-        log.warning("%s: cannot be decoded and was skipped", file)
+        log.warning("%s: cannot be decoded and was skipped", readable(file))
     _write_csv(output, predictions)
     _print_table(predictions)
     print(output)
@@ -165,11 +162,15 @@ def _output(requested: str | None, directory: Path) -> Path:
 
 
 def _write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
-    """One row per file: file, class, probability, class_2, probability_2, …"""
+    """One row per file: file, class, probability, class_2, probability_2, …
+
+    In UTF-8, but for file names that are not: these keep their bytes.
+    """
     header = ["file", "class", "probability"]
     for place in range(2, len(predictions[0].classes) + 1):
         header += [f"class_{place}", f"probability_{place}"]
-    with write_atomically(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    text = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}
+    with write_atomically(path) as temporary, temporary.open("w", **text) as file:
         writer = csv.writer(file)
         writer.writerow(header)
         for prediction in predictions:
@@ -188,5 +189,5 @@ def _print_table(predictions: Sequence[Prediction]) -> None:
     for prediction in predictions:
         best, *others = zip(prediction.classes, prediction.probabilities, strict=True)
         runners_up = [Text(f"{name} {probability:.1%}") for name, probability in others]
-        table.add_row(Text(prediction.file), Text(best[0]), f"{best[1]:.1%}", *runners_up)
+        table.add_row(Text(readable(prediction.file)), Text(best[0]), f"{best[1]:.1%}", *runners_up)
     Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL).print(table)

@@ -34,8 +34,23 @@ def predict_probabilities(
     Raises:
         UserError: a file cannot be decoded; the message names it.
     """
-    classify = classifier(model, tta)
-    return np.concatenate([classify(batch).numpy() for batch in image_batches(images, batch_size)])
+    return predict_views(model, images, batch_size, tta)[0]
+
+
+def predict_views(
+    model: keras.Model, images: np.ndarray | ImageFiles, batch_size: int, tta: TestTimeAugmentation
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `predict_probabilities` returns, and beside it the probabilities of the images as they are; in one pass.
+
+    Args and raises: as `predict_probabilities`.
+
+    Returns:
+        Two float32 (N, K); the same array twice for tta="none".
+    """
+    classify = _view_classifier(model, tta)
+    average, plain = zip(*(classify(batch) for batch in image_batches(images, batch_size)), strict=True)
+    averages = np.concatenate(average)
+    return averages, averages if tta == "none" else np.concatenate(plain)
 
 
 def image_batches(images: np.ndarray | ImageFiles, batch_size: int) -> Iterator[np.ndarray | tf.Tensor]:
@@ -65,10 +80,20 @@ def classifier(model: keras.Model, tta: TestTimeAugmentation = "none") -> Callab
         A function from uint8 images (n, H, W, C) to float32 probabilities (n, K).
     """
 
+    classify = _view_classifier(model, tta)
+    return lambda images: classify(images)[0]
+
+
+def _view_classifier(
+    model: keras.Model, tta: TestTimeAugmentation
+) -> Callable[[np.ndarray | tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """From images to the average over their views, and to the first of these, which is the image as it is."""
+
     @tf.function(input_signature=[tf.TensorSpec(model.input_shape, tf.uint8)], autograph=False)
-    def classify(images: tf.Tensor) -> tf.Tensor:
-        average = tf.add_n([weight * _class_columns(model, view) for view, weight in _views(images, tta)])
-        return tf.ensure_shape(average, (None, None))
+    def classify(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        views = [(_class_columns(model, view), weight) for view, weight in _views(images, tta)]
+        average = tf.add_n([weight * probabilities for probabilities, weight in views])
+        return tf.ensure_shape(average, (None, None)), views[0][0]
 
     return classify
 
@@ -82,7 +107,7 @@ def _class_columns(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
 
 
 def _views(images: tf.Tensor, tta: TestTimeAugmentation) -> list[tuple[tf.Tensor, float]]:
-    """The images to average, each with its weight."""
+    """The images to average, each with its weight; the image itself comes first."""
     if tta == "none":
         return [(images, 1.0)]
     if tta == "flip":

@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from cnnlab.data.summary import first_few, reasons
-from cnnlab.evaluation.describe import describe
+from cnnlab.evaluation.describe import UNDEFINED, describe
 from cnnlab.evaluation.page import figure, style, table
 from cnnlab.runs.files import write_atomically
 from cnnlab.runs.run import Run
@@ -106,8 +106,9 @@ def _training(run: Run) -> str:
 def _evaluation(folder: Path, figures: Mapping[str, Any]) -> str:
     pictures = sorted(folder.glob("*.png"), key=lambda path: (path.stem != "confusion_matrix", path.name))
     rows = [("", "value", "95 % interval"), *describe(figures)]
+    data = f'<p class="muted">{escape(figures["root"])}</p>' if figures.get("changed") and figures.get("root") else ""
     return (
-        f"<section><h2>Evaluation: {escape(folder.name)}</h2>"
+        f"<section><h2>Evaluation: {escape(folder.name)}</h2>{data}"
         f'<div class="wide">{table(rows, header=True)}</div>'
         f'<div class="figures">{"".join(figure(path) for path in pictures)}</div>'
         f"{_per_class(folder / 'per_class.csv')}</section>"
@@ -134,9 +135,13 @@ def _per_class(path: Path) -> str:
         return ""
     with path.open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
-    shown = [[name, *(f"{float(share):.2%}" for share in shares), support] for name, *shares, support in rows]
+    shown = [[name, *(_share(share) for share in shares), support] for name, *shares, support in rows]
     rows_shown = table([header, *shown], header=True)
     return f'<details><summary>Per class</summary><div class="wide">{rows_shown}</div></details>'
+
+
+def _share(text: str) -> str:
+    return f"{float(text):.2%}" if text else UNDEFINED
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ def write_results(
     class_names: tuple[str, ...],
     title: str,
     about: Mapping[str, Any],
+    positions: np.ndarray,
 ) -> dict[str, Any]:
     """Write metrics.json, four CSV tables and three figures; each replaces its predecessor whole.
 
@@ -34,6 +35,7 @@ def write_results(
         class_names: K names.
         title: of the figures: the dataset and the split.
         about: what was judged, put before the figures in metrics.json.
+        positions: (N,) where the images are in the split as it is on disk.
 
     Returns:
         The content of metrics.json.
@@ -47,7 +49,7 @@ def write_results(
     write_table(folder / "confusion_matrix.csv", counts, index=True)
     write_table(folder / "per_class.csv", per_class(split.labels, predicted, class_names))
     write_table(folder / "calibration.csv", reliability)
-    write_table(folder / "predictions.csv", _predictions(split, probabilities, class_names))
+    write_table(folder / "predictions.csv", _predictions(split, probabilities, class_names, positions))
     draw_confusion(counts, folder / "confusion_matrix.png", f"{title} · {score}")
     draw_reliability(reliability, figures["ece"], folder / "calibration.png", f"{title} · calibration")
     gallery = f"{title} · most confident mistakes (red: predicted)"
@@ -57,11 +59,13 @@ def write_results(
     return metrics
 
 
-def _predictions(split: Split, probabilities: np.ndarray, class_names: tuple[str, ...]) -> pd.DataFrame:
+def _predictions(
+    split: Split, probabilities: np.ndarray, class_names: tuple[str, ...], positions: np.ndarray
+) -> pd.DataFrame:
     """One row per image, in the order of the split; `true_rank` is 1 where the prediction is correct."""
     names = np.array(class_names, dtype=object)
     predicted = probabilities.argmax(axis=1)
-    table = pd.DataFrame({"index": np.arange(len(split))})
+    table = pd.DataFrame({"index": positions})
     if isinstance(split.images, ImageFiles):
         table["file"] = split.images.paths
     table["true"] = names[split.labels]

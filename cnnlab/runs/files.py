@@ -3,8 +3,9 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,23 @@ def replace_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
+def readable(name: str) -> str:
+    """A file name for people: bytes that are not UTF-8 (Python holds them as lone surrogates) as escapes like \\xe9."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def numbered_folder(path: Path, is_ours: Callable[[Path], bool]) -> Path:
+    """The first of NAME, NAME-2, NAME-3, … that is free, or that holds what may be replaced.
+
+    Args:
+        path: the folder NAME.
+        is_ours: whether a folder that is there holds what may be replaced.
+    """
+    names = (path.name + (f"-{number}" if number > 1 else "") for number in count(1))
+    folders = (path.with_name(name) for name in names)
+    return next(folder for folder in folders if not folder.exists() or is_ours(folder))
+
+
 def remove_leftovers(directory: Path) -> None:
     """Remove the temporary files that killed processes left; no other process may be writing there."""
     for path in directory.glob(".[0-9]*-*"):
@@ -67,7 +85,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_table(path: Path, table: "pd.DataFrame", *, index: bool = False) -> None:
-    """Write a table as CSV, six significant digits, atomically.
+    """Write a table as CSV, six significant digits, atomically; file names that are not UTF-8 keep their bytes.
 
     Args:
         path: of the file.
@@ -75,4 +93,4 @@ def write_table(path: Path, table: "pd.DataFrame", *, index: bool = False) -> No
         index: whether its index is the first column.
     """
     with write_atomically(path) as temporary:
-        table.to_csv(temporary, index=index, float_format="%.6g")
+        table.to_csv(temporary, index=index, float_format="%.6g", errors="surrogateescape")

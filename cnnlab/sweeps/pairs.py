@@ -1,9 +1,11 @@
 """Two runs side by side: in what they differ, and on which images."""
 
+import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from omegaconf import OmegaConf
@@ -125,7 +127,8 @@ def disagreements(first: Run, second: Run) -> Iterator[Disagreement]:
         if not other.exists():
             continue
         one, two = _predictions(path), _predictions(other)
-        if not one["true"].equals(two["true"]):
+        same = all(one[column].equals(two[column]) for column in ("index", "true"))
+        if not same or _data(path.parent) != _data(other.parent):
             continue
         right = (one["predicted"] == one["true"], two["predicted"] == two["true"])
         alone = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
@@ -159,8 +162,11 @@ def _draw_images(run: Run, found: Disagreement, folder: Path) -> Iterator[Path]:
     from cnnlab.data.load import load_dataset  # TensorFlow, only where images are shown
     from cnnlab.evaluation.gallery import draw_gallery, pick
 
+    about = _data(run.path / "eval" / found.split)
     try:
-        images = load_dataset(run.config.dataset, run.config.seeds.split).splits[found.split].images
+        if about.get("changed"):
+            raise UserError("they are not the run's own")
+        images = load_dataset(run.config.dataset, run.config.seeds.split).splits[about["split"]].images
     except UserError as error:
         log.warning("the images of the %s split are not shown: %s", found.split, error)
         return
@@ -175,6 +181,12 @@ def _draw_images(run: Run, found: Disagreement, folder: Path) -> Iterator[Path]:
             pick(images, alone["index"].to_numpy()), captions, path, title, f"No image that {other} gets wrong"
         )
         yield path
+
+
+def _data(folder: Path) -> dict[str, Any]:
+    """What was evaluated: the split, and the root where the data are not the run's own."""
+    about = json.loads((folder / "metrics.json").read_text("utf-8"))
+    return {key: about.get(key) for key in ("split", *(("changed", "root") if about.get("changed") else ()))}
 
 
 def _predictions(path: Path) -> pd.DataFrame:

@@ -77,7 +77,7 @@ def build_loop(
         steps_per_call=_steps_per_call(trainer, feed, strategy),
         validate=_validation(trainer, dataset, learner),
         selection=build_selection(trainer),
-        outputs=Outputs(run, learner, exported, trainer.keep_checkpoints),
+        outputs=Outputs(run, learner, exported, dataset.own_names, trainer.keep_checkpoints),
         display=build_progress(trainer.progress, plan.epochs, plan.total_steps) if chief else SilentProgress(),
         callbacks=_callbacks(trainer, loggers, exported, plan),
         schedule=schedule if isinstance(schedule, HistorySchedule) else None,

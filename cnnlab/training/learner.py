@@ -11,7 +11,7 @@ from cnnlab.data.dataset import Dataset
 from cnnlab.data.sample import sample
 from cnnlab.initializers.apply import apply_initializer
 from cnnlab.models.build import build_network, build_preprocessing, fit_network, fit_preprocessing
-from cnnlab.models.weights import load_weights
+from cnnlab.models.weights import load_weights, tell_other_classes
 from cnnlab.optimizers.build import build_optimizer
 from cnnlab.optimizers.lookahead import Lookahead
 from cnnlab.training.precision import POLICIES
@@ -37,7 +37,9 @@ def build_learner(
         fit_preprocessing(preprocessing, dataset.splits["train"], config.seeds.split)
         network = build_initialized(config, dataset, preprocessing)
         if config.weights is not None and not _has_state(config.resume):
-            load_weights(config.weights, preprocessing, network)
+            load_weights(config.weights, preprocessing, network, drop_head=config.weights_head == "drop")
+            if config.weights_head is None:
+                tell_other_classes(config.weights, dataset)
         optimizer = build_optimizer(config.optimizer, learning_rate)
         if precision == "float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

@@ -1,5 +1,6 @@
 """Everything a training writes into its run directory while it goes on."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import tensorflow as tf
 
 from cnnlab.errors import Diverged
 from cnnlab.evaluation.curves import draw_curves
-from cnnlab.runs.files import write_atomically
+from cnnlab.models.archive import save_model
 from cnnlab.runs.run import Run
 from cnnlab.training.checkpoints import Checkpoints
 from cnnlab.training.ema import averaged_weights
@@ -25,13 +26,22 @@ class Outputs:
         run: the run directory.
         learner: whose weights are written.
         exported: the model that leaves the run: raw uint8 images in, probabilities out; shares the layers.
+        class_names: what the models carry, in the order of their outputs; None for classes without names.
         keep_checkpoints: how many of the last states stay.
     """
 
-    def __init__(self, run: Run, learner: Learner, exported: keras.Model, keep_checkpoints: int):
+    def __init__(
+        self,
+        run: Run,
+        learner: Learner,
+        exported: keras.Model,
+        class_names: Sequence[str] | None,
+        keep_checkpoints: int,
+    ):
         self._run = run
         self._learner = learner
         self._exported = exported
+        self._class_names = class_names
         self._checkpoints = Checkpoints(run.checkpoints, keep_checkpoints)
         self._steps: StepTable | None = None
 
@@ -70,8 +80,8 @@ class Outputs:
             draw_curves(state.history, self._run.plots / "curves.png", best_epoch, self._run.config.name)
 
     def _export(self, path: Path) -> None:
-        with averaged_weights(self._learner), write_atomically(path) as temporary:
-            self._exported.save(temporary)
+        with averaged_weights(self._learner):
+            save_model(self._exported, path, self._class_names)
 
     def _require_finite(self, step: int) -> None:
         for variable in self._learner.network.weights:

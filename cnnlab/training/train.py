@@ -10,10 +10,13 @@ from tempfile import TemporaryDirectory
 import tensorflow as tf
 from omegaconf import DictConfig
 
+from cnnlab.data.classes import differing_names
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.load import load_dataset
 from cnnlab.data.summary import summarize, write_skipped
+from cnnlab.errors import Diverged, UserError
 from cnnlab.evaluation.report import write_report
+from cnnlab.runs.anew import command_anew
 from cnnlab.runs.lock import sole_writer
 from cnnlab.runs.run import Run
 from cnnlab.schedules.build import build_schedule
@@ -36,13 +39,16 @@ def train(config: DictConfig, directory: Path) -> None:
         directory: the run directory.
 
     Raises:
-        UserError: the data or the machine do not fit the configuration, or the directory holds another run.
+        UserError: the data or the machine do not fit the configuration, the directory holds another run, or the
+            classes are no longer those of the run that is to go on.
         Interrupted, Diverged: see Loop.run.
     """
     configure_runtime(config.trainer)
     strategy = build_strategy(config.trainer)
     precision, reason = choose_precision(_requested_precision(config))
     dataset = load_dataset(config.dataset, config.seeds.split)
+    if config.resume is not None:
+        _require_same_classes(Run.open(config.resume), dataset)
     config.dataset.num_classes, config.dataset.validation = len(dataset.class_names), dataset.validation
     plan = build_plan(config.trainer, len(dataset.splits["train"]))
     schedule = build_schedule(config.schedule, config.optimizer.learning_rate, plan.steps_per_epoch, plan.total_steps)
@@ -62,11 +68,16 @@ def train(config: DictConfig, directory: Path) -> None:
                 threads=_same_threads(run),
                 seeds=dict(config.seeds),
                 total_params=learner.network.count_params(),
-                class_names=list(dataset.class_names),
+                class_names=dataset.own_names,
                 data={name: asdict(summary) for name, summary in summarize(dataset).items()},
             )
             _list_skipped(output / "skipped_files.csv", dataset)
-            loop.run()
+            try:
+                loop.run()
+            except Diverged:
+                if is_chief(strategy):
+                    log.warning("start anew with a smaller learning rate: %s", command_anew(run))
+                raise
         write_report(run)
     if is_chief(strategy):
         print(directory)
@@ -101,6 +112,18 @@ def _list_skipped(path: Path, dataset: Dataset) -> None:
         log.info("the skipped files are listed in %s", path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _require_same_classes(run: Run, dataset: Dataset) -> None:
+    """A run goes on with the classes it began with: the model's outputs stand for them, in their order."""
+    if "class_names" not in run.record:  # it was stopped before it had looked at its data
+        return
+    difference = differing_names(run.record["class_names"], dataset.own_names)
+    if difference:
+        raise UserError(
+            f"resume={run.path}: {dataset.name} no longer has the classes that the run began with ({difference}); "
+            "restore them, or train a new run"
+        )
 
 
 def _requested_precision(config: DictConfig) -> str:

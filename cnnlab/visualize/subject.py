@@ -8,10 +8,12 @@ import keras
 import tensorflow as tf
 from omegaconf import DictConfig
 
+from cnnlab.data.classes import align_classes
 from cnnlab.data.dataset import Dataset, ImageShape
 from cnnlab.data.load import load_dataset
 from cnnlab.errors import UserError
-from cnnlab.evaluation.judged import load_best, load_weights_file, require_fit
+from cnnlab.evaluation.judged import load_best, load_weights_file, require_fit, run_classes, tell_positions
+from cnnlab.models.archive import read_class_names
 from cnnlab.models.build import take_apart
 from cnnlab.runs.run import Run
 
@@ -29,12 +31,14 @@ class Subject:
         title: of its figures, such as the run's name.
         config: the configuration of the command.
         origin: where the network comes from, for the figures' metadata.
+        own_classes: the names that the network itself has for its classes; None where it has none.
     """
 
     network: keras.Model
     title: str
     config: DictConfig
     origin: Path
+    own_classes: tuple[str, ...] | None
 
     @property
     def image_shape(self) -> ImageShape:
@@ -43,21 +47,24 @@ class Subject:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The dataset of the configuration, read when it is first asked for.
+        """The dataset of the configuration, read when first asked for; its labels go by name to the network's classes.
 
         Raises:
             UserError: it cannot be read, or does not fit the network.
         """
-        dataset = load_dataset(self.config.dataset, self.config.seeds.split)
+        own_classes = self.own_classes
+        dataset = load_dataset(self.config.dataset, self.config.seeds.split, own_classes=own_classes is not None)
+        if own_classes is None:
+            tell_positions(self.origin, dataset)
+        else:
+            dataset = align_classes(dataset, own_classes)
         require_fit(self.network, dataset)
         return dataset
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
-        """One name per class; those a run has recorded need no data."""
-        if self.config.run:
-            return tuple(Run.open(self.config.run).record["class_names"])
-        return self.dataset.class_names
+        """One name per class; those that the network has need no data."""
+        return self.dataset.class_names if self.own_classes is None else self.own_classes
 
     def metadata(self, title: str, seed: int | None = None) -> dict[str, str]:
         """The text chunks of a figure about this network."""
@@ -73,7 +80,7 @@ def load_subject(config: DictConfig) -> Subject:
     """
     if config.run:
         run = Run.open(config.run)
-        return Subject(pixels_to_logits(load_best(run)), run.config.name, config, run.best_model)
+        return Subject(pixels_to_logits(load_best(run)), run.config.name, config, run.best_model, run_classes(run))
     if config.weights is None:
         raise UserError(
             f"method={config.method.name}: looks into a trained network; "
@@ -82,7 +89,8 @@ def load_subject(config: DictConfig) -> Subject:
     path = Path(config.weights)
     needs_data = path.suffix != ".keras"
     dataset = load_dataset(config.dataset, config.seeds.split) if needs_data else None
-    return Subject(pixels_to_logits(load_weights_file(config, dataset)), path.name, config, path)
+    network = pixels_to_logits(load_weights_file(config, dataset))
+    return Subject(network, path.name, config, path, read_class_names(path))
 
 
 def pixels_to_logits(model: keras.Model) -> keras.Model:

@@ -1,7 +1,6 @@
 """`cnnlab visualize`: draw what a method shows, as figures and the arrays behind them."""
 
 import logging
-from itertools import count
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -9,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from cnnlab.config.build import instantiate
 from cnnlab.errors import UserError
 from cnnlab.evaluation.report import write_report
-from cnnlab.runs.files import replace_folder
+from cnnlab.runs.files import numbered_folder, replace_folder
 from cnnlab.runs.run import Run
 from cnnlab.training.devices import configure_runtime
 
@@ -67,8 +66,7 @@ def _draw(config: DictConfig, parent: Path) -> Path:
 
 def _folder(parent: Path, config: DictConfig) -> Path:
     """The folder of the method's name that is free, or holds what the same configuration drew."""
-    numbered = (parent / (config.method.name + (f"-{number}" if number > 1 else "")) for number in count(1))
-    return next(folder for folder in numbered if not folder.exists() or _drawn_with(folder) == config)
+    return numbered_folder(parent / config.method.name, lambda folder: _drawn_with(folder) == config)
 
 
 def _drawn_with(folder: Path) -> DictConfig | None:

@@ -33,7 +33,8 @@ def parsed(override: str):
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
-    "key", ["run", "resume", "weights", "model.weights", "dataset.root", "+dataset.root", "++output", "hydra.run.dir"]
+    "key",
+    ["run", "resume", "weights", "model.weights", "dataset.root", "+dataset.root", "++output", "data", "hydra.run.dir"],
 )
 def test_any_path_reaches_hydra_as_it_was_typed(key, path):
     override = parsed(quote_path(f"{key}={path}"))

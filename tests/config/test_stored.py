@@ -181,3 +181,10 @@ def test_what_was_left_to_the_data_agrees_with_what_the_data_made_of_it(compose,
     assert differences(asked, run, SAME_RESULT) == ""
     other, _ = compose("train", *photos, "num_classes=4", "dataset.validation=none")
     assert "dataset.num_classes: 3 → 4, dataset.validation: 0.2 → none" in differences(other, run, SAME_RESULT)
+
+
+def test_a_diverged_run_that_shall_go_on_otherwise_is_offered_a_new_start(compose, stored_run):
+    Run.open(stored_run).update(status="diverged")
+    anew = r"start anew with a smaller learning rate: cnnlab train .*optimizer\.learning_rate=0\.0001$"
+    with pytest.raises(UserError, match=anew):
+        compose("train", f"resume={stored_run}", "optimizer.learning_rate=0.0001")

@@ -221,6 +221,8 @@ def test_a_key_of_ours_that_a_file_lacks_is_asked_for(compose, tmp_path):
         ("eval", ["weights=w.keras", "split=tset"], r"split=tset: .*; did you mean test\?"),
         ("eval", ["weights=w.keras", "tta=flip_shft"], r"tta=flip_shft: .*; did you mean flip_shift\?"),
         ("eval", ["weights=w.keras", "resume=x"], r"resume=x: only train goes on"),
+        ("eval", ["weights=w.keras", "weights_head=drop"], r"weights_head=drop: only a training starts without"),
+        ("train", ["weights=w.keras", "weights_head=keep"], r"weights_head=keep: must be drop or null"),
         ("predict", [], "predict: give run="),
         ("inspect", ["format=jsn"], r"format=jsn: .*; did you mean json\?"),
         ("doctor", ["format=xml"], r"format=xml: must be one of table, json"),

@@ -15,6 +15,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 from cnnlab import cli
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.load import load_dataset
+from cnnlab.evaluation.predictions import predict_probabilities
 from cnnlab.models.build import take_apart
 
 FILES = {
@@ -103,9 +104,16 @@ def test_validation_is_scored_as_in_training(run, model):
     assert metrics(run / "eval" / "validation")["accuracy"] == pytest.approx(history["val_accuracy"].max())
 
 
-def test_augmented_results_lie_beside_the_plain_ones(run, test_folder):
+def test_augmented_results_lie_beside_the_plain_ones(run, test_folder, model, dataset, capsys):
     before = metrics(test_folder)
     assert cli.main(["eval", f"run={run}", "tta=flip"]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "tta=flip: lowers" in line]
+    validation = dataset.splits["validation"]
+    views = (predict_probabilities(model, validation.images, 64, tta) for tta in ("none", "flip"))
+    plain, flipped = (100 * accuracy_score(validation.labels, values.argmax(axis=1)) for values in views)
+    assert plain > flipped  # digits have no mirror images
+    (line,) = told
+    assert f"the accuracy on 288 validation images from {plain:.2f} % to {flipped:.2f} %" in line
     assert {path.name for path in (run / "eval" / "test-flip").iterdir()} == FILES
     assert metrics(run / "eval" / "test-flip")["accuracy"] != before["accuracy"]
     assert metrics(test_folder) == before
@@ -184,8 +192,9 @@ class TestRefusals:
         line = refused(f"run={run}", "dataset.validation=none", "split=validation")
         assert line == "error: split=validation: digits has no such split, but train, test"
 
-    def test_another_number_of_classes(self, refused, run, tmp_path):
-        line = refused(f"run={run}", "num_classes=12")
+    def test_another_number_of_classes_than_a_nameless_model_has(self, refused, model, tmp_path):
+        model.save(tmp_path / "nameless.keras")
+        line = refused(f"weights={tmp_path / 'nameless.keras'}", "input_shape=[8,8,1]", "num_classes=12")
         assert "dataset=digits: has 12 classes, the model 10" in line
 
     def test_images_of_another_shape(self, refused, run):
@@ -195,7 +204,18 @@ class TestRefusals:
     def test_a_run_without_a_model(self, refused, tmp_path, run):
         (tmp_path / "run.json").write_text(json.dumps({"status": "running"}))
         (tmp_path / "config.yaml").write_bytes((run / "config.yaml").read_bytes())
-        assert "has no model.keras yet (status: running)" in refused(f"run={tmp_path}")
+        line = refused(f"run={tmp_path}")
+        assert "has no model.keras (status: running)" in line
+        assert f"cnnlab train resume={tmp_path}" in line
+
+    def test_a_diverged_run_without_a_model_is_started_anew(self, refused, tmp_path, run):
+        record = {"status": "diverged", "command": "cnnlab train optimizer=sgd", "working_directory": str(Path.cwd())}
+        (tmp_path / "run.json").write_text(json.dumps(record))
+        (tmp_path / "config.yaml").write_bytes((run / "config.yaml").read_bytes())
+        line = refused(f"run={tmp_path}")
+        assert line.endswith(
+            "start anew with a smaller learning rate: cnnlab train optimizer=sgd optimizer.learning_rate=0.0001"
+        )
 
     def test_a_damaged_model(self, refused, run, tmp_path):
         broken = tmp_path / "broken.keras"

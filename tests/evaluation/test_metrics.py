@@ -79,7 +79,27 @@ def test_each_class_has_its_precision_recall_f1_and_support():
     assert list(table.columns) == ["precision", "recall", "f1", "support"]
     assert table.loc["cat"].tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 3])
     assert table.loc["dog"].tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 3])
-    assert table.loc["emu"].tolist() == [0, 0, 0, 0]
+    assert table.loc["emu", ["precision", "recall", "f1"]].isna().all()
+    assert table.loc["emu", "support"] == 0
+
+
+@pytest.mark.parametrize(
+    ("predicted", "averages"),
+    [
+        ([0, 0, 1, 1], {"precision": (1, 2), "recall": (1, 2), "f1": (1, 2)}),  # no emu, and none is seen
+        ([0, 0, 1, 2], {"precision": (2 / 3, 3), "recall": (3 / 4, 2), "f1": (5 / 9, 3)}),  # no emu, but one is seen
+        ([0, 0, 0, 0], {"precision": (1 / 2, 1), "recall": (1 / 2, 2), "f1": (1 / 3, 2)}),
+    ],
+)
+def test_averages_leave_out_classes_for_which_they_are_undefined(predicted, averages):
+    figures = summarize(np.array([0, 0, 1, 1]), np.eye(3, dtype=np.float32)[predicted])
+    for name, (value, classes) in averages.items():
+        assert figures[f"macro_{name}"] == pytest.approx(value)
+        assert figures[f"{name}_classes"] == classes
+    assert figures["classes"] == 3
+    names = [name for name, _, _ in describe(figures)]
+    recall = averages["recall"][1]
+    assert f"recall, mean of {recall} of 3 classes" in names
 
 
 def test_confusion_counts_true_classes_in_rows():

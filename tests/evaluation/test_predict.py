@@ -1,6 +1,7 @@
 """`cnnlab predict`: which files it finds, what it makes of them, and where it says so."""
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +135,14 @@ def test_an_existing_file_is_not_overwritten(run, photos, tmp_path, capsys):
     assert cli.main(["predict", f"run={run}", f"images={photos}", f"output={table}"]) == 2
     assert f"output={table}: exists" in capsys.readouterr().err
     assert table.read_text() == "precious"
+
+
+def test_a_file_name_that_is_not_utf8_keeps_its_bytes_in_the_table_and_is_readable_on_the_terminal(run, photos, capsys):
+    good, bad = (os.fsencode(photos) + name for name in (b"/caf\xe9.png", b"/damag\xe9.png"))
+    Path(os.fsdecode(good)).write_bytes((photos / "grey.png").read_bytes())
+    Path(os.fsdecode(bad)).write_bytes(b"no image")
+    assert cli.main(["predict", f"run={run}", f"images={photos}"]) == 0
+    captured = capsys.readouterr()
+    assert good + b"," in output(captured).read_bytes()
+    assert "caf\\xe9.png" in captured.out
+    assert "damag\\xe9.png: cannot be decoded" in captured.err

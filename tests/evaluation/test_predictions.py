@@ -6,7 +6,7 @@ import pytest
 
 from cnnlab.data.dataset import ImageFiles
 from cnnlab.errors import UserError
-from cnnlab.evaluation.predictions import predict_probabilities
+from cnnlab.evaluation.predictions import predict_probabilities, predict_views
 
 
 @pytest.fixture
@@ -71,3 +71,10 @@ def test_flip_shift_averages_six_views(model, images):
     shifted = (mirrored(padded[:, :8, :8]) + mirrored(padded[:, 2:, 2:])) / 2
     expected = (mirrored(images) + shifted) / 2
     np.testing.assert_allclose(predict_probabilities(model, images, 16, "flip_shift"), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("tta", ["none", "flip", "flip_shift"])
+def test_the_images_as_they_are_come_beside_the_average_of_their_views(model, images, tta):
+    average, plain = predict_views(model, images, 16, tta)
+    np.testing.assert_allclose(average, predict_probabilities(model, images, 16, tta), atol=1e-6)
+    np.testing.assert_allclose(plain, predict_probabilities(model, images, 16), atol=1e-6)

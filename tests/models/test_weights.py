@@ -1,15 +1,19 @@
 """Starting from the weights in a file."""
 
+import logging
+
 import keras
 import numpy as np
 import pytest
+from keras import layers
 from omegaconf import OmegaConf
 
-from cnnlab.data.dataset import Split
+from cnnlab.data.dataset import Dataset, Split
 from cnnlab.errors import UserError
+from cnnlab.models.archive import save_model
 from cnnlab.models.build import build_preprocessing, export, fit_preprocessing
 from cnnlab.models.mnist_cnn import mnist_cnn
-from cnnlab.models.weights import load_weights
+from cnnlab.models.weights import head_layers, load_weights, tell_other_classes
 
 SHAPE = (20, 20, 1)
 
@@ -56,8 +60,50 @@ def test_a_network_alone_leaves_the_preprocessing(tmp_path, trained, images, nam
 def test_another_head_is_refused_with_both_shapes(tmp_path, trained):
     path = tmp_path / "model.keras"
     export(*trained).save(path)
-    with pytest.raises(UserError, match=r"logits/kernel has the shape \(128, 3\), logits/kernel \(128, 4\)"):
+    with pytest.raises(UserError, match=r"logits/kernel has the shape \(128, 3\), .* \(128, 4\); .*weights_head=drop"):
         load_weights(str(path), *parts(num_classes=4))
+
+
+@pytest.mark.parametrize("name", ["model.keras", "network.keras", "network.weights.h5"])
+@pytest.mark.parametrize("num_classes", [3, 4])
+def test_without_the_head_all_else_is_taken_and_what_is_left_out_is_told(tmp_path, trained, name, num_classes, caplog):
+    caplog.set_level(logging.INFO)
+    path = tmp_path / name
+    source = export(*trained) if name == "model.keras" else trained[1]
+    (source.save_weights if name.endswith(".h5") else source.save)(path)
+    preprocessing, network = parts(num_classes=num_classes)
+    head = network.get_layer("logits").get_weights()
+    load_weights(str(path), preprocessing, network, drop_head=True)
+    for ours, theirs in zip(network.get_weights()[:-2], trained[1].get_weights()[:-2], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for now, before in zip(network.get_layer("logits").get_weights(), head, strict=True):
+        np.testing.assert_array_equal(now, before)
+    assert [message for message in caplog.messages if message.endswith("as initialised: logits")]
+
+
+def test_another_network_is_refused_without_its_head_too(tmp_path, trained):
+    path = tmp_path / "model.keras"
+    trained[1].save(path)
+    with pytest.raises(UserError, match="set model=…"):
+        load_weights(str(path), parts()[0], mnist_cnn((24, 24, 1), 4), drop_head=True)
+
+
+def test_a_head_reaches_from_the_output_back_to_a_kernel():
+    pixels = keras.Input((4, 4, 1))
+    x = layers.Flatten()(layers.Conv2D(2, 3, name="conv")(pixels))
+    first = layers.Activation("relu")(layers.BatchNormalization(name="norm")(layers.Dense(3, name="dense")(x)))
+    second = layers.Rescaling(2.0)(layers.Dense(3, name="auxiliary")(x))
+    network = keras.Model(pixels, [first, second])
+    assert {layer.name for layer in head_layers(network)} == {"dense", "norm", "auxiliary"}
+
+
+def test_a_start_from_outputs_that_stand_for_other_classes_is_told(tmp_path, trained, caplog):
+    path = tmp_path / "model.keras"
+    save_model(trained[1], path, ("cat", "dog", "emu"))
+    for names in (("cat", "dog", "emu"), ("dog", "cat", "emu")):
+        tell_other_classes(str(path), Dataset("zoo", SHAPE, names, {}))
+    (told,) = caplog.messages
+    assert "its outputs stand for other classes than those of zoo (in this order: cat, dog, emu; now: dog, cat" in told
 
 
 def test_another_network_is_refused(tmp_path, trained):

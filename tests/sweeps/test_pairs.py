@@ -83,3 +83,22 @@ def test_runs_that_were_judged_on_other_images_are_not_compared_image_by_image(p
     folder = compared((pair[0], third), tmp_path / "compare")
     assert "adam and third were not judged on the same images" in (folder / "verdicts.txt").read_text()
     assert not list(folder.glob("disagreements-*"))
+
+
+def test_what_was_evaluated_with_test_time_views_is_compared_too(pair, tmp_path):
+    runs = [Path(shutil.copytree(run, tmp_path / run.name)) for run in pair]
+    for run in runs:
+        shutil.copytree(run / "eval" / "test", run / "eval" / "test-flip")
+    folder = compared(runs, tmp_path / "compare")
+    images = [(folder / f"only_first-{name}.png").read_bytes() for name in ("test", "test-flip")]
+    assert all(image.startswith(b"\x89PNG") for image in images)
+
+
+def test_folders_of_one_name_with_other_data_are_not_compared(pair, tmp_path):
+    runs = [Path(shutil.copytree(run, tmp_path / run.name)) for run in pair]
+    for run in runs:
+        folder = Path(shutil.copytree(run / "eval" / "test", run / "eval" / "test-new"))
+        about = json.loads((folder / "metrics.json").read_text())
+        about |= {"changed": {"data": str(run)}, "root": str(run)}
+        (folder / "metrics.json").write_text(json.dumps(about))
+    assert [found.split for found in disagreements(*map(Run.open, runs))] == ["test"]

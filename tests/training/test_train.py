@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 
 import keras
 import numpy as np
@@ -149,6 +150,15 @@ def test_training_starts_from_given_weights(train, small_run):
     assert metrics(fresh).val_loss[0] > metrics(warm).val_loss[0] + 0.1
 
 
+def test_weights_of_other_classes_start_a_training_without_their_head(train, small_run, capsys):
+    arguments = ("trainer.steps=1", "num_classes=12", f"weights={small_run / 'last.keras'}")
+    train(*arguments, code=2)
+    assert "weights_head=drop" in capsys.readouterr().err
+    run = train(*arguments, "weights_head=drop")
+    assert "left out as weights_head=drop says, and as initialised: logits" in capsys.readouterr().err
+    assert keras.models.load_model(run / "model.keras").output_shape == (None, 12)
+
+
 def test_the_moving_average_of_the_weights_is_what_is_judged_and_exported(train):
     averaged = train("optimizer.use_ema=true", "optimizer.ema_momentum=0.9", "trainer.epochs=1")
     plain = train("trainer.epochs=1")
@@ -206,7 +216,8 @@ def test_a_callback_that_lacks_its_package_is_refused_before_training(train, cap
     assert not run.exists()
 
 
-def test_divergence_names_the_step_and_keeps_the_last_finite_state(train, capsys):
+def test_divergence_names_the_step_and_keeps_the_last_finite_state(train, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["cnnlab", "train", "optimizer=sgd", "optimizer.learning_rate=1e12"])
     run = train(
         *("optimizer=sgd", "optimizer.learning_rate=1e12", "trainer.checkpoint_every='1 steps'"),
         code=3,
@@ -214,6 +225,10 @@ def test_divergence_names_the_step_and_keeps_the_last_finite_state(train, capsys
     message = capsys.readouterr().err
     assert "error: " in message
     assert "step" in message
+    anew = f"cnnlab train optimizer=sgd weights={run / 'model.keras'} optimizer.learning_rate=1e+11"
+    if not (run / "model.keras").exists():
+        anew = "cnnlab train optimizer=sgd optimizer.learning_rate=1e+11"
+    assert f"start anew with a smaller learning rate: {anew}" in message
     assert record(run)["status"] == "diverged"
     for path in (run / "checkpoints").glob("*.npz"):
         with np.load(path) as archive:

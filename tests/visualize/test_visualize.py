@@ -71,4 +71,4 @@ def test_where_no_method_can_look_inside_it_is_the_users_mistake(run, capsys):
     (run / "model.keras").unlink()
     without = [f"~method.{name}" for name in ("dataset", "architecture")]
     assert visualize(run, "method=all", *without) == 2
-    assert "has no model.keras yet" in capsys.readouterr().err
+    assert "has no model.keras" in capsys.readouterr().err

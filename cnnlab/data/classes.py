@@ -1,0 +1,106 @@
+"""Labels mean what they say: the classes of data are found among a model's by their names."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cnnlab.data.dataset import Dataset, Split
+from cnnlab.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+SHOWN = 10
+"""Classes that a message names before it says how many more there are."""
+
+
+def numbered_classes(count: int) -> tuple[str, ...]:
+    """What classes without names are called: 0, 1, …"""
+    return tuple(str(index) for index in range(count))
+
+
+def align_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
+    """Give a dataset the classes of a model: labels are mapped by name, and what is done is told in a line each.
+
+    Images of classes that the model does not know cannot be classified rightly and are left out. Data without
+    names keep their labels, which then stand for the model's outputs in their order.
+
+    Args:
+        dataset: with classes of its own.
+        class_names: the model's, in the order of its outputs; where one is there twice the first counts.
+
+    Returns:
+        The dataset with `class_names`, its labels positions in them; `left_out` says which images are missing.
+
+    Raises:
+        UserError: nothing is left of a split, or data without names have more classes than the model.
+    """
+    if not dataset.named:
+        return _by_position(dataset, tuple(class_names))
+    positions: dict[str, int] = {}
+    for position, name in enumerate(class_names):
+        positions.setdefault(name, position)
+    mapping = np.array([positions.get(name, -1) for name in dataset.class_names], np.int32)
+    known = np.flatnonzero(mapping >= 0)
+    if (mapping[known] != known).any():
+        logger.info(
+            "%s: labels are mapped by name: its classes are %s, the model's %s",
+            dataset.name, list_names(dataset.class_names), list_names(class_names),
+        )  # fmt: skip
+    splits, left_out = {}, {}
+    for name, split in dataset.splits.items():
+        is_known = mapping[split.labels] >= 0
+        if not is_known.all():
+            left_out[name] = np.flatnonzero(~is_known)
+            _tell_left_out(dataset, name, left_out[name], class_names)
+            split = split.take(np.flatnonzero(is_known))
+        splits[name] = Split(split.images, mapping[split.labels])
+    return replace(dataset, class_names=tuple(class_names), splits=splits, left_out=left_out)
+
+
+def differing_names(were: Sequence[str] | None, are: Sequence[str] | None) -> str:
+    """How the names of classes differ from what they were, in words; empty where they do not. None is no names."""
+    were_known, are_known = were is not None, are is not None
+    if were_known != are_known:
+        return "they had no names" if are_known else f"they were called {list_names(were)}"
+    if not were_known or list(were) == list(are):
+        return ""
+    gone, new = [name for name in were if name not in are], [name for name in are if name not in were]
+    if not gone and not new:
+        return f"in this order: {list_names(were)}; now: {list_names(are)}"
+    parts = {"gone": gone, "new": new}
+    return "; ".join(f"{what}: {list_names(names)}" for what, names in parts.items() if names)
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Names in a line, the first of many."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _tell_left_out(dataset: Dataset, split: str, left_out: np.ndarray, class_names: Sequence[str]) -> None:
+    counts = np.bincount(dataset.splits[split].labels[left_out], minlength=len(dataset.class_names))
+    unknown = list_names([f"{dataset.class_names[label]} ({counts[label]:,})" for label in np.flatnonzero(counts)])
+    if len(left_out) == len(dataset.splits[split]):
+        raise UserError(
+            f"{dataset.name}: the model knows none of the classes of split {split}: {unknown}; "
+            f"it knows {list_names(class_names)}"
+        )
+    logger.warning(
+        "%s: %s of the %s images of split %s are left out, of classes that the model does not know: %s",
+        dataset.name, f"{len(left_out):,}", f"{len(dataset.splits[split]):,}", split, unknown,
+    )  # fmt: skip
+
+
+def _by_position(dataset: Dataset, class_names: tuple[str, ...]) -> Dataset:
+    largest = max(int(split.labels.max()) for split in dataset.splits.values())
+    if largest >= len(class_names):
+        raise UserError(
+            f"{dataset.name}: has the label {largest} and no class names; the model's {len(class_names)} classes are "
+            f"{list_names(class_names)}"
+        )
+    if class_names != numbered_classes(len(class_names)):
+        meant = list_names([f"{index} is {name}" for index, name in enumerate(class_names)])
+        logger.warning("%s: has no class names, so labels count the model's classes: %s", dataset.name, meant)
+    return replace(dataset, class_names=class_names)

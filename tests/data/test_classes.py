@@ -1,0 +1,79 @@
+"""Classes of data among those of a model: by name where there are names, and never in silence."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from cnnlab.data.classes import align_classes, differing_names
+from cnnlab.data.dataset import Dataset, Split
+from cnnlab.errors import UserError
+
+
+def dataset(class_names: tuple[str, ...], labels: list[int], *, named: bool = True) -> Dataset:
+    images = np.arange(len(labels), dtype=np.uint8).reshape(-1, 1, 1, 1)
+    return Dataset("zoo", (1, 1, 1), class_names, {"test": Split(images, np.array(labels, np.int32))}, named)
+
+
+def test_labels_are_mapped_by_name_and_that_is_told(caplog):
+    caplog.set_level(logging.INFO)
+    aligned = align_classes(dataset(("dog", "emu", "cat"), [0, 1, 2, 2]), ["cat", "dog", "emu"])
+    assert aligned.class_names == ("cat", "dog", "emu")
+    assert aligned.splits["test"].labels.tolist() == [1, 2, 0, 0]
+    assert caplog.messages == [
+        "zoo: labels are mapped by name: its classes are dog, emu, cat, the model's cat, dog, emu"
+    ]
+
+
+def test_a_class_that_the_data_lack_shifts_no_other(caplog):
+    aligned = align_classes(dataset(("cat", "emu"), [0, 1]), ["cat", "dog", "emu"])
+    assert aligned.splits["test"].labels.tolist() == [0, 2]
+
+
+def test_the_same_classes_in_the_same_order_need_no_word(caplog):
+    caplog.set_level(logging.INFO)
+    assert align_classes(dataset(("cat", "dog"), [1, 0]), ["cat", "dog"]).splits["test"].labels.tolist() == [1, 0]
+    assert not caplog.messages
+
+
+def test_images_of_unknown_classes_are_left_out_and_counted(caplog):
+    aligned = align_classes(dataset(("auk", "cat", "bat"), [0, 1, 0, 2, 1]), ["cat", "dog"])
+    assert aligned.splits["test"].images.ravel().tolist() == [1, 4]
+    assert aligned.splits["test"].labels.tolist() == [0, 0]
+    assert aligned.left_out["test"].tolist() == [0, 2, 3]
+    (told,) = [message for message in caplog.messages if "left out" in message]
+    assert told == (
+        "zoo: 3 of the 5 images of split test are left out, of classes that the model does not know: auk (2), bat (1)"
+    )
+
+
+def test_data_of_which_nothing_is_known_are_refused():
+    with pytest.raises(UserError, match=r"zoo: the model knows none of .* split test: auk \(2\); it knows cat, dog"):
+        align_classes(dataset(("auk",), [0, 0]), ["cat", "dog"])
+
+
+def test_data_without_names_keep_their_labels_and_what_they_count_as_is_told(caplog):
+    aligned = align_classes(dataset(("0", "1"), [1, 0], named=False), ["cat", "dog"])
+    assert aligned.class_names == ("cat", "dog")
+    assert aligned.splits["test"].labels.tolist() == [1, 0]
+    assert caplog.messages == ["zoo: has no class names, so labels count the model's classes: 0 is cat, 1 is dog"]
+
+
+def test_labels_without_names_beyond_the_models_classes_are_refused():
+    with pytest.raises(UserError, match="zoo: has the label 2 and no class names"):
+        align_classes(dataset(("0", "1", "2"), [2], named=False), ["cat", "dog"])
+
+
+@pytest.mark.parametrize(
+    ("were", "are", "difference"),
+    [
+        (["a", "b"], ["a", "b"], ""),
+        (None, None, ""),
+        (["b", "d"], ["a", "b"], "gone: d; new: a"),
+        (["a", "b"], ["b", "a"], "in this order: a, b; now: b, a"),
+        (None, ["a"], "they had no names"),
+        (["a"], None, "they were called a"),
+    ],
+)
+def test_how_names_differ_is_told_in_words(were, are, difference):
+    assert differing_names(were, are) == difference
