@@ -62,7 +62,7 @@ def block(sweep: Path, name: str, baseline: str) -> Iterator[str]:
     yield "|---|---|" + "---|" * len(COLUMNS)
     for arm in comparison.arms:
         mine = runs[runs["arm"] == arm]
-        done = mine[mine["status"] == "done"]
+        done = mine[mine["counted"]]
         cells = [spread(done[metric]) for metric in COLUMNS]
         label = arm.removeprefix(f"{comparison.keys[0]}=")
         yield f"| {label} | {len(done)} of {len(mine)} | {' | '.join(cells)} |"
