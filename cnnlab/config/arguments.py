@@ -30,8 +30,8 @@ def prepare(arguments: Sequence[str]) -> list[str]:
 
     Flags go first, because Hydra knows no overrides after them. Paths are quoted, because Hydra's grammar
     gives `=`, commas, spaces and braces a meaning; values that are quoted already, `null` and numbers of images stay as
-    they are; in lists of runs or images the paths that are there are quoted. With -m a path that is there as it stands
-    is one, commas and all, and else it is a list of paths, one job each.
+    they are; in lists of runs or images the globs and the paths that are there are quoted. With -m a path that is
+    there as it stands is one, commas and all, and else it is a list of paths, one job each.
 
     Raises:
         UserError: a flag that Hydra does not know, a value that the flag does not take, a value without a key,
@@ -100,11 +100,10 @@ def quote_path(override: str, *, sweep: bool = False) -> str:
         if choice or len(items) > 1:
             if "" in items:
                 raise UserError(f"{override}: one of the paths is empty")
-            listed = ",".join(item if item == "null" or _is_quoted(item) else _quoted(item) for item in items)
-            return f"{key}=choice({listed})" if choice else f"{key}={listed}"
+            return f"{key}={','.join(i if i == 'null' or _is_quoted(i) else _quoted(i) for i in items)}"
     if key.lstrip("+") in _LISTS and value.startswith("[") and value.endswith("]"):
-        items = (_quoted(item.strip()) if _exists(item.strip()) else item for item in _items(value[1:-1].split(",")))
-        return f"{key}=[{','.join(items)}]"
+        items = (item.strip() for item in _items(value[1:-1].split(",")))
+        return f"{key}=[{','.join(_quoted(item) if _is_plain_path(item) else item for item in items)}]"
     is_count = key.lstrip("+") == "method.images" and value.isdecimal()
     if value == "null" or is_count or _is_quoted(value):
         return override
@@ -120,6 +119,11 @@ def _items(parts: Sequence[str]) -> Iterator[str]:
         end, item = next((found for found in joined if _is_whole(found[1].strip())), (start + 1, parts[start]))
         yield item
         start = end
+
+
+def _is_plain_path(item: str) -> bool:
+    """Whether an item of a list is a path that is there, or has what only a path, a run's or a glob, would have."""
+    return not _is_quoted(item) and (_exists(item) or any(mark in item for mark in "=*?"))
 
 
 def _is_whole(item: str) -> bool:
