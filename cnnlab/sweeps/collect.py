@@ -9,7 +9,6 @@ from omegaconf import OmegaConf
 
 from cnnlab.config.flat import flat
 from cnnlab.config.resolve import derived_seeds
-from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 from cnnlab.runs.run import Run
 from cnnlab.sweeps.ledger import Ledger
@@ -148,12 +147,12 @@ def _of_sweep(ledger: Ledger) -> Comparison:
 
 def _of_runs(runs: Sequence[Run], left_out: tuple[Path, ...]) -> Comparison:
     configs = [_settings(run) for run in runs]
-    keys = [key for key in _union(configs) if len({shown(config.get(key)) for config in configs}) > 1]
+    keys = [key for key in _union(configs) if len({_written(config.get(key)) for config in configs}) > 1]
     keys = [key for key in keys if not _follows(key, keys, configs)]
     entries = []
     names = run_names(*runs) if len(runs) == 2 else [None] * len(runs)
     for run, config, name in zip(runs, configs, names, strict=True):
-        values = {key.removesuffix(".name"): str(config.get(key)) for key in keys}
+        values = {key.removesuffix(".name"): _written(config.get(key)) for key in keys}
         status = {"completed": "done"}.get(run.record["status"], run.record["status"])
         arm = name or arm_label(values)
         entries.append(Entry(run.path, arm, _seed(run), values, status, run.record.get("error"), run))
@@ -221,6 +220,13 @@ def _is_below(key: str, others: Iterable[str]) -> bool:
     return any(f"{key}.".startswith(f"{other}.") for other in others)
 
 
+def _written(value: Any) -> str:
+    """A value as it is written on the command line, whole: two values never look alike."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"[{','.join(map(_written, value))}]" if isinstance(value, list) else str(value)
+
+
 def _union(configs: Sequence[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(key for config in configs for key in config))
 
@@ -230,7 +236,7 @@ def _follows(key: str, keys: Sequence[str], configs: Sequence[dict[str, Any]]) -
     name = f"{key.partition('.')[0]}.name"
     if name not in keys or key == name:
         return False
-    pairs = {(shown(config.get(name)), shown(config.get(key))) for config in configs}
+    pairs = {(_written(config.get(name)), _written(config.get(key))) for config in configs}
     return len(pairs) == len({option for option, _ in pairs})
 
 

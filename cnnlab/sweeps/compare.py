@@ -120,10 +120,13 @@ def _method(paired: Sequence[Difference], summary: pd.DataFrame, metric: str, gi
     several = " of two seeds or more" if summary[summary["metric"] == metric]["n"].nunique() > 1 else ""
     choice = "as given" if given else f"the {best} mean {metric}{several}; choose another with baseline=NAME"
     yield f"baseline: {baseline} ({choice})"
+    if max(difference.n for difference in paired) < 2:
+        return
+    noun = "comparison" if count == 1 else "comparisons"
     pairs = "the pairs with the baseline" if given else "all pairs, since these results chose the baseline"
     yield (
         f"differences: paired t tests over shared seeds; p and intervals are Bonferroni-corrected for {count} "
-        f"comparisons ({pairs}) and hold together at {_percent(1 - paired[0].level)}"
+        f"{noun} ({pairs}) and hold together at {_percent(1 - paired[0].level)}"
     )
 
 

@@ -129,18 +129,21 @@ def test_what_sets_one_option_apart_from_itself_is_another_configuration(sweep_o
     assert len(comparison.arms) == 3
 
 
+LONG = "/" + "long" * 20
+
+
 @pytest.mark.parametrize("key", ["weights", "dataset.root"])
 def test_other_weights_to_start_from_or_other_photographs_are_another_configuration(sweep_of_four, tmp_path, key):
     own = ("_target_: cnnlab.data.digits.digits", "_target_: cnnlab.data.image_folder.image_folder\n  root: ROOT")
     runs = []
     for seed in (0, 1):
-        for value in ("/a", "/b"):
+        for value in (f"{LONG}/a", f"{LONG}/b"):
             changes = [("weights: null", f"weights: {value}")] if key == "weights" else []
             changes += [(own[0], own[1].replace("ROOT", value))] if key == "dataset.root" else []
             source = sweep_of_four / f"optimizer=adam,seed={seed}"
-            runs.append(str(copied(source, tmp_path / f"{value[1:]}{seed}", *changes)))
+            runs.append(str(copied(source, tmp_path / f"{value[-1]}{seed}", *changes)))
     comparison = collect(runs)
-    assert comparison.arms == [f"{key}=/a", f"{key}=/b"]
+    assert comparison.arms == [f"{key}={LONG}/a", f"{key}={LONG}/b"]
     assert all(entry.counts for entry in comparison.entries)
 
 
@@ -165,10 +168,22 @@ def test_the_baseline_and_the_correction_are_told_wherever_the_verdicts_are(swee
     ):
         best = "baseline: optimizer=adam (the largest mean final_val_accuracy of two seeds or more; choose another with"
         assert best in text
-        assert "Bonferroni-corrected for 1 comparisons (all pairs" in text
         assert "intervals of means: Student" in text
     assert "baseline: optimizer=sgd (as given)" in chosen
     assert "optimizer=adam and optimizer=sgd: nothing can be said" in chosen
+
+
+def test_the_correction_is_told_with_the_verdicts(sweep_of_four, tmp_path, capsys):
+    runs = [sweep_of_four / f"optimizer=adam,seed={seed}" for seed in (0, 1)]
+    others = [copied(run, tmp_path / run.name, ("learning_rate: 0.001", "learning_rate: 0.1")) for run in runs]
+    command = f"runs=[{','.join(map(str, [*runs, *others]))}]"
+    assert cli.main(["compare", command, f"hydra.run.dir={tmp_path / 'compare'}"]) == 0
+    told = (
+        "p and intervals are Bonferroni-corrected for 1 comparison (all pairs, since these results chose the baseline)"
+    )
+    assert told in capsys.readouterr().err
+    assert told in (tmp_path / "compare" / "report.html").read_text()
+    assert set(pd.read_csv(tmp_path / "compare" / "paired_differences.csv")["comparisons"]) == {1}
 
 
 ARMS = ["optimizer=adam, optimizer.learning_rate=0.1", "optimizer=sgd, optimizer.learning_rate=1", "augmentation=[a,b]"]
