@@ -62,7 +62,7 @@ def block(sweep: Path, name: str, baseline: str) -> Iterator[str]:
     yield "|---|---|" + "---|" * len(COLUMNS)
     for arm in comparison.arms:
         mine = runs[runs["arm"] == arm]
-        done = mine[mine["status"] == "done"]
+        done = mine[mine["counted"]]
         cells = [spread(done[metric]) for metric in COLUMNS]
         label = arm.removeprefix(f"{comparison.keys[0]}=")
         yield f"| {label} | {len(done)} of {len(mine)} | {' | '.join(cells)} |"
@@ -70,6 +70,8 @@ def block(sweep: Path, name: str, baseline: str) -> Iterator[str]:
     for metric in JUDGED:
         for difference in paired_differences(runs, metric, baseline):
             yield f"- {difference.sentence(metric)}"
+    compared = len(comparison.arms) - 1
+    yield f"- p and intervals are Bonferroni-corrected for the {compared} comparisons with {baseline} in each metric"
     yield from (f"- {entry.path.name} is {entry.status}: {entry.reason}" for entry in comparison.unfinished)
     yield from (f"- {note}" for note in provenance_notes(comparison))
     for figure, width in SHOWN.items():

@@ -18,9 +18,11 @@ class GridSweeper(BasicSweeper):
         self.arms = arms or {}
 
     def sweep(self, arguments: list[str]) -> Any:
+        from cnnlab.config.arguments import quote_path
         from cnnlab.sweeps.sweep import sweep
 
-        return sweep(self.hydra_context, self.config, self.launcher, [*self._parse_config(), *arguments], self.arms)
+        params = [quote_path(override, sweep=True) for override in self._parse_config()]
+        return sweep(self.hydra_context, self.config, self.launcher, [*params, *arguments], self.arms)
 
 
 class LocalLauncher(Launcher):

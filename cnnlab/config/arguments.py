@@ -17,6 +17,12 @@ _KEYS = (
 )
 _PATH = re.compile(rf"(?P<key>\+{{0,2}}(?:{_KEYS}))=(?P<value>.*)", re.DOTALL)
 _LISTS = ("runs", "images", "method.images")
+_SWEPT = ("dataset.root", "weights", "model.weights", "method.content", "method.style", "method.weights")
+"""Of which a command with -m may be given several; the other paths belong to the command itself."""
+_TEXT = re.compile(r"(?P<key>\+{0,2}baseline)=(?P<value>.*)", re.DOTALL)
+"""The name of a configuration, which is full of `=` and commas, is quoted like a path."""
+
+_CHOICE = re.compile(r"choice\((.*)\)", re.DOTALL)
 
 
 def prepare(arguments: Sequence[str]) -> list[str]:
@@ -24,7 +30,8 @@ def prepare(arguments: Sequence[str]) -> list[str]:
 
     Flags go first, because Hydra knows no overrides after them. Paths are quoted, because Hydra's grammar
     gives `=`, commas, spaces and braces a meaning; values that are quoted already, `null` and numbers of images stay as
-    they are; in lists of runs or images the paths that are there are quoted.
+    they are; in lists of runs or images the globs and the paths that are there are quoted. With -m a path that is
+    there as it stands is one, commas and all, and else it is a list of paths, one job each.
 
     Raises:
         UserError: a flag that Hydra does not know, a value that the flag does not take, a value without a key,
@@ -46,7 +53,7 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     flags = list(arguments)
     for override in overrides:
         flags.remove(override)
-    return [*flags, *(quote_path(override) for override in overrides)]
+    return [*flags, *(quote_path(override, sweep=parsed.multirun) for override in overrides)]
 
 
 def path_argument(arguments: Sequence[str], key: str) -> str | None:
@@ -68,29 +75,59 @@ def _refuse(message: str) -> NoReturn:
     raise UserError(message)
 
 
-def quote_path(override: str) -> str:
-    """Quote the value of an override whose key stands for a path; others stay as they are."""
-    match = _PATH.fullmatch(override)
+def is_path(key: str) -> bool:
+    """Whether the value of a key is a path."""
+    return _PATH.fullmatch(f"{key}=") is not None
+
+
+def quote_path(override: str, *, sweep: bool = False) -> str:
+    """Quote the value of an override whose key stands for a path or a name; others stay as they are.
+
+    Args:
+        override: as given.
+        sweep: whether `a,b` and `choice(a,b)` may be several paths.
+
+    Raises:
+        UserError: one of several paths is empty.
+    """
+    match = _PATH.fullmatch(override) or _TEXT.fullmatch(override)
     if match is None:
         return override
     key, value = match["key"], match["value"]
+    if sweep and key.lstrip("+") in _SWEPT and not _exists(value):
+        choice = _CHOICE.fullmatch(value)
+        items = [item.strip() for item in _items((choice[1] if choice else value).split(","))]
+        if choice or len(items) > 1:
+            if "" in items:
+                raise UserError(f"{override}: one of the paths is empty")
+            return f"{key}={','.join(i if i == 'null' or _is_quoted(i) else _quoted(i) for i in items)}"
     if key.lstrip("+") in _LISTS and value.startswith("[") and value.endswith("]"):
-        return f"{key}=[{','.join(_quoted_items(value[1:-1].split(',')))}]"
+        items = (item.strip() for item in _items(value[1:-1].split(",")))
+        return f"{key}=[{','.join(_quoted(item) if _is_plain_path(item) else item for item in items)}]"
     is_count = key.lstrip("+") == "method.images" and value.isdecimal()
     if value == "null" or is_count or _is_quoted(value):
         return override
     return f"{key}={_quoted(value)}"
 
 
-def _quoted_items(parts: Sequence[str]) -> Iterator[str]:
-    """The items of a list that was split at its commas; a path that is there is one item, whatever its commas."""
+def _items(parts: Sequence[str]) -> Iterator[str]:
+    """The items of a list that was split at its commas; a path that is there, or is quoted, is one, commas and all."""
     start = 0
     while start < len(parts):
         ends = range(len(parts), start, -1)
-        end = next((end for end in ends if _exists(",".join(parts[start:end]).strip())), None)
-        item = ",".join(parts[start : end or start + 1])
-        yield _quoted(item.strip()) if end else item
-        start = end or start + 1
+        joined = ((end, ",".join(parts[start:end])) for end in ends)
+        end, item = next((found for found in joined if _is_whole(found[1].strip())), (start + 1, parts[start]))
+        yield item
+        start = end
+
+
+def _is_plain_path(item: str) -> bool:
+    """Whether an item of a list is a path that is there, or has what only a path, a run's or a glob, would have."""
+    return not _is_quoted(item) and (_exists(item) or any(mark in item for mark in "=*?"))
+
+
+def _is_whole(item: str) -> bool:
+    return _is_quoted(item) or _exists(item)
 
 
 def _exists(path: str) -> bool:
@@ -104,9 +141,15 @@ def _quoted(value: str) -> str:
 
 
 def unquote_path(override: str) -> str:
-    """Undo `quote_path`: the override as a shell would be given it."""
-    match = _PATH.fullmatch(override)
-    return override if match is None else f"{match['key']}={_unquoted(match['value'])}"
+    """Undo `quote_path`: the override as a shell would be given it; several paths stay quoted where they need it."""
+    match = _PATH.fullmatch(override) or _TEXT.fullmatch(override)
+    if match is None:
+        return override
+    key, value = match["key"], match["value"]
+    plain = f"{key}={','.join(_unquoted(item) for item in _items(value.split(',')))}"
+    if not _is_quoted(value) and quote_path(plain, sweep=True) != override:
+        return override
+    return f"{key}={_unquoted(value)}" if _is_quoted(value) else plain
 
 
 def _unquoted(value: str) -> str:
@@ -117,4 +160,8 @@ def _unquoted(value: str) -> str:
 
 
 def _is_quoted(value: str) -> bool:
-    return len(value) >= 2 and value[0] == value[-1] and value[0] in "'\""
+    """Whether all of it is one string in quotes: 'a','b' is two."""
+    if len(value) < 2 or value[0] != value[-1] or value[0] not in "'\"":
+        return False
+    ends = re.findall(rf"(\\*)({value[0]}|\Z)", value[1:-1])  # an odd number of backslashes escapes a quote
+    return all(len(backslashes) % 2 == bool(quote) for backslashes, quote in ends)

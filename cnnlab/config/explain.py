@@ -9,6 +9,7 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from cnnlab.config.extras import OPTIONS, explain_missing
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.config.schema import GROUPS
 
@@ -39,9 +40,12 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
 
 def _unknown_option(path: str, options: list[str]) -> str:
     group, _, option = path.rpartition("/")
+    missing = explain_missing(group, option)
+    if missing is not None:
+        return missing
     options = [name for name in options if name != "run"]
     listed = f"options: {', '.join(options)}" if options else f"{group} has no options yet"
-    return f"{group}={option}: no such option{did_you_mean(option, options)}; {listed}"
+    return f"{group}={option}: no such option{did_you_mean(option, [*options, *OPTIONS.get(group, ())])}; {listed}"
 
 
 def _shipped_options(path: str) -> list[str]:

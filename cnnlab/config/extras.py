@@ -7,6 +7,16 @@ from cnnlab.errors import UserError
 
 ADAPTERS = "cnnlab.training.loggers."
 
+OPTIONS = {
+    "hydra/launcher": {
+        "submitit_slurm": ("hydra-submitit-launcher", "slurm"),
+        "submitit_local": ("hydra-submitit-launcher", "slurm"),
+        "ray": ("hydra-ray-launcher", "ray"),
+        "ray_aws": ("hydra-ray-launcher", "ray"),
+    }
+}
+"""The options of a group that a package brings itself, with the package and the extra that installs it."""
+
 
 def require_packages(loggers: dict[str, Any]) -> None:
     """Check that the package behind every chosen logger is installed, without importing it.
@@ -23,7 +33,18 @@ def require_packages(loggers: dict[str, Any]) -> None:
         target = node["_target_"]
         package = target.removeprefix(ADAPTERS).partition(".")[0]
         if target.startswith(ADAPTERS) and not is_installed(package):
-            raise UserError(f"logger={name}: {package} is not installed; pip install 'cnnlab[{package}]'")
+            raise UserError(_missing(f"logger={name}", package, package))
+
+
+def explain_missing(group: str, option: str) -> str | None:
+    """What to install for an option that is not there; None where no extra brings it."""
+    if option not in OPTIONS.get(group, {}):
+        return None
+    return _missing(f"{group}={option}", *OPTIONS[group][option])
+
+
+def _missing(option: str, package: str, extra: str) -> str:
+    return f"{option}: {package} is not installed; pip install 'cnnlab[{extra}]'"
 
 
 def is_installed(package: str) -> bool:

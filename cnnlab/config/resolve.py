@@ -37,10 +37,15 @@ def _at_home(path: str) -> str:
     return str(Path(path).expanduser())
 
 
-def _fill_seeds(config: DictConfig) -> None:
+def derived_seeds(seed: int) -> dict[str, int]:
+    """What each of `seeds` is where the configuration leaves it null: 31 bits, an int32 everywhere."""
     from numpy.random import SeedSequence  # configuration errors answer without waiting for NumPy
 
-    children = SeedSequence(config.seed).spawn(len(SEEDS))
-    for name, child in zip(SEEDS, children, strict=True):
+    children = SeedSequence(seed).spawn(len(SEEDS))
+    return {name: int(child.generate_state(1)[0]) >> 1 for name, child in zip(SEEDS, children, strict=True)}
+
+
+def _fill_seeds(config: DictConfig) -> None:
+    for name, seed in derived_seeds(config.seed).items():
         if config.seeds[name] is None:
-            config.seeds[name] = int(child.generate_state(1)[0]) >> 1  # 31 bits: an int32 everywhere
+            config.seeds[name] = seed

@@ -1,5 +1,6 @@
 """`cnnlab compare`: what the runs of a sweep have come to, and which of them truly differ."""
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -9,6 +10,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import UserError
@@ -16,11 +18,14 @@ from cnnlab.runs.files import write_atomically, write_table
 from cnnlab.sweeps.collect import Comparison, collect
 from cnnlab.sweeps.curves import draw_epochs, draw_steps, draw_time_to_accuracy
 from cnnlab.sweeps.heatmap import draw_heatmap
-from cnnlab.sweeps.notes import provenance_notes
+from cnnlab.sweeps.notes import counting_notes, provenance_notes
 from cnnlab.sweeps.page import write_page
 from cnnlab.sweeps.pairs import write_pair
 from cnnlab.sweeps.statistics import Difference, best_arm, paired_differences
-from cnnlab.sweeps.tables import METRICS, SUMMARY_HEADS, runs_table, shown_summary, summary_table
+from cnnlab.sweeps.tables import METRICS, runs_table, shown_summary, summary_table
+
+LOG_WIDTH = 120
+"""Characters of a table that no terminal limits."""
 
 
 def compare(config: DictConfig, directory: Path) -> None:
@@ -28,41 +33,69 @@ def compare(config: DictConfig, directory: Path) -> None:
 
     A sweep is compared in SWEEP/compare/, other runs in `directory`. Writes runs.csv, summary.csv,
     paired_differences.csv (see `statistics.Difference`), verdicts.txt, the figures and report.html; for exactly two
-    runs also what_differs.csv, and disagreements-SPLIT.csv of splits on which both were judged.
+    runs also what_differs.csv, and disagreements-SPLIT.csv of splits on which both were judged. Runs of one
+    configuration and seed are one observation, for which the newest counts.
 
     Args:
         config: conf/compare.yaml.
         directory: where the comparison of runs that are no sweep goes.
 
     Raises:
-        UserError: there are no such runs, or none is done; no such metric or arm.
+        UserError: there are no such runs, or none is done; no such metric or baseline.
     """
     given = config.runs if isinstance(config.runs, str) else OmegaConf.to_container(config.runs)
     comparison = collect([given] if isinstance(given, str) else given)
     runs = runs_table(comparison)
     metric = _metric(runs, config.metric)
-    baseline = _baseline(comparison, runs, metric, config.baseline)
+    given_baseline = None if config.baseline is None else find_arm(config.baseline, comparison.arms)
+    baseline = given_baseline or best_arm(runs, metric)
     summary = summary_table(runs, config.confidence)
-    paired = paired_differences(runs, metric, baseline, config.confidence)
+    paired = paired_differences(runs, metric, baseline, config.confidence, chosen=given_baseline is None)
     folder = comparison.folder / "compare" if comparison.folder else directory
     folder.mkdir(parents=True, exist_ok=True)
     write_table(folder / "runs.csv", runs)
     write_table(folder / "summary.csv", summary)
     write_table(folder / "paired_differences.csv", _table_of(paired))
     figures = list(_draw(comparison, runs, metric, config.smoothing, folder))
-    notes, differing = provenance_notes(comparison), None
+    notes, differing = [*counting_notes(comparison, runs, metric), *provenance_notes(comparison)], None
+    method = [_interval_of_means(metric, config.confidence)]
     if comparison.folder is None and len(comparison.entries) == 2:
         pair = write_pair(*(entry.run for entry in comparison.entries), folder, config.confidence)
         verdicts, differing = pair.sentences, pair.differing
         figures += pair.figures
     else:
         verdicts = [difference.sentence(metric) for difference in paired]
-    verdicts += _explained(comparison)
+        method = [*_method(paired, summary, metric, given_baseline is not None), *method]
     with write_atomically(folder / "verdicts.txt") as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in [*verdicts, *notes]), "utf-8")
-    write_page(folder, comparison, runs, summary, metric, verdicts, notes, figures, differing)
-    _print(summary[summary["metric"] == metric], [*verdicts, *notes])
+        temporary.write_text("".join(f"{line}\n" for line in [*verdicts, *method, *notes]), "utf-8")
+    shown = shown_summary(summary[summary["metric"] == metric], config.confidence)
+    write_page(folder, comparison, runs, shown, metric, verdicts, method, notes, figures, differing)
+    _print(shown, [*verdicts, *method, *notes])
     print(folder)
+
+
+def find_arm(given: str, arms: Sequence[str]) -> str:
+    """The one arm that a name, or some of its `key=value`, or a value alone, stands for.
+
+    Raises:
+        UserError: none or several are meant.
+    """
+    name = _spaced(given)
+    before = r"^|, |\." if "=" in name else r"^|, |="
+    part = re.compile(rf"(?:{before}){re.escape(name)}(?:, |$)")
+    found = [arm for arm in arms if _spaced(arm) == name] or [arm for arm in arms if part.search(_spaced(arm))]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError(f"baseline={given}: several configurations fit: {'; '.join(found)}; give all of one's name")
+    parts = [part for arm in arms for part in arm.split(", ")]
+    near = did_you_mean(name, [*arms, *parts, *(part.rpartition("=")[2] for part in parts)])
+    raise UserError(f"baseline={given}: no such configuration{near}; there are {'; '.join(arms)}")
+
+
+def _spaced(name: str) -> str:
+    """A name with a space after every comma, whether it was typed or not."""
+    return ", ".join(re.split(r"\s*,\s*", name.strip()))
 
 
 def _draw(comparison: Comparison, runs: pd.DataFrame, metric: str, smoothing: int, folder: Path) -> Iterator[Path]:
@@ -78,15 +111,33 @@ def _draw(comparison: Comparison, runs: pd.DataFrame, metric: str, smoothing: in
         yield folder / "heatmap.png"
 
 
-def _explained(comparison: Comparison) -> list[str]:
-    return [
-        f"{entry.path.name} is " + ": ".join(filter(None, (entry.status, entry.reason)))
-        for entry in comparison.unfinished
-    ]
+def _method(paired: Sequence[Difference], summary: pd.DataFrame, metric: str, given: bool) -> Iterator[str]:
+    """How the verdicts were reached: the baseline, and the correction."""
+    if not paired:
+        return
+    baseline, count = paired[0].baseline, paired[0].comparisons
+    best = "smallest" if metric.endswith("loss") else "largest"
+    several = " of two seeds or more" if summary[summary["metric"] == metric]["n"].nunique() > 1 else ""
+    choice = "as given" if given else f"the {best} mean {metric}{several}; choose another with baseline=NAME"
+    yield f"baseline: {baseline} ({choice})"
+    if max(difference.n for difference in paired) < 2:
+        return
+    noun = "comparison" if count == 1 else "comparisons"
+    pairs = "the pairs with the baseline" if given else "all pairs, since these results chose the baseline"
+    yield (
+        f"differences: paired t tests over shared seeds; p and intervals are Bonferroni-corrected for {count} "
+        f"{noun} ({pairs}) and hold together at {_percent(1 - paired[0].level)}"
+    )
+
+
+def _interval_of_means(metric: str, confidence: float) -> str:
+    scale = "logit" if metric.endswith("accuracy") else "log"
+    each = f"{_percent(confidence)} each, not corrected"
+    return f"intervals of means: Student's t over the seeds, on the {scale} scale, {each}"
 
 
 def _table_of(paired: Sequence[Difference]) -> pd.DataFrame:
-    columns = ("arm", "baseline", "n", "mean", "low", "high", "p", "adjusted", "distinguishable")
+    columns = ("arm", "baseline", "n", "mean", "low", "high", "p", "adjusted", "comparisons", "distinguishable")
     rows = [{name: asdict(difference)[name] for name in columns} for difference in paired]
     table = pd.DataFrame(rows, columns=list(columns))
     table["seeds_needed"] = pd.array([difference.needed for difference in paired], dtype="Int64")
@@ -106,18 +157,16 @@ def _metric(runs: pd.DataFrame, given: str | None) -> str:
     return measured[0]
 
 
-def _baseline(comparison: Comparison, runs: pd.DataFrame, metric: str, given: str | None) -> str:
-    if given is not None and given not in comparison.arms:
-        near = did_you_mean(given, comparison.arms)
-        raise UserError(f"baseline={given}: no such arm{near}; arms: {'; '.join(comparison.arms)}")
-    return given or best_arm(runs, metric)
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g} %"
 
 
-def _print(summary: pd.DataFrame, lines: Sequence[str]) -> None:
-    console = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
-    table = Table(*SUMMARY_HEADS, box=None, pad_edge=False)
-    for row in shown_summary(summary):
-        table.add_row(*row)
+def _print(summary: Sequence[Sequence[str]], lines: Sequence[str]) -> None:
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH)
+    heads, *rows = summary
+    table = Table(*heads, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(Text, row))
     console.print(table)
     for line in lines:
-        console.print(line, markup=False, highlight=False)
+        console.print(line, markup=False, highlight=False, soft_wrap=not sys.stderr.isatty())

@@ -46,6 +46,7 @@ def draw_steps(comparison: Comparison, column: str, path: Path, smoothing: int) 
                 f"{shorten(arm, LONGEST_LABEL)}, seed {entry.seed}: diverged",
             )
     axes.set_xlabel("step; the band spans the seeds", fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _legend(figure, axes)
     save_figure(figure, path)
 
@@ -70,7 +71,7 @@ def draw_epochs(comparison: Comparison, path: Path) -> None:
                     label = _label(arm, len(curves)) if line == "-" else None
                     _draw_band(axes, curves, color, label=label, linestyle=line, marker="o", markersize=3)
         axes.set_xlabel("epoch; the bands span the seeds", fontsize=9)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _legend(figure, panels["loss"])
     save_figure(figure, path)
 

@@ -4,11 +4,14 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+
+from cnnlab.config.arguments import is_path, unquote_path
 
 LONGEST = 120
 """Characters of a folder's name; file systems allow 255 bytes."""
@@ -27,7 +30,7 @@ class Cell:
     Attributes:
         name: of its folder: the swept keys with their values.
         overrides: all of its job, without what says how the sweep is run.
-        values: what it has for each swept key, as written.
+        values: what it has for each swept key, as written, paths without their quotes.
     """
 
     name: str
@@ -88,13 +91,16 @@ def sanitised(text: str) -> str:
 
 def _cell(keys: Sequence[str], overrides: Iterable[str], arm: str | None, extra: Sequence[str]) -> Cell:
     given = {key: value for key, _, value in (override.partition("=") for override in overrides)}
-    values = ({} if arm is None else {ARM: arm}) | {key: given[key] for key in keys}
+    swept = (unquote_path(f"{key}={given[key]}").partition("=") for key in keys)
+    values = ({} if arm is None else {ARM: arm}) | {key: value for key, _, value in swept}
     return Cell(_name(values), (*(f"{key}={value}" for key, value in given.items()), *extra), values)
 
 
 def _name(values: dict[str, str]) -> str:
-    """Content, not numbers: a grid that grows keeps the folders it had."""
-    parts = [f"{sanitised(key)}={sanitised(value)}" for key, value in values.items()]
+    """Content, not numbers: a grid that grows keeps the folders it had. Of a path its last part is the label."""
+    parts = [
+        f"{sanitised(key)}={sanitised(Path(value).name if is_path(key) else value)}" for key, value in values.items()
+    ]
     name = ",".join(parts) or "single"
     exact = all(part == f"{key}={value}" for part, (key, value) in zip(parts, values.items(), strict=True))
     if exact and len(name) <= LONGEST:

@@ -15,13 +15,13 @@ def draw_heatmap(runs: pd.DataFrame, keys: tuple[str, str], metric: str, path: P
     """Draw the mean of a metric for every pair of values, with its standard deviation over the seeds and their number.
 
     Args:
-        runs: see `tables.runs_table`; those that are not done do not count.
+        runs: see `tables.runs_table`; only those that count do.
         keys: columns: whose values are the rows, and whose are the columns.
         metric: a column.
         path: the PNG to write or replace.
     """
     rows, columns = (list(dict.fromkeys(runs[key])) for key in keys)
-    groups = runs[runs["status"] == "done"].groupby(list(keys))[metric]
+    groups = runs[runs["counted"]].groupby(list(keys))[metric]
     table = pd.DataFrame({"mean": groups.mean(), "std": groups.std(), "n": groups.count()})
     means = table["mean"].unstack().reindex(index=rows, columns=columns).to_numpy(float)
     figure = new_figure(2.5 + 1.15 * len(columns), 1.6 + 0.75 * len(rows), f"{metric}: {keys[0]} against {keys[1]}")

@@ -40,7 +40,8 @@ class Entry:
         values: of the swept keys.
         state: see `State`.
         reason: why it is not done, in one line.
-        started, ended: of the last attempt, ISO 8601.
+        started, ended: of the process of the last attempt, ISO 8601; None where another launcher started it.
+        seconds: from the start of a process to its end, of all attempts that have ended.
         device: it last ran on.
     """
 
@@ -50,6 +51,7 @@ class Entry:
     reason: str | None = None
     started: str | None = None
     ended: str | None = None
+    seconds: float = 0.0
     device: str | None = None
 
 
@@ -125,13 +127,16 @@ class Ledger:
         """Note that a cell is being trained."""
         entry = self.entries[name]
         entry.state, entry.reason, entry.device = "running", None, device
-        entry.started, entry.ended = _now(), None
+        entry.started, entry.ended = datetime.now(UTC).isoformat(timespec="milliseconds"), None
         self.save()
 
     def end(self, name: str, state: State, reason: str | None) -> None:
         """Note how the training of a cell has ended."""
         entry = self.entries[name]
-        entry.state, entry.reason, entry.ended = state, reason, _now()
+        ended = datetime.now(UTC)
+        if entry.state == "running" and entry.started:
+            entry.seconds += (ended - datetime.fromisoformat(entry.started)).total_seconds()
+        entry.state, entry.reason, entry.ended = state, reason, ended.isoformat(timespec="seconds")
         self.save()
 
     def save(self) -> None:
@@ -143,7 +148,3 @@ class Ledger:
     def of_state(self, *states: State) -> Iterator[str]:
         """Names of the cells in a state."""
         return (name for name, entry in self.entries.items() if entry.state in states)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

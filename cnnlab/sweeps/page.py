@@ -13,7 +13,7 @@ import pandas as pd
 from cnnlab.evaluation.page import figure, style, table
 from cnnlab.runs.files import write_atomically
 from cnnlab.sweeps.collect import Comparison
-from cnnlab.sweeps.tables import METRICS, SUMMARY_HEADS, shown_summary
+from cnnlab.sweeps.tables import METRICS
 
 _SHOWN_RATHER = ("best_val_accuracy", "final_val_accuracy", "best_val_loss", "final_val_loss")
 _SHOWN_ELSE = ("best_accuracy", "final_accuracy", "best_loss", "final_loss")
@@ -23,9 +23,10 @@ def write_page(
     folder: Path,
     comparison: Comparison,
     runs: pd.DataFrame,
-    summary: pd.DataFrame,
+    summary: Sequence[Sequence[str]],
     metric: str,
     verdicts: Sequence[str],
+    method: Sequence[str],
     notes: Sequence[str],
     figures: Sequence[Path],
     differences: pd.DataFrame | None,
@@ -36,21 +37,23 @@ def write_page(
         folder: of the comparison.
         comparison: what is compared.
         runs: see `tables.runs_table`.
-        summary: see `tables.summary_table`.
+        summary: of the metric, see `tables.shown_summary`.
         metric: what is judged.
         verdicts: sentences.
-        notes: on what else the runs differ in.
+        method: how they were reached, and what the intervals are of.
+        notes: on what counts, and what else the runs differ in.
         figures: PNGs, in the order they are shown.
         differences: of exactly two runs, see `pairs.what_differs`.
     """
     done = len(comparison.entries) - len(comparison.unfinished)
     page = Template(files("cnnlab.sweeps").joinpath("compare.html").read_text("utf-8")).substitute(
         style=style(),
-        title=escape(f"{comparison.name}: {len(comparison.arms)} arms compared"),
+        title=escape(f"{comparison.name}: {len(comparison.arms)} configurations compared"),
         subtitle=escape(f"{done} of {len(comparison.entries)} runs are done · {comparison.folder or folder}"),
         verdicts=_items(verdicts),
         metric=escape(metric),
-        summary=table([SUMMARY_HEADS, *shown_summary(summary[summary["metric"] == metric])], header=True),
+        summary=table(summary, header=True),
+        method="".join(f'<p class="muted">{escape(line)}</p>' for line in method),
         differences=_differences(differences),
         figures="".join(figure(path) for path in figures),
         runs=_runs(folder, comparison, runs, metric),

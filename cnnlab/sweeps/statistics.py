@@ -1,36 +1,43 @@
-"""Whether arms differ by more than their seeds do."""
+"""Whether configurations differ by more than their seeds do."""
 
 import math
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestPower
+from scipy import special, stats
 
 POWER = 0.8
 """Chance of finding a difference as large as the one seen that a number of seeds should give."""
 
 MOST_SEEDS = 1000
 
+NO_SCATTER = 1e-6
+"""Differences that lie within this are equal: float32 tells no more."""
+
 
 @dataclass(frozen=True)
 class Difference:
     """How an arm differs from another over the seeds they share.
 
+    The verdict, the interval and `adjusted` are one statement: 0 lies outside the interval where the pair is
+    distinguishable, and only there.
+
     Attributes:
         arm, baseline: whose values are subtracted: arm - baseline.
         n: shared seeds.
         mean: of the differences.
-        low, high: confidence interval of it by Student's t, for this pair alone; NaN for fewer than two seeds.
-        p: of the paired t test, two-sided; NaN for fewer than two seeds.
-        adjusted: p by Holm's step-down method over all pairs that are compared together.
-        distinguishable: whether `adjusted` is below 1 - confidence.
+        low, high: interval of the mean by Student's t at confidence 1 - level / comparisons (Bonferroni), so that all
+            intervals that are given together hold with confidence 1 - level; cut at -1 and 1 for accuracies. NaN for
+            fewer than two seeds, and where the differences do not scatter.
+        p: of the paired t test, two-sided, uncorrected; NaN where the interval is.
+        adjusted: p times `comparisons`, 1 at most.
+        distinguishable: whether `adjusted` is below `level`.
         level: 1 - confidence.
+        comparisons: how many pairs are corrected for.
         differences: one per shared seed.
     """
 
@@ -44,20 +51,25 @@ class Difference:
     adjusted: float
     distinguishable: bool
     level: float
+    comparisons: int
     differences: tuple[float, ...]
 
     @cached_property
     def needed(self) -> int | None:
         """Seeds with which a difference of this size and scatter would be found with a chance of 80 %.
 
-        At the same level, uncorrected; None where it cannot be told.
+        By the same corrected test, and more than there are; None where it cannot be told.
         """
-        return seeds_needed(self.differences, 1 - self.level)
+        needed = seeds_needed(self.differences, 1 - self.level / self.comparisons)
+        return None if needed is None else max(needed, self.n + 1)
 
     def sentence(self, metric: str) -> str:
-        """The verdict in words: by the corrected p, beside the interval of this pair alone."""
+        """The verdict in words, with the corrected interval and p."""
         if self.n < 2:
             return f"{self.arm} and {self.baseline}: nothing can be said of {metric} with n = {self.n} shared seeds"
+        if math.isnan(self.p):
+            seen = f"all n = {self.n} differences are {self.mean:+.4f}, and without scatter there is no test"
+            return f"{self.arm} and {self.baseline}: nothing can be said of {metric}: {seen}"
         interval = f"{self.mean:+.4f} [{self.low:+.4f}, {self.high:+.4f}]"
         if self.distinguishable:
             more = "more" if self.mean > 0 else "less"
@@ -68,88 +80,126 @@ class Difference:
         return f"{what}: {interval}, p = {self.adjusted:.2g}{needed}"
 
 
-def paired_differences(runs: pd.DataFrame, metric: str, baseline: str, confidence: float = 0.95) -> list[Difference]:
+def paired_differences(
+    runs: pd.DataFrame, metric: str, baseline: str, confidence: float = 0.95, *, chosen: bool = False
+) -> list[Difference]:
     """Compare every arm with one, over the seeds they share.
 
     Seeds are paired because runs of one seed share their order, their augmentation and, where the initializer allows,
     their starting weights. The differences are taken for normal. After Student, "The probable error of a mean"
-    (1908), and Holm, "A simple sequentially rejective multiple test procedure" (1979).
+    (1908), and Dunn, "Multiple comparisons among means" (1961): Bonferroni's correction, of p and intervals alike.
 
     Args:
-        runs: see `tables.runs_table`; those that are not done do not count.
+        runs: see `tables.runs_table`; only those that count do.
         metric: a column.
         baseline: the arm that the others are compared with.
-        confidence: of the intervals; 1 - confidence is the chance of calling any pair different where none is.
+        confidence: of all intervals together; 1 - confidence is the chance of calling any pair different where none is.
+        chosen: whether the baseline was chosen by these values, as the best arm is; then the pairs of all arms are
+            corrected for, of which the data have picked some, and else those with the baseline.
 
     Returns:
         One per other arm, in order of appearance.
     """
-    done = runs[(runs["status"] == "done") & runs[metric].notna()]
-    by_seed = done.pivot_table(index="seed", columns="arm", values=metric, aggfunc="mean")
+    counted = runs[runs["counted"] & runs[metric].notna()]
+    table = counted.assign(seed=counted["seed"].astype(str)).pivot(index="seed", columns="arm", values=metric)
+    by_seed = {arm: table[arm].to_numpy() for arm in table}
     arms = [arm for arm in dict.fromkeys(runs["arm"]) if arm != baseline]
-    samples = [_shared(by_seed, arm, baseline) for arm in arms]
-    p_values = np.array([_p_value(sample) for sample in samples])
-    adjusted, known = np.full(len(arms), np.nan), ~np.isnan(p_values)
-    if known.any():
-        adjusted[known] = multipletests(p_values[known], method="holm")[1]
-    rows = zip(arms, samples, p_values, adjusted, strict=True)
-    return [_difference(arm, baseline, sample, p, holm, confidence) for arm, sample, p, holm in rows]
+    pairs = combinations([baseline, *arms], 2) if chosen else ((baseline, arm) for arm in arms)
+    comparisons = max(1, sum(len(_shared(by_seed, *pair)) >= 2 for pair in pairs))
+    bound = 1.0 if metric.endswith("accuracy") else math.inf
+    samples = {arm: _shared(by_seed, arm, baseline) for arm in arms}
+    return [_difference(arm, baseline, sample, 1 - confidence, comparisons, bound) for arm, sample in samples.items()]
 
 
 def best_arm(runs: pd.DataFrame, metric: str) -> str | None:
-    """The arm with the best mean of a metric; None where no run is done."""
-    means = runs[runs["status"] == "done"].groupby("arm")[metric].mean().dropna()
+    """The arm with the best mean of a metric; None where no run is done.
+
+    Among those with two seeds or more where there are any: with one nothing can be compared.
+    """
+    groups = runs[runs["counted"]].groupby("arm", sort=False)[metric].agg(["mean", "count"]).dropna()
+    several = groups[groups["count"] >= 2]
+    means = (several if len(several) else groups)["mean"]
     if means.empty:
         return None
     return means.idxmin() if metric.endswith("loss") else means.idxmax()
 
 
+def mean_interval(values: Sequence[float], metric: str, confidence: float = 0.95) -> tuple[float, float]:
+    """A confidence interval of the mean over seeds that stays within what the metric can be.
+
+    Student's t on the scale of the logit of an accuracy, the logarithm of a loss: f(mean) ± t · s / √n · f'(mean),
+    turned back. It is what R's survey package calls svyciprop(method="xlogit"), and Stata's default for proportions;
+    near 1, where accuracies scatter unevenly, it holds the mean more often than the plain interval does.
+
+    Args:
+        values: one per seed.
+        metric: whose name ends with accuracy, from 0 to 1, or loss, from 0 on.
+        confidence: of the interval.
+
+    Returns:
+        low and high; NaN for fewer than two values, and for values without scatter.
+    """
+    count = len(values)
+    if count < 2 or np.ptp(values) < NO_SCATTER:
+        return math.nan, math.nan
+    mean = float(np.mean(values))
+    half = _half_width(np.asarray(values), 1 - confidence)
+    if metric.endswith("accuracy"):
+        middle, half = special.logit(mean), half / (mean * (1 - mean))
+        return float(special.expit(middle - half)), float(special.expit(middle + half))
+    factor = math.exp(min(half / mean, 700.0))
+    return mean / factor, mean * factor
+
+
 def seeds_needed(differences: Sequence[float], confidence: float = 0.95) -> int | None:
-    """Seeds that would show a mean difference of the observed size with the observed scatter.
+    """Seeds that would show a mean difference of the observed size and sign with the observed scatter.
 
     Args:
         differences: one per shared seed.
         confidence: 1 - the level of the test.
 
     Returns:
-        None for fewer than two differences, for no difference, or beyond a thousand.
+        None for fewer than two differences, for no difference, without scatter, or beyond a thousand.
     """
-    if len(differences) < 2:
+    if len(differences) < 2 or np.ptp(differences) < NO_SCATTER:
         return None
-    deviation, mean = np.std(differences, ddof=1), abs(np.mean(differences))
-    if mean == 0:
+    effect = abs(np.mean(differences)) / np.std(differences, ddof=1)
+    if effect == 0:
         return None
-    if deviation == 0:
-        return 2
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where it does not converge it says so, and returns what is no number
-        found = TTestPower().solve_power(effect_size=mean / deviation, alpha=1 - confidence, power=POWER)
-    needed = math.ceil(float(np.squeeze(found))) if np.isfinite(found).all() else MOST_SEEDS + 1
-    return max(2, needed) if needed <= MOST_SEEDS else None
+    counts = np.arange(2, MOST_SEEDS + 1)
+    critical = stats.t.ppf((1 + confidence) / 2, counts - 1)
+    enough = stats.nct.sf(critical, counts - 1, effect * np.sqrt(counts)) >= POWER
+    return int(counts[enough][0]) if enough.any() else None
 
 
-def _shared(by_seed: pd.DataFrame, arm: str, baseline: str) -> np.ndarray:
+def _shared(by_seed: Mapping[str, np.ndarray], arm: str, baseline: str) -> np.ndarray:
+    """arm - baseline for each seed that both have."""
     if arm not in by_seed or baseline not in by_seed:
         return np.empty(0)
-    return (by_seed[arm] - by_seed[baseline]).dropna().to_numpy()
-
-
-def _p_value(sample: np.ndarray) -> float:
-    if len(sample) < 2:
-        return float("nan")
-    if np.ptp(sample) == 0:  # equal to the last bit: no scatter to compare with
-        return 1.0 if sample[0] == 0 else 0.0
-    return float(stats.ttest_1samp(sample, 0.0).pvalue)
+    differences = by_seed[arm] - by_seed[baseline]
+    return differences[~np.isnan(differences)]
 
 
 def _difference(
-    arm: str, baseline: str, sample: np.ndarray, p: float, adjusted: float, confidence: float
+    arm: str, baseline: str, sample: np.ndarray, level: float, comparisons: int, bound: float
 ) -> Difference:
-    count, mean = len(sample), float(sample.mean()) if len(sample) else float("nan")
-    low = high = float("nan")
-    if count >= 2:
-        half = stats.t.ppf((1 + confidence) / 2, count - 1) * sample.std(ddof=1) / count**0.5
-        low, high = mean - half, mean + half
-    different = bool(adjusted < 1 - confidence)
-    known = (count, mean, float(low), float(high), float(p), float(adjusted), different)
-    return Difference(arm, baseline, *known, 1 - confidence, tuple(sample.tolist()))
+    mean = float(sample.mean()) if len(sample) else math.nan
+    low = high = p = math.nan
+    if len(sample) >= 2 and np.ptp(sample) >= NO_SCATTER:
+        half = _half_width(sample, level / comparisons)
+        low, high = max(mean - half, -bound), min(mean + half, bound)
+        p = 2 * float(stats.t.sf(abs(mean) / _standard_error(sample), len(sample) - 1))
+    elif len(sample) >= 2 and abs(mean) < NO_SCATTER:  # equal in every seed
+        low, high, p = mean, mean, 1.0
+    adjusted = min(1.0, p * comparisons) if not math.isnan(p) else math.nan
+    known = (len(sample), mean, low, high, p, adjusted, adjusted < level)
+    return Difference(arm, baseline, *known, level, comparisons, tuple(sample.tolist()))
+
+
+def _half_width(sample: np.ndarray, level: float) -> float:
+    """Of Student's interval of the mean."""
+    return float(stats.t.isf(level / 2, len(sample) - 1)) * _standard_error(sample)
+
+
+def _standard_error(sample: np.ndarray) -> float:
+    return float(sample.std(ddof=1)) / math.sqrt(len(sample))

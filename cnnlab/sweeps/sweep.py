@@ -1,6 +1,7 @@
 """A sweep: every cell of a grid is trained, or it is said why not."""
 
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ def sweep(
 
     Raises:
         UserError: a cell's configuration is wrong, or differs from the one it was trained with; another process
-            runs this sweep. Nothing has been started then.
+            runs this sweep; there is no SLURM, or it refuses the jobs. Nothing has been started then.
         Interrupted: by a signal; the same command goes on.
         Unfinished: not all cells are done; which, and why, has been printed.
     """
@@ -70,6 +71,7 @@ def sweep(
     if config.sweep.dry_run:
         _print_plan(ledger, cells, names)
         return []
+    _check_cluster(config)
     directory.mkdir(parents=True, exist_ok=True)
     with _sole_sweep(directory):
         ledger.save()
@@ -104,10 +106,30 @@ def _launch(config: DictConfig, launcher: Launcher, directory: Path, names: Sequ
         ]
         for name in names
     ]
-    returns = launcher.launch(jobs, initial_job_idx=0)
+    try:
+        returns = launcher.launch(jobs, initial_job_idx=0)
+    except RuntimeError as error:
+        if not type(error).__module__.startswith("submitit."):
+            raise
+        raise UserError(f"hydra/launcher={_launcher_name(config)}: {error}") from error
     for name, returned in zip(names, returns, strict=True):
         _note(directory, name, returned)
     return returns
+
+
+def _check_cluster(config: DictConfig) -> None:
+    """submitit asks for SLURM's commands only when it submits."""
+    if str(config.hydra.launcher["_target_"]).endswith("SlurmLauncher"):
+        for command in ("sbatch", "srun"):
+            if shutil.which(command) is None:
+                raise UserError(
+                    f"hydra/launcher={_launcher_name(config)}: {command} is not found, so there is no SLURM here; "
+                    "use hydra/launcher=local, or start this on a login node of the cluster"
+                )
+
+
+def _launcher_name(config: DictConfig) -> str:
+    return config.hydra.runtime.choices["hydra/launcher"]
 
 
 def _note(directory: Path, name: str, returned: JobReturn) -> None:

@@ -1,12 +1,11 @@
 """The tables of a comparison: a row per run, and a row per arm."""
 
 import pandas as pd
-from scipy import stats
 
 from cnnlab.runs.run import Run
 from cnnlab.sweeps.collect import Comparison, Entry
+from cnnlab.sweeps.statistics import mean_interval
 
-SUMMARY_HEADS = ("arm", "n", "mean", "std", "interval")
 MEASURED = ("accuracy", "loss", "val_accuracy", "val_loss")
 METRICS = tuple(f"{kind}_{name}" for name in MEASURED for kind in ("best", "final", "mean"))
 """What runs can be judged by: the best and the last epoch, and the mean of all epochs, which says how fast it went."""
@@ -15,58 +14,50 @@ METRICS = tuple(f"{kind}_{name}" for name in MEASURED for kind in ("best", "fina
 def runs_table(comparison: Comparison) -> pd.DataFrame:
     """One tidy row per run.
 
-    Columns: run (the folder's name), arm, the swept keys, seed, status, reason, epochs, steps, `METRICS` (the best is
-    the largest accuracy, the smallest loss), seconds of training, images_per_second (median over the epochs), commit.
-    What was not measured is empty.
+    Columns: run (the folder's name), arm, the swept keys, seed, status, counted (see `collect.Entry.counts`), reason,
+    epochs, steps, `METRICS` (the best is the largest accuracy, the smallest loss), seconds of training,
+    images_per_second (median over the epochs), commit. What was not measured is empty.
     """
     rows = [_row(entry, comparison.keys) for entry in comparison.entries]
-    columns = ["run", "arm", *comparison.keys, "seed", "status", "reason", "epochs", "steps"]
+    columns = ["run", "arm", *comparison.keys, "seed", "status", "counted", "reason", "epochs", "steps"]
     columns += [*METRICS, "seconds", "images_per_second", "commit"]
     return pd.DataFrame(rows, columns=[*dict.fromkeys(columns)])
 
 
 def summary_table(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
-    """One row per arm and metric, over the runs that are done.
+    """One row per arm and metric, over the runs that count: one per seed.
 
     Args:
         runs: see `runs_table`.
         confidence: of the interval.
 
     Returns:
-        arm, metric, n, mean, std (of the sample), low and high: the interval of the mean by Student's t, empty for
-        fewer than two runs.
+        arm, metric, n, mean, std (of the sample), low and high: the interval of the mean over seeds, see
+        `statistics.mean_interval`; empty for one seed.
     """
-    done = runs[runs["status"] == "done"]
     rows = []
-    for arm, group in done.groupby("arm", sort=False):
+    for arm, group in runs[runs["counted"]].groupby("arm", sort=False):
         for metric in METRICS:
             values = group[metric].dropna()
             if len(values):
-                rows.append((arm, metric, *describe(values, confidence)))
+                interval = mean_interval(values, metric, confidence)
+                rows.append((arm, metric, len(values), values.mean(), values.std(ddof=1), *interval))
     return pd.DataFrame(rows, columns=["arm", "metric", "n", "mean", "std", "low", "high"])
 
 
-def shown_summary(summary: pd.DataFrame) -> list[tuple[str, ...]]:
-    """The rows of a summary as text, by `SUMMARY_HEADS`; what one run cannot tell is empty."""
-    rows = []
+def shown_summary(summary: pd.DataFrame, confidence: float) -> list[tuple[str, ...]]:
+    """A summary as text, its heads first; what cannot be told of one seed, or without scatter, is empty."""
+    rows = [("configuration", "seeds", "mean", "std", f"{100 * confidence:.4g} % interval of the mean")]
     for row in summary.itertuples():
-        spread = ("", "") if pd.isna(row.std) else (f"{row.std:.4f}", f"{row.low:.4f} to {row.high:.4f}")
-        rows.append((row.arm, f"{row.n}", f"{row.mean:.4f}", *spread))
+        deviation = "" if pd.isna(row.std) else f"{row.std:.4f}"
+        interval = "" if pd.isna(row.low) else f"{row.low:.4f} to {row.high:.4f}"
+        rows.append((row.arm, f"{row.n}", f"{row.mean:.4f}", deviation, interval))
     return rows
-
-
-def describe(values: pd.Series, confidence: float) -> tuple[int, float, float, float, float]:
-    """n, mean, standard deviation of the sample, and the interval of the mean by Student's t."""
-    count, mean, deviation = len(values), values.mean(), values.std(ddof=1)
-    if count < 2:
-        return count, mean, float("nan"), float("nan"), float("nan")
-    half = stats.t.ppf((1 + confidence) / 2, count - 1) * deviation / count**0.5
-    return count, mean, deviation, mean - half, mean + half
 
 
 def _row(entry: Entry, keys: list[str]) -> dict[str, object]:
     row = {"run": entry.path.name, "arm": entry.arm, **{key: entry.values[key] for key in keys}, "seed": entry.seed}
-    row |= {"status": entry.status, "reason": entry.reason}
+    row |= {"status": entry.status, "counted": entry.counts, "reason": entry.reason}
     if entry.run is None:
         return row
     return row | measured(entry.run) | {"commit": entry.run.record.get("commit")}

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 from typing import Any, Protocol
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from cnnlab.sweeps.ledger import Ledger
+from cnnlab.sweeps.ledger import Entry, Ledger
 
 REFRESH_SECONDS = 1.0
 TAIL_BYTES = 4096
@@ -50,7 +51,7 @@ class Lines(Silent):
         _say(f"{name} begins on {self._ledger.entries[name].device}")
 
     def ended(self, name: str) -> None:
-        entry, row = self._ledger.entries[name], _row(self._ledger, name)
+        entry, row = self._ledger.entries[name], _row(self._ledger, name, Paces(self._ledger))
         best = f", best {row['best']}" if row["best"] else ""
         done = sum(1 for _ in self._ledger.of_state("done"))
         outcome = entry.state if entry.reason is None else f"{entry.state}: {entry.reason}"
@@ -64,12 +65,41 @@ class LiveTable(Silent):
         self._ledger = ledger
         self._live = live
         self._drawn = 0.0
+        self._paces = Paces(ledger)
+
+    def began(self, name: str) -> None:
+        self._paces.began(name)
 
     def refresh(self) -> None:
         now = time.monotonic()
         if now - self._drawn >= REFRESH_SECONDS:
             self._drawn = now
-            self._live.update(jobs_table(self._ledger, self._live.console.height - 4), refresh=True)
+            self._live.update(jobs_table(self._ledger, self._live.console.height - 4, self._paces), refresh=True)
+
+
+class Paces:
+    """How long the epochs of jobs take, by when their rows of metrics.csv were written: with validation and
+    checkpoints, which the seconds in these rows leave out, and without what comes before the first row."""
+
+    def __init__(self, ledger: Ledger):
+        self._folder = ledger.directory
+        self._earlier: dict[str, float] = {}
+        self._first: dict[str, tuple[float, float]] = {}
+
+    def began(self, name: str) -> None:
+        """Note that a job begins, perhaps again: the row that is there tells nothing of this attempt."""
+        table = self._folder / name / "metrics.csv"
+        self._earlier[name] = table.stat().st_mtime if table.exists() else 0.0
+        self._first.pop(name, None)
+
+    def seconds_per_epoch(self, name: str, last: dict[str, str], written: float) -> float:
+        """See `_left`; before the second row of an attempt what the last row says."""
+        epochs = float(last["epoch"])
+        if written > self._earlier.get(name, 0.0):
+            first_epochs, first_written = self._first.setdefault(name, (epochs, written))
+            if epochs > first_epochs:
+                return (written - first_written) / (epochs - first_epochs)
+        return float(last["seconds"])
 
 
 @contextmanager
@@ -90,13 +120,15 @@ def choose_display(progress: str, ledger: Ledger) -> Iterator[Display]:
         yield Lines(ledger) if progress == "plain" else Silent()
 
 
-def jobs_table(ledger: Ledger, most: int | None = None) -> Table:
+def jobs_table(ledger: Ledger, most: int | None = None, paces: Paces | None = None) -> Table:
     """The jobs of a sweep with their state, progress, best result and remaining time.
 
     Args:
         ledger: of the sweep.
         most: rows to show, those that run and fail first; None for all.
+        paces: of the jobs that run; None to go by what their last rows say.
     """
+    paces = paces or Paces(ledger)
     names = list(ledger.entries)
     counts = {state: sum(1 for _ in ledger.of_state(state)) for state in ("done", "running", "pending")}
     title = f"{ledger.directory.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items())
@@ -109,7 +141,7 @@ def jobs_table(ledger: Ledger, most: int | None = None) -> Table:
         shown = sorted(names, key=lambda name: order.index(ledger.entries[name].state))[: max(1, most)]
         names = [name for name in names if name in shown]
     for name in names:
-        row = _row(ledger, name)
+        row = _row(ledger, name, paces)
         state = ledger.entries[name].state
         style = STYLES.get(state, "dim")
         table.add_row(name, f"[{style}]{state}[/]", *(row[column] for column in columns[2:]))
@@ -120,7 +152,7 @@ def _say(text: str) -> None:
     print(datetime.now().strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
 
 
-def _row(ledger: Ledger, name: str) -> dict[str, str]:
+def _row(ledger: Ledger, name: str, paces: Paces) -> dict[str, str]:
     """What is shown of a job, as text."""
     entry = ledger.entries[name]
     running = entry.state == "running"
@@ -129,17 +161,29 @@ def _row(ledger: Ledger, name: str) -> dict[str, str]:
     last = _last_row(table)
     best = record.get("best") or {}
     trainer = (record.get("config") or {}).get("trainer", {})
+    left = None
+    if running and last and trainer:
+        written = table.stat().st_mtime
+        left = _left(last, trainer, paces.seconds_per_epoch(name, last, written), written) + _ending(ledger)
     return {
         "epoch": f"{last['epoch']}/{_epochs(trainer)}" if last else "",
         "best": f"{best['monitor']} {best['value']:.4f}" if best.get("value") is not None else "",
-        "time": _clock(_seconds(record, running)),
-        "left": _clock(_left(last, trainer, table.stat().st_mtime) if running and last and trainer else None),
+        "time": _clock(_seconds(entry, record)),
+        "left": _clock(left),
         "device": (entry.device or "") if running else "",
     }
 
 
-def _seconds(record: dict[str, Any], running: bool) -> float | None:
-    """How long a job has been trained, in all attempts whose ends are known."""
+def _seconds(entry: Entry, record: dict[str, Any]) -> float | None:
+    """How long a job took from the start of its process to its end, in all attempts whose ends are known.
+
+    Where another launcher starts the processes only the trainings within them are known, from the run's record.
+    """
+    running = entry.state == "running"
+    if running and entry.started and not entry.ended:
+        return entry.seconds + (datetime.now(UTC) - datetime.fromisoformat(entry.started)).total_seconds()
+    if entry.seconds:
+        return entry.seconds
     attempts = [*record.get("earlier_sessions", []), record]
     spans = [(attempt.get("started"), attempt.get("ended")) for attempt in attempts]
     if running:
@@ -148,17 +192,28 @@ def _seconds(record: dict[str, Any], running: bool) -> float | None:
     return sum(known, timedelta()).total_seconds() if known else None
 
 
-def _left(last: dict[str, str], trainer: dict[str, Any], written: float) -> float:
-    """Seconds until a job ends if its epochs go on taking what the last one took.
+def _ending(ledger: Ledger) -> float:
+    """What jobs of a sweep take after their last epoch, for models, figures and report: the median of those done."""
+    found = []
+    for name in ledger.of_state("done"):
+        ended, table = ledger.entries[name].ended, ledger.directory / name / "metrics.csv"
+        if ended and table.exists():
+            found.append(max(0.0, datetime.fromisoformat(ended).timestamp() - table.stat().st_mtime))
+    return median(found) if found else 0.0
+
+
+def _left(last: dict[str, str], trainer: dict[str, Any], each: float, written: float) -> float:
+    """Seconds until the last epoch of a job ends.
 
     Args:
         last: row of metrics.csv.
         trainer: of the configuration.
+        each: seconds per epoch.
         written: when the row was, in seconds of the system's clock.
     """
     epochs = float(last["epoch"])
     share = int(last["step"]) / trainer["steps"] if trainer.get("steps") else epochs / trainer["epochs"]
-    return max(0.0, epochs * (1 - share) / share * float(last["seconds"]) - (time.time() - written))
+    return max(0.0, epochs * (1 - share) / share * each - (time.time() - written))
 
 
 def _epochs(trainer: dict[str, Any]) -> str:

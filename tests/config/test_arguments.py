@@ -55,7 +55,57 @@ def test_paths_in_a_list_may_hold_commas_where_they_are_there(tmp_path, monkeypa
     override = parsed(quote_path("runs=[optimizer=adam,seed=0, optimizer=sgd,seed=0]"))
     assert [str(item) for item in override.value()] == ["optimizer=adam,seed=0", "optimizer=sgd,seed=0"]
     assert quote_path("runs=[nowhere,'optimizer=adam,seed=0']") == "runs=[nowhere,'optimizer=adam,seed=0']"
+    override = parsed(quote_path("runs=[optimizer=*,3,'a=*']"))
+    assert [str(item) for item in override.value()] == ["optimizer=*", "3", "a=*"]
     assert quote_path("method.images=[3,6]") == "method.images=[3,6]"  # numbers of images, whatever is there
+
+
+@pytest.mark.parametrize("name", ["optimizer=adam", "optimizer=adam, augmentation=[shift,flip]", "a b"])
+def test_the_name_of_a_configuration_needs_no_quotes(name):
+    assert str(parsed(quote_path(f"baseline={name}")).value()) == name
+    assert quote_path("baseline=null") == "baseline=null"
+
+
+def swept(override: str) -> list[str]:
+    """The paths that -m makes jobs of; one that is no sweep is one."""
+    found = parsed(quote_path(override, sweep=True))
+    return [*map(str, found.sweep_string_iterator())] if found.is_sweep_override() else [str(found.value())]
+
+
+@pytest.mark.parametrize("key", ["dataset.root", "++dataset.root", "weights", "model.weights", "method.content"])
+def test_with_m_commas_part_paths_where_no_path_of_that_name_is_there(key, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos", "2019,spring", "with, space", "a=b"):
+        (tmp_path / name).mkdir()
+    assert swept(f"{key}=photos,nowhere") == ["'photos'", "'nowhere'"]
+    assert swept(f"{key}=photos") == ["photos"]
+    assert swept(f"{key}=2019,spring") == ["2019,spring"]
+    assert swept(f"{key}=photos,2019,spring,a=b") == ["'photos'", "'2019,spring'", "'a=b'"]
+    assert swept(f"{key}=photos, with, space") == ["'photos'", "'with, space'"]
+    assert swept(f"{key}='1,2','3,4'") == ["'1,2'", "'3,4'"]
+    assert swept(f"{key}='1,2'") == ["1,2"]
+    assert swept(f"{key}=choice(photos,/data/b c)") == ["'photos'", "'/data/b c'"]
+    assert swept(f"{key}=choice(a=b)") == ["a=b"]
+    assert swept(f"{key}=null,a=b") == ["null", "'a=b'"]
+
+
+def test_without_m_a_path_is_always_one():
+    for value in ("a,b", "choice(a,b)", "'a','b'"):
+        assert str(parsed(quote_path(f"dataset.root={value}")).value()) == value
+    assert prepare(["dataset.root=a,b"]) == ["dataset.root='a,b'"]
+    assert prepare(["dataset.root=a,b", "-m"]) == ["-m", "dataset.root='a','b'"]
+    assert prepare(["-m", "hydra.sweep.dir=a,b"]) == ["-m", "hydra.sweep.dir='a,b'"]
+
+
+def test_an_empty_path_in_a_list_is_refused():
+    with pytest.raises(UserError, match=r"dataset\.root=a,,b: one of the paths is empty"):
+        prepare(["-m", "dataset.root=a,,b"])
+
+
+@pytest.mark.parametrize("override", ["dataset.root=a,b", "dataset.root=a=1,b c", "weights=null,w.keras"])
+def test_a_list_of_paths_is_recorded_as_it_was_typed(override):
+    assert unquote_path(quote_path(override, sweep=True)) == override
+    assert unquote_path("dataset.root='1,2','3'") == "dataset.root='1,2','3'"
 
 
 def test_only_paths_are_quoted():

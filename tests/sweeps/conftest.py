@@ -10,8 +10,13 @@ from cnnlab.sweeps.ledger import Ledger
 
 
 @pytest.fixture(scope="module")
-def sweep_of_four(train, tmp_path_factory) -> Path:
-    """A sweep of two optimizers and two seeds, of which one cell never began."""
+def sweep_of_four(trained_sweep, tmp_path_factory) -> Path:
+    """A sweep of two optimizers and two seeds, of which one job never began; each file of tests has its own copy."""
+    return shutil.copytree(trained_sweep, tmp_path_factory.mktemp("sweeps") / "test")
+
+
+@pytest.fixture(scope="session")
+def trained_sweep(train, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("sweeps") / "test"
     cells = [
         Cell(f"optimizer={name},seed={seed}", (), {"optimizer": name, "seed": str(seed)})

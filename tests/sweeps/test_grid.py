@@ -51,6 +51,17 @@ def test_what_a_shell_or_a_file_system_would_trip_over_is_left_out_and_told_apar
         assert not set(name) & set(" /'\"$()[]{}*?;&|<>\\")
 
 
+def test_a_path_is_labelled_by_its_last_part_and_told_apart_by_a_hash(grid):
+    found = grid(r"dataset.root='/data/2019, spring/photos','/data/2020=x/photos','photos'")
+    plain, *others = sorted(names(found), key=len)
+    assert plain == "dataset.root=photos"
+    assert len(set(others)) == 2
+    for name in others:
+        assert name.startswith("dataset.root=photos-")
+    assert found.cells[0].values == {"dataset.root": "/data/2019, spring/photos"}
+    assert found.cells[0].overrides == ("dataset.root='/data/2019, spring/photos'",)
+
+
 def test_long_names_are_cut_and_told_apart_by_a_hash(grid):
     found = grid(f"name={'a' * 300},{'a' * 299}b")
     assert len(set(names(found))) == 2

@@ -22,17 +22,17 @@ def texts(monkeypatch) -> list[str]:
 
 
 def table(metric: str, rows) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["optimizer", "initializer", "seed", "status", metric])
+    return pd.DataFrame(rows, columns=["optimizer", "initializer", "seed", "counted", metric])
 
 
 def test_each_pair_of_values_has_its_mean_deviation_and_number(tmp_path, texts):
     rows = [
-        ("sgd", "lsuv", 0, "done", 0.50),
-        ("sgd", "lsuv", 1, "done", 0.60),
-        ("sgd", "gaussian", 0, "done", 0.25),
-        ("sgd", "gaussian", 1, "diverged", 0.9),  # does not count
-        ("adam", "lsuv", 0, "failed", None),
-        ("adam", "gaussian", 0, "done", 0.1),
+        ("sgd", "lsuv", 0, True, 0.50),
+        ("sgd", "lsuv", 1, True, 0.60),
+        ("sgd", "gaussian", 0, True, 0.25),
+        ("sgd", "gaussian", 1, False, 0.9),  # does not count
+        ("adam", "lsuv", 0, False, None),
+        ("adam", "gaussian", 0, True, 0.1),
     ]
     runs = table("final_val_accuracy", rows)
     heatmap.draw_heatmap(runs, ("optimizer", "initializer"), "final_val_accuracy", tmp_path / "map.png")
@@ -41,6 +41,6 @@ def test_each_pair_of_values_has_its_mean_deviation_and_number(tmp_path, texts):
 
 
 def test_a_loss_is_no_percentage(tmp_path, texts):
-    rows = [("sgd", "lsuv", seed, "done", 1.5 + seed) for seed in (0, 1)]
+    rows = [("sgd", "lsuv", seed, True, 1.5 + seed) for seed in (0, 1)]
     heatmap.draw_heatmap(table("final_loss", rows), ("optimizer", "initializer"), "final_loss", tmp_path / "map.png")
     assert texts == ["2\n± 0.71\nn = 2"]

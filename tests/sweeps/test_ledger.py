@@ -1,6 +1,7 @@
 """sweep.json and the runs' own records."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -48,6 +49,18 @@ def test_what_was_noted_is_read_again_and_a_grid_that_grows_keeps_it(tmp_path):
     grown = ledger_of(tmp_path)
     assert states(grown) == ["failed", "pending", "pending"]
     assert (grown.entries["seed=0"].reason, grown.entries["seed=0"].device) == ("no such file", "gpu 1")
+
+
+def test_the_seconds_of_all_attempts_add_up_and_what_never_began_took_none(tmp_path):
+    ledger = ledger_of(tmp_path)
+    for seconds in (25, 5):
+        ledger.begin("seed=0", "cpu")
+        ledger.entries["seed=0"].started = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+        ledger.end("seed=0", "interrupted", "cut")
+    ledger.end("seed=0", "failed", "could not be started again")
+    assert Ledger.open(tmp_path).entries["seed=0"].seconds == pytest.approx(30, abs=1)
+    ledger.end("seed=1", "failed", "no such file")
+    assert ledger.entries["seed=1"].seconds == 0
 
 
 def test_a_job_that_was_stopped_for_taking_too_long_stays_failed(tmp_path):

@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hydra.errors import MissingConfigException
 
+from cnnlab.config.explain import explain
+from cnnlab.config.extras import is_installed
 from cnnlab.sweeps.ledger import Ledger
 
 SMALL = ("input_shape=[8,8,1]", "model.padding=same", "trainer.batch_size=64", "trainer.precision=float32")
@@ -248,6 +251,52 @@ def test_a_run_goes_on_without_m(sweep, small_run, tmp_path):
     assert sweep.run(f"resume={small_run}", "seed=0,1") == 2
     assert f"resume={small_run}: goes on with one run" in sweep.messages
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_slurm_its_launcher_is_refused_with_the_way_out_and_writes_nothing(sweep, tmp_path, monkeypatch):
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    assert sweep.run("hydra/launcher=submitit_slurm", "seed=0,1", *TWO_EPOCHS) == 2
+    assert sweep.messages == (
+        "error: hydra/launcher=submitit_slurm: sbatch is not found, so there is no SLURM here; "
+        "use hydra/launcher=local, or start this on a login node of the cluster\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+    assert sweep.run("hydra/launcher=submitit_slurm", "seed=0,1", *TWO_EPOCHS, "sweep.dry_run=true") == 0
+
+
+def test_what_slurm_refuses_is_told_in_one_line(sweep, tmp_path, monkeypatch):
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    (tmp_path / "bin").mkdir()
+    for command in ("sbatch", "srun"):
+        (tmp_path / "bin" / command).write_text("#!/bin/sh\necho sbatch: error: invalid partition: nope >&2\nexit 1\n")
+        (tmp_path / "bin" / command).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    arguments = ("hydra/launcher=submitit_slurm", "hydra.launcher.partition=nope", "seed=0,1", *TWO_EPOCHS)
+    assert sweep.run(*arguments) == 2
+    assert "error: hydra/launcher=submitit_slurm: sbatch: error: invalid partition: nope" in sweep.messages
+    assert "Traceback" not in sweep.messages
+
+
+def test_a_launcher_that_is_not_installed_names_its_extra(sweep):
+    if is_installed("hydra_plugins.hydra_ray_launcher"):
+        pytest.skip("hydra-ray-launcher is installed")
+    assert sweep.run("hydra/launcher=ray", "seed=0,1", *TWO_EPOCHS) == 2
+    assert sweep.messages == (
+        "error: hydra/launcher=ray: hydra-ray-launcher is not installed; pip install 'cnnlab[ray]'\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("submitit_slurm", "hydra-submitit-launcher is not installed; pip install 'cnnlab[slurm]'"),
+        ("submitit_slrum", "no such option; did you mean submitit_slurm?; options: basic, local"),
+    ],
+)
+def test_a_launcher_that_hydra_does_not_know_is_explained(option, message):
+    error = MissingConfigException("", f"hydra/launcher/{option}", ["basic", "local"])
+    assert explain(error, []) == f"hydra/launcher={option}: {message}"
 
 
 @pytest.mark.slow
