@@ -5,6 +5,7 @@ from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
+from cnnlab.config.explain import shipped_options
 from cnnlab.config.extras import require_packages
 from cnnlab.config.reported import reported_initializers
 from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, Named, Trainer
@@ -62,6 +63,9 @@ def _check_command(values: dict[str, Any], command: str) -> None:
         for key, what in (("run", "a run's folder"), ("images", "a file, a glob or a list of files")):
             if values[key] is None:
                 raise UserError(f"predict: give {key}=…, {what}")
+    elif command == "visualize" and values.get("method") is None:
+        options = [name for name in shipped_options("method") if name != "all"]
+        raise UserError(f"visualize: give method=NAME, one of {', '.join(options)}; method=all draws what says most")
     if command != "train" and values.get("resume") is not None:
         raise UserError(f"resume={values['resume']}: only train goes on with a run; give {command} run=RUN")
 
