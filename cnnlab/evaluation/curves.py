@@ -54,7 +54,7 @@ def _draw_panel(axes: Axes, history: History, column: str, best_epoch: int | Non
             best_epoch, color=MUTED_COLOR, linestyle="--", linewidth=1, label=f"best: epoch {best_epoch}", zorder=1
         )
     axes.set_xlabel("epoch", fontsize=9)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if history:
         axes.set_xlim(history[0]["epoch"] - 0.5, history[-1]["epoch"] + 0.5)
     if axes.get_legend_handles_labels()[0]:

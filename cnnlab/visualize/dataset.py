@@ -129,5 +129,5 @@ def _draw_bars(axes: Axes, numbers: np.ndarray, title: str) -> None:
     bars = axes.barh(range(len(numbers)), numbers, color=TRAIN_COLOR, height=0.75)
     axes.bar_label(bars, [f"{number:,}" for number in numbers], fontsize=7, padding=2)
     axes.set_xlim(0, 1.25 * max(1, numbers.max()))
-    axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(3, integer=True, min_n_ticks=1))
     axes.set_title(title, fontsize=9)
