@@ -59,7 +59,7 @@ def draw_gallery(images: np.ndarray, captions: Sequence[tuple[str, ...]], path: 
         _show(axes, image)
         _caption(axes, f"{shorten(caption.wrong, _NAME_LENGTH)}{caption.more}", 14, WRONG_COLOR)
         _caption(axes, f"true: {shorten(caption.truth, _NAME_LENGTH)}", 3, "black")
-        below = {"va": "top", "fontsize": 6, "color": MUTED_COLOR, "parse_math": False}
+        below = {"va": "top", "fontsize": 7, "color": MUTED_COLOR, "parse_math": False}
         axes.text(0, -0.03, shorten_middle(caption.whereabouts, _FILE_LENGTH), transform=axes.transAxes, **below)
     save_figure(figure, path)
 
