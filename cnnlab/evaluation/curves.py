@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from cnnlab.evaluation.figure import (
     MUTED_COLOR,
@@ -15,6 +15,7 @@ from cnnlab.evaluation.figure import (
     new_figure,
     save_figure,
     style_axes,
+    whole_ticks,
 )
 
 History = Sequence[Mapping[str, Any]]
@@ -54,7 +55,7 @@ def _draw_panel(axes: Axes, history: History, column: str, best_epoch: int | Non
             best_epoch, color=MUTED_COLOR, linestyle="--", linewidth=1, label=f"best: epoch {best_epoch}", zorder=1
         )
     axes.set_xlabel("epoch", fontsize=9)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    whole_ticks(axes.xaxis)
     if history:
         axes.set_xlim(history[0]["epoch"] - 0.5, history[-1]["epoch"] + 0.5)
     if axes.get_legend_handles_labels()[0]:

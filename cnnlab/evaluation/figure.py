@@ -6,7 +6,9 @@ from itertools import accumulate
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from rich.cells import cell_len
 
 from cnnlab.evaluation.fonts import with_glyphs
@@ -39,6 +41,11 @@ def style_axes(axes: Axes) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9)
+
+
+def whole_ticks(axis: Axis, most: int = 10) -> None:
+    """At most so many steps between ticks, at whole numbers alone, such as epochs; perhaps a single tick."""
+    axis.set_major_locator(MaxNLocator(most, integer=True, min_n_ticks=1))
 
 
 def shorten(name: str, length: int) -> str:

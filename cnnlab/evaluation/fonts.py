@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 from matplotlib import font_manager
 from matplotlib.figure import Figure
@@ -13,8 +14,11 @@ from matplotlib.text import Text
 
 log = logging.getLogger(__name__)
 
-PICTURED = "last resort"
+PICTURED = ("last resort", "lastresort")
 """In the names of fonts that have every character, as a box with its script."""
+
+REGULAR = 400
+"""Weight of the face that speaks for its family."""
 
 INVISIBLE = ("Cc", "Cf")
 """Categories of characters that are no glyphs: control and format."""
@@ -74,12 +78,12 @@ def fallback(characters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str
         The names of the families, and the characters that no font has.
     """
     _look_for_new_fonts()
-    fonts = {
-        entry.name: entry.fname
-        for entry in sorted(font_manager.fontManager.ttflist, key=lambda entry: (abs(entry.weight - 400), entry.fname))
-        if entry.style == "normal" and PICTURED not in entry.name.lower().replace("lastresort", PICTURED)
-    }
-    has = {name: present(str(file), characters) for name, file in fonts.items()}
+    fonts = {}
+    for entry in font_manager.fontManager.ttflist:
+        is_real = not any(name in entry.name.lower() for name in PICTURED) and Path(entry.fname).is_file()
+        if entry.style == "normal" and is_real and (entry.name not in fonts or entry.weight == REGULAR):
+            fonts[entry.name] = str(entry.fname)
+    has = {name: present(file, characters) for name, file in fonts.items()}
     chosen, left = [], characters
     while left:
         best = max(sorted(has), key=lambda name: (len(has[name] & left), "Sans" in name, "Mono" not in name))
@@ -88,6 +92,18 @@ def fallback(characters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str
         chosen.append(best)
         left -= has[best]
     return tuple(chosen), left
+
+
+def font_for(character: str) -> str:
+    """A free font that has a character, with its package in Debian and Ubuntu."""
+    script = unicodedata.name(character, "").partition(" ")[0].partition("-")[0]
+    if not script:
+        return "a font that has them"
+    if script in EAST_ASIAN:
+        return "Noto Sans CJK (package fonts-noto-cjk)"
+    if unicodedata.category(character).startswith("S"):
+        return "Symbola (package fonts-symbola)"
+    return f"a font for {script.title()} (such as Noto Sans, package fonts-noto-core)"
 
 
 @cache
@@ -108,9 +124,9 @@ def _is_drawn(character: str) -> bool:
 
 def _warn(missing: Set[str]) -> None:
     """Say which fonts to install, each once."""
-    new = sorted(character for character in missing if _font_for(character) not in _told)
+    new = sorted(character for character in missing if font_for(character) not in _told)
     if new:
-        fonts = sorted({_font_for(character) for character in new})
+        fonts = sorted({font_for(character) for character in new})
         _told.update(fonts)
         shown = " ".join(new[:SHOWN]) + (" …" if len(new) > SHOWN else "")
         log.warning(
@@ -118,13 +134,3 @@ def _warn(missing: Set[str]) -> None:
             shown,
             " and ".join(fonts),
         )
-
-
-def _font_for(character: str) -> str:
-    """A free font that has a character, with its package in Debian and Ubuntu."""
-    script = unicodedata.name(character, "UNKNOWN").split()[0].partition("-")[0]
-    if script in EAST_ASIAN:
-        return "Noto Sans CJK (package fonts-noto-cjk)"
-    if unicodedata.category(character).startswith("S"):
-        return "Symbola (package fonts-symbola)"
-    return f"a font for {script.title()} (such as Noto Sans, package fonts-noto-core)"

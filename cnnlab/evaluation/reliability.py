@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from cnnlab.evaluation.figure import (
     MUTED_COLOR,
@@ -13,6 +13,7 @@ from cnnlab.evaluation.figure import (
     new_figure,
     save_figure,
     style_axes,
+    whole_ticks,
 )
 
 UNDER_COLOR = "#e6c200"
@@ -43,7 +44,7 @@ def draw_reliability(table: pd.DataFrame, ece: float, path: Path, title: str) ->
     upper.set_title(_summary(filled, ece), loc="left", fontsize=10)
     figure.legend(*upper.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9, frameon=False)
     lower.bar(filled["low"], filled["count"], filled["high"] - filled["low"], **BARS, color=MUTED_COLOR)
-    lower.yaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
+    whole_ticks(lower.yaxis, 4)
     lower.set_ylabel("images", fontsize=9)
     lower.set_xlabel("confidence: the probability of the predicted class", fontsize=9)
     upper.yaxis.set_major_formatter(PercentFormatter(xmax=1))

@@ -140,7 +140,7 @@ def print_table(inspection: Inspection, console: Console) -> None:
     table.add_column("output", justify="right", overflow="fold")
     table.add_column("parameters", f"{inspection.total_params:,}", justify="right", no_wrap=True)
     table.add_column("multiply-adds", f"{inspection.macs:,}", justify="right", no_wrap=True)
-    table.add_column(f"MiB, batch\nof {inspection.batch_size}", justify="right", no_wrap=True)
+    table.add_column(f"MiB,\nbatch\nof {inspection.batch_size}", justify="right", no_wrap=True)
     for layer in inspection.layers:
         table.add_row(
             layer.name,

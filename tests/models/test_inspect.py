@@ -65,7 +65,7 @@ def test_the_table_has_a_line_per_layer_and_the_totals(report):
     out = report("model=mnist_cnn", "model.batch_norm=true", "trainer.precision=float32")
     assert re.search(r"conv1_bn +BatchNormalization +26x26x24 +96 +0 ", out)
     assert "1,724,384" in out
-    assert re.search(r"MiB, batch +\n.* of 64 *\n", out)
+    assert re.search(r"MiB, *\n *batch *\n.* of 64 *\n", out)
     assert "activations of a batch of 64 (trainer.batch_size) in float32" in out
 
 
