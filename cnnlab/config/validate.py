@@ -34,6 +34,9 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
     if command != "inspect":
         _check_complete(values)
     packages = _packages(values, given)
+    if command == "visualize" and values.get("method") is None:
+        options = [name for name in shipped_options("method") if name != "all"]
+        raise UserError(f"visualize: give method=NAME, one of {', '.join(options)}; method=all draws what says most")
     for key, node in _nodes(values):
         _check_group(node, key, packages)
     check(values, COMMANDS[command], "")
@@ -63,9 +66,6 @@ def _check_command(values: dict[str, Any], command: str) -> None:
         for key, what in (("run", "a run's folder"), ("images", "a file, a glob or a list of files")):
             if values[key] is None:
                 raise UserError(f"predict: give {key}=…, {what}")
-    elif command == "visualize" and values.get("method") is None:
-        options = [name for name in shipped_options("method") if name != "all"]
-        raise UserError(f"visualize: give method=NAME, one of {', '.join(options)}; method=all draws what says most")
     if command != "train" and values.get("resume") is not None:
         raise UserError(f"resume={values['resume']}: only train goes on with a run; give {command} run=RUN")
 

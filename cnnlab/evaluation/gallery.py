@@ -71,11 +71,11 @@ def pick(images: np.ndarray | ImageFiles, indices: np.ndarray) -> np.ndarray:
     return images[indices]
 
 
-def whereabouts(images: np.ndarray | ImageFiles, indices: np.ndarray) -> list[str]:
+def whereabouts(images: np.ndarray | ImageFiles, indices: np.ndarray, positions: np.ndarray) -> list[str]:
     """How to find some images of a split again: the names of files, of arrays the positions, as predictions.csv has."""
     if isinstance(images, ImageFiles):
         return [Path(path).name for path in images.paths[indices]]
-    return [f"index {index}" for index in indices]
+    return [f"index {position}" for position in positions]
 
 
 def _show(axes: Axes, image: np.ndarray) -> None:

@@ -15,6 +15,7 @@ def draw_mistakes(
     path: Path,
     title: str,
     limit: int = 24,
+    positions: np.ndarray | None = None,
 ) -> None:
     """Draw the most confident mistakes, the worst first, with what was predicted, what is true, and which image it is.
 
@@ -25,11 +26,12 @@ def draw_mistakes(
         path: the PNG to write or replace.
         title: over the gallery.
         limit: how many images to show at most.
+        positions: (N,) of the images, as predictions.csv has them; None for their order here.
     """
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != split.labels)
     worst = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:limit]
-    names = whereabouts(split.images, worst)
+    names = whereabouts(split.images, worst, worst if positions is None else positions[worst])
     captions = [
         Caption(class_names[guess], f" · {probabilities[index, guess]:.0%}", class_names[split.labels[index]], name)
         for index, guess, name in zip(worst, predicted[worst], names, strict=True)

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 
-from cnnlab.evaluation.figure import new_figure, save_figure, shorten, style_axes, whole_ticks
+from cnnlab.evaluation.figure import new_figure, save_figure, shorten, style_axes
 from cnnlab.sweeps.collect import Comparison, Entry
 
 COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31"]
@@ -70,7 +70,7 @@ def draw_epochs(comparison: Comparison, path: Path) -> None:
                     label = _label(arm, len(curves)) if line == "-" else None
                     _draw_band(axes, curves, color, label=label, linestyle=line, marker="o", markersize=3)
         axes.set_xlabel("epoch; the bands span the seeds", fontsize=9)
-        whole_ticks(axes.xaxis)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(figure, panels["loss"])
     save_figure(figure, path)
 

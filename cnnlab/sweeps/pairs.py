@@ -169,7 +169,7 @@ def _draw_images(run: Run, found: Disagreement, folder: Path) -> Iterator[Path]:
         alone = found.images[found.images["right"] == right].nlargest(SHOWN, f"{wrong}_confidence")
         shares = (f" · {share:.0%}" for share in alone[f"{wrong}_confidence"])
         indices = alone["index"].to_numpy()
-        captions = list(zip(alone[wrong], shares, alone["true"], whereabouts(images, indices), strict=True))
+        captions = list(zip(alone[wrong], shares, alone["true"], whereabouts(images, indices, indices), strict=True))
         path = folder / f"only_{right}-{found.split}.png"
         title = f"{found.split}: what {name} alone gets right, and what {other} says (red)"
         draw_gallery(pick(images, indices), captions, path, title, f"No image that {other} gets wrong")

@@ -202,6 +202,12 @@ class TestMistakes:
         self.draw(rng.integers(0, 256, (9, 8, 8, 1), np.uint8), path, wrong=3)
         assert [text for text in texts(drawn[0]) if text.startswith("index")] == ["index 0", "index 1", "index 2"]
 
+    def test_positions_go_before_the_order_of_the_images(self, path, drawn):
+        images, labels = np.zeros((2, 8, 8, 1), np.uint8), np.zeros(2, np.int32)
+        wrong = np.array([[0.1, 0.9, 0], [0.2, 0.8, 0]], np.float32)
+        draw_mistakes(Split(images, labels), wrong, NAMES, path, "mistakes", positions=np.array([7, 3]))
+        assert [text for text in texts(drawn[0]) if text.startswith("index")] == ["index 7", "index 3"]
+
     @pytest.mark.parametrize(("wrong", "counted"), [(3, "all 3"), (30, "24 of 30")])
     def test_the_title_tells_how_many_mistakes_there_are(self, path, drawn, rng, wrong, counted):
         self.draw(rng.integers(0, 256, (40, 8, 8, 1), np.uint8), path, wrong)
