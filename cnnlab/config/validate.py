@@ -34,12 +34,12 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
     if command != "inspect":
         _check_complete(values)
     packages = _packages(values, given)
-    if command == "visualize" and values.get("method") is None:
-        options = [name for name in shipped_options("method") if name != "all"]
-        raise UserError(f"visualize: give method=NAME, one of {', '.join(options)}; method=all draws what says most")
     for key, node in _nodes(values):
         _check_group(node, key, packages)
     check(values, COMMANDS[command], "")
+    if command == "visualize" and values.get("method") is None:
+        options = [name for name in shipped_options("method") if name != "all"]
+        raise UserError(f"visualize: give method=NAME, one of {', '.join(options)}; method=all draws what says most")
     if "trainer" in values and values.get("run") is None:
         _check_present(values)
     if command == "inspect":
