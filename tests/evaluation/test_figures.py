@@ -58,6 +58,14 @@ class TestCurves:
             assert shown
             assert [tick % 1 for tick in shown] == [0] * len(shown)
 
+    def test_the_legend_covers_no_curve(self, path, drawn):
+        draw_curves(history(30), path, best_epoch=3)
+        (legend,) = drawn[0].legends
+        assert [text.get_text() for text in legend.get_texts()] == ["train", "validation", "best: epoch 3"]
+        for axes in drawn[0].axes:
+            assert axes.get_legend() is None
+            assert not legend.get_window_extent().overlaps(axes.get_window_extent())
+
     @pytest.mark.parametrize("missing", [None, "", float("nan")])
     def test_without_validation_only_training_is_shown(self, path, missing):
         draw_curves(history(3, val_loss=missing, val_accuracy=missing), path)
