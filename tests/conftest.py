@@ -5,10 +5,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from cnnlab import cli
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -20,6 +24,22 @@ def cnnlab_data() -> Path:
     if not root:
         pytest.skip("CNNLAB_DATA is not set: no real MNIST, CIFAR-10 or cats and dogs at hand")
     return Path(root)
+
+
+@pytest.fixture
+def drawn(monkeypatch) -> "list[Figure]":
+    """The figures that are saved during the test, in order."""
+    from matplotlib.figure import Figure
+
+    figures: list[Figure] = []
+    save = Figure.savefig
+
+    def keep(figure: Figure, *arguments: object, **options: object) -> None:
+        save(figure, *arguments, **options)
+        figures.append(figure)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return figures
 
 
 @pytest.fixture(autouse=True)

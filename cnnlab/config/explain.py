@@ -11,9 +11,9 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from cnnlab.config.extras import OPTIONS, explain_missing
 from cnnlab.config.nearest import did_you_mean
-from cnnlab.config.schema import GROUPS
+from cnnlab.config.schema import GROUPS, METHODS
 
-GROUP_NAMES = (*GROUPS, "trainer", "experiment")
+GROUP_NAMES = (*GROUPS, *METHODS, "trainer", "experiment")
 
 
 def explain(error: Exception, arguments: Sequence[str]) -> str:
@@ -26,7 +26,7 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     cause = error.__cause__
     match error:
         case MissingConfigException(options=options, missing_cfg_file=str(path)) if "/" in path:
-            return _unknown_option(path, options or _shipped_options(path))
+            return _unknown_option(path, options or shipped_options(path.rpartition("/")[0]))
         case OverrideParseException(override=override):
             return _unreadable(override, str(error))
         case yaml.MarkedYAMLError(problem_mark=mark, problem=problem) if mark:
@@ -48,10 +48,10 @@ def _unknown_option(path: str, options: list[str]) -> str:
     return f"{group}={option}: no such option{did_you_mean(option, [*options, *OPTIONS.get(group, ())])}; {listed}"
 
 
-def _shipped_options(path: str) -> list[str]:
-    """The options beside `path`: of a list of options Hydra does not name them."""
-    group = files("cnnlab.conf") / path.rpartition("/")[0]
-    names = (file.name for file in group.iterdir()) if group.is_dir() else ()
+def shipped_options(group: str) -> list[str]:
+    """The options of a group that come with cnnlab, where Hydra does not name them."""
+    folder = files("cnnlab.conf") / group
+    names = (file.name for file in folder.iterdir()) if folder.is_dir() else ()
     return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
@@ -67,9 +67,13 @@ def _unknown_key(error: OmegaConfBaseException, arguments: Sequence[str]) -> str
     node = error.parent_node
     where = node._get_full_key("")
     name = str(error.full_key).removeprefix(f"{where}." if where else "")
+    if not where and name in METHODS:
+        chosen = f"is of a method, which cnnlab visualize {name}=NAME chooses, one of"
+        return f"{_as_given(str(error.full_key), arguments)}: {chosen} {', '.join(shipped_options(name))}"
     known = [str(key) for key in node if key != "hydra"]
-    candidates = known if where else [*known, *(group for group in GROUP_NAMES if group not in (*known, name))]
-    way_out = did_you_mean(name, candidates)
+    groups = () if where else (group for group in (*GROUPS, "trainer", "experiment") if group not in (*known, name))
+    candidates = [*known, *groups]
+    way_out = did_you_mean(name, candidates if where else [*candidates, *METHODS])
     if not way_out:
         namesakes = [key for key in _all_keys(node._get_root()) if key.rpartition(".")[2] == name]
         listed = (

@@ -5,6 +5,7 @@ from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
+from cnnlab.config.explain import shipped_options
 from cnnlab.config.extras import require_packages
 from cnnlab.config.reported import reported_initializers
 from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, Named, Trainer
@@ -36,6 +37,9 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
     for key, node in _nodes(values):
         _check_group(node, key, packages)
     check(values, COMMANDS[command], "")
+    if command == "visualize" and values.get("method") is None:
+        options = [name for name in shipped_options("method") if name != "all"]
+        raise UserError(f"visualize: give method=NAME, one of {', '.join(options)}; method=all draws what says most")
     if "trainer" in values and values.get("run") is None:
         _check_present(values)
         _check_classes_known(values, command)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from cnnlab.evaluation.figure import (
     MUTED_COLOR,
@@ -15,6 +15,7 @@ from cnnlab.evaluation.figure import (
     new_figure,
     save_figure,
     style_axes,
+    whole_ticks,
 )
 
 History = Sequence[Mapping[str, Any]]
@@ -29,13 +30,18 @@ def draw_curves(history: History, path: Path, best_epoch: int | None = None, tit
         best_epoch: the epoch to mark; None marks none.
         title: over both panels, for example the run's name.
     """
-    figure = new_figure(10, 4.2 if title else 4, title)
+    figure = new_figure(10, 4.4 if title else 4.2, title)
     loss_axes, accuracy_axes = figure.subplots(1, 2)
     _draw_panel(loss_axes, history, "loss", best_epoch)
     loss_axes.set_title("Loss (nats)", loc="left", fontsize=10)
     _draw_panel(accuracy_axes, history, "accuracy", best_epoch)
     accuracy_axes.set_title("Accuracy", loc="left", fontsize=10)
     accuracy_axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    handles = {
+        label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    if handles:  # below the panels, where it hides nothing
+        figure.legend(handles.values(), handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     save_figure(figure, path)
 
 
@@ -54,11 +60,9 @@ def _draw_panel(axes: Axes, history: History, column: str, best_epoch: int | Non
             best_epoch, color=MUTED_COLOR, linestyle="--", linewidth=1, label=f"best: epoch {best_epoch}", zorder=1
         )
     axes.set_xlabel("epoch", fontsize=9)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    whole_ticks(axes.xaxis)
     if history:
         axes.set_xlim(history[0]["epoch"] - 0.5, history[-1]["epoch"] + 0.5)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=9)
 
 
 def _series(history: History, column: str) -> tuple[list[int], list[float]]:

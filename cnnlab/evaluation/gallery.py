@@ -1,28 +1,44 @@
 """A gallery of images, with what was predicted over each."""
 
 from collections.abc import Sequence
+from itertools import starmap
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from cnnlab.data.dataset import ImageFiles
 from cnnlab.data.decode import load_images
-from cnnlab.evaluation.figure import MUTED_COLOR, WRONG_COLOR, new_figure, save_figure, shorten
+from cnnlab.evaluation.figure import MUTED_COLOR, WRONG_COLOR, new_figure, save_figure, shorten, shorten_middle
 
 COLUMNS = 6
-_NAME_LENGTH = 14  # characters that fit over an image
+_NAME_LENGTH = 14  # characters of a class that fit over an image
+_FILE_LENGTH = 22  # characters of a file name that fit below one
 
 
-def draw_gallery(
-    images: np.ndarray, captions: Sequence[tuple[str, str, str]], path: Path, title: str, nothing: str
-) -> None:
-    """Draw images in rows of `COLUMNS`, two lines over each.
+class Caption(NamedTuple):
+    """What is said of an image.
+
+    Attributes:
+        wrong: what was predicted, in red.
+        more: what follows it there, such as "93 %".
+        truth: the true class.
+        whereabouts: which image it is, below it; empty for nothing.
+    """
+
+    wrong: str
+    more: str
+    truth: str
+    whereabouts: str = ""
+
+
+def draw_gallery(images: np.ndarray, captions: Sequence[tuple[str, ...]], path: Path, title: str, nothing: str) -> None:
+    """Draw images in rows of `COLUMNS`, two lines over each and one below.
 
     Args:
         images: uint8 (N, H, W, C); N may be 0.
-        captions: per image what was predicted, wrongly and hence in red; what follows it there, such as "93 %"; and
-            the true class.
+        captions: one per image, each with the fields of a `Caption`.
         path: the PNG to write or replace.
         title: over the gallery.
         nothing: what is said where there is no image.
@@ -35,14 +51,16 @@ def draw_gallery(
     columns = min(COLUMNS, max(3, len(images)))
     rows = -(-len(images) // columns)
     panel = 1.6 * np.clip(images.shape[1] / images.shape[2], 0.4, 2)  # inches high
-    figure = new_figure(1.7 * columns, (panel + 0.5) * rows + 0.6, title)
+    figure = new_figure(1.7 * columns, (panel + 0.65) * rows + 0.6, title)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in panels:
         axes.axis("off")
-    for axes, image, (wrong, more, truth) in zip(panels, images, captions, strict=False):
+    for axes, image, caption in zip(panels, images, starmap(Caption, captions), strict=False):
         _show(axes, image)
-        _caption(axes, f"{shorten(wrong, _NAME_LENGTH)}{more}", 14, WRONG_COLOR)
-        _caption(axes, f"true: {shorten(truth, _NAME_LENGTH)}", 3, "black")
+        _caption(axes, f"{shorten(caption.wrong, _NAME_LENGTH)}{caption.more}", 14, WRONG_COLOR)
+        _caption(axes, f"true: {shorten(caption.truth, _NAME_LENGTH)}", 3, "black")
+        below = {"va": "top", "fontsize": 7, "color": MUTED_COLOR, "parse_math": False}
+        axes.text(0, -0.03, shorten_middle(caption.whereabouts, _FILE_LENGTH), transform=axes.transAxes, **below)
     save_figure(figure, path)
 
 
@@ -51,6 +69,13 @@ def pick(images: np.ndarray | ImageFiles, indices: np.ndarray) -> np.ndarray:
     if isinstance(images, ImageFiles):
         return load_images(ImageFiles(images.paths[indices], images.image_shape))
     return images[indices]
+
+
+def whereabouts(images: np.ndarray | ImageFiles, indices: np.ndarray, positions: np.ndarray) -> list[str]:
+    """How to find some images of a split again: the names of files, of arrays the positions, as predictions.csv has."""
+    if isinstance(images, ImageFiles):
+        return [Path(path).name for path in images.paths[indices]]
+    return [f"index {position}" for position in positions]
 
 
 def _show(axes: Axes, image: np.ndarray) -> None:

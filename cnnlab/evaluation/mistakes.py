@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from cnnlab.data.dataset import Split
-from cnnlab.evaluation.gallery import draw_gallery, pick
+from cnnlab.evaluation.gallery import Caption, draw_gallery, pick, whereabouts
 
 
 def draw_mistakes(
@@ -15,8 +15,9 @@ def draw_mistakes(
     path: Path,
     title: str,
     limit: int = 24,
+    positions: np.ndarray | None = None,
 ) -> None:
-    """Draw the most confident mistakes, the worst first, with what was predicted and what is true.
+    """Draw the most confident mistakes, the worst first, with what was predicted, what is true, and which image it is.
 
     Args:
         split: the N judged images; of files only those that are shown are decoded.
@@ -25,12 +26,16 @@ def draw_mistakes(
         path: the PNG to write or replace.
         title: over the gallery.
         limit: how many images to show at most.
+        positions: (N,) of the images, as predictions.csv has them; None for their order here.
     """
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != split.labels)
     worst = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:limit]
+    names = whereabouts(split.images, worst, worst if positions is None else positions[worst])
     captions = [
-        (class_names[guess], f" · {probabilities[index, guess]:.0%}", class_names[split.labels[index]])
-        for index, guess in zip(worst, predicted[worst], strict=True)
+        Caption(class_names[guess], f" · {probabilities[index, guess]:.0%}", class_names[split.labels[index]], name)
+        for index, guess, name in zip(worst, predicted[worst], names, strict=True)
     ]
-    draw_gallery(pick(split.images, worst), captions, path, title, f"No mistakes among {len(split)} images")
+    counts = f"{len(worst)} of {len(wrong):,}" if len(worst) < len(wrong) else f"all {len(wrong):,}"
+    nothing = f"No mistakes among {len(split):,} images"
+    draw_gallery(pick(split.images, worst), captions, path, f"{title} · {counts}" if len(wrong) else title, nothing)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from cnnlab.evaluation.figure import (
@@ -12,11 +13,18 @@ from cnnlab.evaluation.figure import (
     new_figure,
     save_figure,
     style_axes,
+    whole_ticks,
 )
+
+UNDER_COLOR = "#e6c200"
+BARS = {"align": "edge", "edgecolor": "white"}
 
 
 def draw_reliability(table: pd.DataFrame, ece: float, path: Path, title: str) -> None:
-    """Draw accuracy over confidence, the gap to perfect calibration, and below how many images each bin holds.
+    """Draw accuracy over confidence, the gap between them, and below how many images each bin holds.
+
+    The gap has one colour and hatch where the model is over-confident, and others, above the diagonal, where it is
+    under-confident.
 
     Args:
         table: the rows of `cnnlab.evaluation.metrics.calibration`.
@@ -24,31 +32,43 @@ def draw_reliability(table: pd.DataFrame, ece: float, path: Path, title: str) ->
         path: the PNG to write or replace.
         title: over both panels.
     """
-    figure = new_figure(5.4, 6.4, title)
+    figure = new_figure(5.4, 7.2, title)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    filled = table[table["count"] > 0]
-    place = {"x": filled["low"], "width": filled["high"] - filled["low"], "align": "edge"}
-    upper.bar(height=filled["accuracy"], color=TRAIN_COLOR, edgecolor="white", label="accuracy", **place)
-    upper.bar(
-        bottom=filled["accuracy"],
-        height=filled["confidence"] - filled["accuracy"],
-        color=(1, 1, 1, 0.35),
-        edgecolor=VALIDATION_COLOR,
-        hatch="////",
-        linewidth=0,
-        label="gap to the mean confidence",
-        **place,
-    )
-    upper.plot([0, 1], [0, 1], color=MUTED_COLOR, linestyle="--", linewidth=1, label="perfect calibration")
-    upper.set(xlim=(0, 1), ylim=(0, 1))
-    upper.set_ylabel("accuracy", fontsize=9)
-    upper.set_title(f"expected calibration error {ece:.1%}", loc="left", fontsize=10)
-    upper.legend(frameon=False, fontsize=9, loc="upper left")
-    lower.bar(height=filled["count"], color=MUTED_COLOR, edgecolor="white", **place)
-    lower.set_ylabel("images", fontsize=9)
-    lower.set_xlabel("confidence: the probability of the predicted class", fontsize=9)
     for axes in (upper, lower):
         style_axes(axes)
+    filled = table[table["count"] > 0]
+    _draw_gaps(upper, filled)
+    upper.plot([0, 1], [0, 1], color=MUTED_COLOR, linestyle="--", linewidth=1, label="perfect calibration")
+    upper.set(xlim=(0, 1), ylim=(0, 1.01))
+    upper.set_ylabel("accuracy", fontsize=9)
+    upper.set_title(_summary(filled, ece), loc="left", fontsize=10)
+    figure.legend(*upper.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9, frameon=False)
+    lower.bar(filled["low"], filled["count"], filled["high"] - filled["low"], **BARS, color=MUTED_COLOR)
+    whole_ticks(lower.yaxis, 4)
+    lower.set_ylabel("images", fontsize=9)
+    lower.set_xlabel("confidence: the probability of the predicted class", fontsize=9)
     upper.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     lower.xaxis.set_major_formatter(PercentFormatter(xmax=1))
     save_figure(figure, path)
+
+
+def _draw_gaps(axes: Axes, filled: pd.DataFrame) -> None:
+    """A bar per bin up to the lesser of accuracy and mean confidence, the gap to the other, a line at the accuracy."""
+    widths = filled["high"] - filled["low"]
+    agreed = filled[["accuracy", "confidence"]].min(axis=1)
+    gap = filled["confidence"] - filled["accuracy"]
+    axes.bar(filled["low"], agreed, widths, **BARS, color=TRAIN_COLOR)
+    over = {"color": VALIDATION_COLOR, "hatch": "////", "label": "over-confident: accuracy below confidence"}
+    under = {"color": UNDER_COLOR, "hatch": r"\\\\", "label": "under-confident: accuracy above confidence"}
+    axes.bar(filled["low"], gap.clip(lower=0), widths, bottom=agreed, **BARS, **over)
+    axes.bar(filled["low"], (-gap).clip(lower=0), widths, bottom=agreed, **BARS, **under)
+    line = {"color": "black", "linewidth": 2.5, "zorder": 3}
+    axes.hlines(filled["accuracy"], filled["low"], filled["high"], **line, label="accuracy")
+
+
+def _summary(filled: pd.DataFrame, ece: float) -> str:
+    """The error, and which way most of it goes."""
+    weights = filled["count"] / filled["count"].sum()
+    points = round(100 * float((weights * (filled["confidence"] - filled["accuracy"])).sum()), 1)
+    way = f"{abs(points)} points {'above' if points > 0 else 'below'}" if points else "equal to"
+    return f"expected calibration error {ece:.1%}\nmean confidence {way} the accuracy"

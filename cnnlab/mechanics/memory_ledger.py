@@ -29,7 +29,7 @@ def memory_chapter() -> Chapter:
     """Show the ledger of one layer, then that of a small network, forward only and in training."""
     network = example_network()
     costs = layer_costs(network, batch_size=1)
-    sizes = [cost.activation_bytes for cost in costs]
+    sizes = [cost.batch_activation_bytes for cost in costs]
     training, inference = held_in_training(sizes), held_in_inference(sizes)
     parameter_bytes = FLOAT32 * network.count_params()
     values = _layer_values(costs[1]) | {
@@ -115,8 +115,8 @@ def _layer_values(layer: LayerCost) -> dict[str, str]:
         "parameters": f"{layer.params:,}",
         "multiplications": f"{layer.macs / 1e6:,.0f} million",
         "activations": f"{outputs:,}",
-        "memory": mebibytes(layer.activation_bytes),
-        "memory_16": mebibytes(layer.activation_bytes / 2),
+        "memory": mebibytes(layer.batch_activation_bytes),
+        "memory_16": mebibytes(layer.batch_activation_bytes / 2),
         "parameter_memory": mebibytes(FLOAT32 * layer.params),
         "dense": f"{math.prod(IMAGE) * outputs / 1e9:,.0f} billion",
     }
@@ -129,7 +129,7 @@ def _ledger_table(costs: Sequence[LayerCost]) -> str:
             dimensions(cost.output_shape),
             f"{cost.params:,}",
             f"{cost.macs / 1e6:,.1f}",
-            mebibytes(cost.activation_bytes),
+            mebibytes(cost.batch_activation_bytes),
         ]
         for cost in costs
     ]

@@ -31,7 +31,7 @@ class LayerCost:
         output_shape: without the batch axis.
         params: number of weights, trainable or not.
         macs: multiply-adds per image; see `count_macs`.
-        activation_bytes: size of the output for the whole batch, in the precision it is computed in.
+        batch_activation_bytes: size of the output for the whole batch, in the precision it is computed in.
     """
 
     name: str
@@ -39,7 +39,7 @@ class LayerCost:
     output_shape: tuple[int, ...]
     params: int
     macs: int
-    activation_bytes: int
+    batch_activation_bytes: int
 
 
 def layer_costs(network: keras.Model, batch_size: int) -> list[LayerCost]:
@@ -51,7 +51,7 @@ def layer_costs(network: keras.Model, batch_size: int) -> list[LayerCost]:
             output_shape=tuple(layer.output.shape[1:]),
             params=layer.count_params(),
             macs=count_macs(layer),
-            activation_bytes=tensor_bytes(layer.output, batch_size),
+            batch_activation_bytes=tensor_bytes(layer.output, batch_size),
         )
         for layer in network.layers
     ]

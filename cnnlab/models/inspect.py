@@ -42,8 +42,8 @@ class Inspection:
         total_params, trainable_params: number of weights of the network, preprocessing not counted.
         macs: multiply-adds per image; see `count_macs`.
         precision: what the activations' size is computed for.
-        batch_size: images the memory is given for.
-        inference_bytes, training_bytes: memory of the activations; see cnnlab.models.memory.
+        batch_size: images that the memory is given for, here and in the layers.
+        batch_inference_bytes, batch_training_bytes: memory of the activations of a batch; see cnnlab.models.memory.
         layers: the shares of the layers, inputs first.
     """
 
@@ -54,8 +54,8 @@ class Inspection:
     macs: int
     precision: Precision
     batch_size: int
-    inference_bytes: int
-    training_bytes: int
+    batch_inference_bytes: int
+    batch_training_bytes: int
     layers: list[LayerCost]
 
 
@@ -100,8 +100,8 @@ def measure(network: keras.Model, batch_size: int, precision: Precision) -> Insp
         macs=sum(layer.macs for layer in layers),
         precision=precision,
         batch_size=batch_size,
-        inference_bytes=inference_bytes(network, batch_size),
-        training_bytes=training_bytes(network, batch_size),
+        batch_inference_bytes=inference_bytes(network, batch_size),
+        batch_training_bytes=training_bytes(network, batch_size),
         layers=layers,
     )
 
@@ -141,7 +141,7 @@ def print_table(inspection: Inspection, console: Console) -> None:
     table.add_column("output", justify="right", overflow="fold")
     table.add_column("parameters", f"{inspection.total_params:,}", justify="right", no_wrap=True)
     table.add_column("multiply-adds", f"{inspection.macs:,}", justify="right", no_wrap=True)
-    table.add_column("MiB", justify="right", no_wrap=True)
+    table.add_column(f"MiB,\nbatch\nof {inspection.batch_size}", justify="right", no_wrap=True)
     for layer in inspection.layers:
         table.add_row(
             layer.name,
@@ -149,13 +149,14 @@ def print_table(inspection: Inspection, console: Console) -> None:
             "x".join(map(str, layer.output_shape)),
             f"{layer.params:,}",
             f"{layer.macs:,}",
-            _mib(layer.activation_bytes),
+            _mib(layer.batch_activation_bytes),
         )
     console.print(table)
     console.print(
         f"trainable parameters: {inspection.trainable_params:,}\n"
-        f"activations of {inspection.batch_size} images in {inspection.precision}: "
-        f"{_mib(inspection.inference_bytes)} MiB for inference, {_mib(inspection.training_bytes)} MiB for training",
+        f"activations of a batch of {inspection.batch_size} (trainer.batch_size) in {inspection.precision}: "
+        f"{_mib(inspection.batch_inference_bytes)} MiB for inference, "
+        f"{_mib(inspection.batch_training_bytes)} MiB for training",
         highlight=False,
     )
 

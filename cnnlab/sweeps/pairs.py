@@ -160,7 +160,7 @@ def _draw_images(run: Run, found: Disagreement, folder: Path) -> Iterator[Path]:
     Nothing is drawn where the images are not at hand.
     """
     from cnnlab.data.load import load_dataset  # TensorFlow, only where images are shown
-    from cnnlab.evaluation.gallery import draw_gallery, pick
+    from cnnlab.evaluation.gallery import draw_gallery, pick, whereabouts
 
     about = _data(run.path / "eval" / found.split)
     try:
@@ -174,12 +174,11 @@ def _draw_images(run: Run, found: Disagreement, folder: Path) -> Iterator[Path]:
     for right, name, wrong, other in (("first", first, "second", second), ("second", second, "first", first)):
         alone = found.images[found.images["right"] == right].nlargest(SHOWN, f"{wrong}_confidence")
         shares = (f" · {share:.0%}" for share in alone[f"{wrong}_confidence"])
-        captions = list(zip(alone[wrong], shares, alone["true"], strict=True))
+        indices = alone["index"].to_numpy()
+        captions = list(zip(alone[wrong], shares, alone["true"], whereabouts(images, indices, indices), strict=True))
         path = folder / f"only_{right}-{found.split}.png"
         title = f"{found.split}: what {name} alone gets right, and what {other} says (red)"
-        draw_gallery(
-            pick(images, alone["index"].to_numpy()), captions, path, title, f"No image that {other} gets wrong"
-        )
+        draw_gallery(pick(images, indices), captions, path, title, f"No image that {other} gets wrong")
         yield path
 
 

@@ -19,6 +19,7 @@ from cnnlab.errors import UserError
 from cnnlab.evaluation.figure import new_figure, save_figure
 from cnnlab.models.graph import linear, run_graph
 from cnnlab.visualize.ascent import Ascent, Score, ascend, patterns_per_chunk, starting_noise
+from cnnlab.visualize.dead import constant, labels, note
 from cnnlab.visualize.layers import activated, choose_filters, choose_layers, layer_outputs, some_convolutions
 from cnnlab.visualize.mosaic import draw_mosaic
 from cnnlab.visualize.scores import channel_means
@@ -54,7 +55,10 @@ class Maximised:
         patterns: float32 (n, H, W, C), 0 to 255.
         activations: float32 (n,) mean activation that each has reached.
         usual: float32 (n,) percentile of the mean activations over images of the dataset; NaN without these.
-        dead: bool (n,) whether hardly one of a thousand images excites the filter at all, see `HARDLY`.
+        dead: bool (n,) whether hardly one of a thousand images excites the filter at all, see `HARDLY`, or its map is
+            the same everywhere.
+        count: how many filters the layer has.
+        compared: how many images of the dataset were looked at.
     """
 
     filters: Sequence[int]
@@ -62,6 +66,8 @@ class Maximised:
     activations: np.ndarray
     usual: np.ndarray
     dead: np.ndarray
+    count: int
+    compared: int
 
 
 def draw_activation_max(
@@ -78,8 +84,8 @@ def draw_activation_max(
 
     After Erhan et al., "Visualizing higher-layer features of a deep network" (2009), section 4. Writes filters.csv
     (layer, filter, activation: the mean over the map that the pattern reaches; dataset: the 99.9th percentile of the
-    same over training images; dead: whether that is next to nothing; both empty without these) and activation_max.npz:
-    float32 (n, H, W, C) patterns by layer, from 0 to 255.
+    same over training images; dead: whether that is next to nothing, or the map the same everywhere; both empty without
+    these) and activation_max.npz: float32 (n, H, W, C) patterns by layer, from 0 to 255.
 
     Args:
         config: `run`, or `weights` with `model` and `dataset`.
@@ -87,8 +93,8 @@ def draw_activation_max(
         ascent: how patterns ascend.
         layers: names, also of dense layers; None for up to 12 convolutions, from the first to the last.
         filters: the first so many of each layer, or the indices for each layer; None for all.
-        compare_with: how many training images the activations are compared with; 0 for none. Where the dataset cannot
-            be read, there is a warning and no comparison.
+        compare_with: how many training images, if there are so many, the activations are compared with; 0 for none.
+            Where the dataset cannot be read, there is a warning and no comparison.
         seed: of the patterns' noise, the jitter, and the draw of images.
 
     Raises:
@@ -102,7 +108,7 @@ def draw_activation_max(
     rows, arrays = [], {}
     for name, indices in picked.items():
         found = _maximise(subject, name, indices, ascent, images, seed)
-        _draw(found, subject, name, folder / f"{name}.png", seed, compare_with)
+        _draw(found, subject, name, folder / f"{name}.png", seed)
         arrays[name] = found.patterns
         for entry in zip(indices, found.activations, found.usual, found.dead, strict=True):
             rows.append((name, *entry))
@@ -184,16 +190,20 @@ def _maximise(
     noise = starting_noise(seed, name, filters, subject.image_shape)
     score, chunk = filter_score(subject.network, name, rousing=True), patterns_per_chunk(subject.network, ascent)
     patterns = ascend(score, filters, noise, ascent, seed=seed, chunk=chunk, what=f"{name}: ascending")
-    activations = np.diagonal(maps_means(subject.network, name, patterns)[:, filters])
+    means, *_ = maps_statistics(subject.network, name, patterns)
+    activations, count = np.diagonal(means[:, filters]), means.shape[1]
     if images is None:
-        return Maximised(filters, patterns, activations, np.full(len(filters), np.nan), np.zeros(len(filters), bool))
-    percentiles = np.percentile(maps_means(subject.network, name, images), PERCENTILE, axis=0, method="lower")
-    usual = percentiles[filters]
-    return Maximised(filters, patterns, activations, usual, usual <= HARDLY * percentiles.max())
+        nothing = np.full(len(filters), np.nan)
+        return Maximised(filters, patterns, activations, nothing, np.zeros(len(filters), bool), count, 0)
+    means, lowest, highest = maps_statistics(subject.network, name, images)
+    percentiles = np.percentile(means, PERCENTILE, axis=0, method="lower")
+    flat = constant(lowest.min(axis=0), highest.max(axis=0), values=len(images))
+    dead = (percentiles <= HARDLY * percentiles.max()) | flat
+    return Maximised(filters, patterns, activations, percentiles[filters], dead[filters], count, len(images))
 
 
-def maps_means(network: keras.Model, name: str, images: np.ndarray) -> np.ndarray:
-    """The mean activation of all filters of a layer for each image.
+def maps_statistics(network: keras.Model, name: str, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The activations of all filters of a layer for each image.
 
     Args:
         network: from pixels to logits.
@@ -201,34 +211,32 @@ def maps_means(network: keras.Model, name: str, images: np.ndarray) -> np.ndarra
         images: uint8 or float (n, H, W, C), 0 to 255.
 
     Returns:
-        Float32 (n, filters).
+        Float32 (n, filters) each: the mean, the least and the largest over the map.
     """
     target = activated(network, name)
     outputs = layer_outputs(network, [target])
 
-    def means(batch: tf.Tensor) -> tf.Tensor:
+    def statistics(batch: tf.Tensor) -> tf.Tensor:
         maps = outputs(batch)[0][target]
-        return tf.reduce_mean(maps, axis=list(range(1, len(maps.shape) - 1)))
+        axes = list(range(1, len(maps.shape) - 1))
+        return tf.stack([reduce(maps, axes) for reduce in (tf.reduce_mean, tf.reduce_min, tf.reduce_max)])
 
     # The concrete function: TensorFlow would take several layers for one function that is retraced.
     signature = [tf.TensorSpec((None, *images.shape[1:]))]
-    compiled = tf.function(means, input_signature=signature, autograph=False).get_concrete_function()
+    compiled = tf.function(statistics, input_signature=signature, autograph=False).get_concrete_function()
     starts = range(0, len(images), BATCH)
-    return np.concatenate([compiled(tf.cast(images[start : start + BATCH], tf.float32)) for start in starts])
+    parts = [compiled(tf.cast(images[start : start + BATCH], tf.float32)) for start in starts]
+    return tuple(np.concatenate(parts, axis=1))
 
 
-def _draw(found: Maximised, subject: Subject, name: str, path: Path, seed: int, compared: int) -> None:
-    dead = [number for number, silent in zip(found.filters, found.dead, strict=True) if silent]
-    title = f"{subject.title} · {name}: what excites {len(found.filters)} filters most"
-    if dead:
-        shown = ", ".join(map(str, dead[:12])) + (", …" if len(dead) > 12 else "")
-        title += f"; {len(dead)} of them dead on {compared:,} training images: {shown}"
+def _draw(found: Maximised, subject: Subject, name: str, path: Path, seed: int) -> None:
+    title = f"{subject.title} · {name}: what excites {len(found.filters)} of {found.count} filters most"
+    title += note(found.filters, found.dead, f"{found.compared:,} training images")
     columns = min(COLUMNS, len(found.filters))
     rows = math.ceil(len(found.filters) / columns)
     figure = new_figure(max(5.0, 0.8 * columns), 0.7 + 0.8 * rows, title)
     frame = [(0, 0), (1, 1), (1, 1), (0, 0)]  # without which a white pattern is not seen on the page
     tiles = np.pad(found.patterns / 255, frame, constant_values=FRAME)
-    labels = [f"{number} †" if silent else number for number, silent in zip(found.filters, found.dead, strict=True)]
     gap = max(1, round(0.2 * tiles.shape[1]))
     axes = figure.subplots()
     axes.set_anchor("N")
@@ -236,7 +244,7 @@ def _draw(found: Maximised, subject: Subject, name: str, path: Path, seed: int, 
         axes,
         tiles[..., 0] if tiles.shape[-1] == 1 else tiles,
         columns,
-        labels=labels,
+        labels=labels(found.filters, found.dead),
         gap=gap,
         cmap="gray",
         vmin=0,

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from omegaconf import DictConfig
 
 from cnnlab.data.load import count_classes
-from cnnlab.evaluation.figure import MUTED_COLOR, TRAIN_COLOR, new_figure, save_figure, style_axes
+from cnnlab.evaluation.figure import MUTED_COLOR, TRAIN_COLOR, new_figure, save_figure, style_axes, whole_ticks
 from cnnlab.models.build import build_network
 from cnnlab.models.receptive_field import ReceptiveField, receptive_fields
 from cnnlab.visualize.diagram import draw_diagram
@@ -145,6 +145,7 @@ def _draw_sizes(axes: Axes, growth: Sequence[Growth], height: int) -> None:
     )
     axes.set_ylim(0, 1.08 * max(height, *sizes))
     axes.set_xlabel("layer, in the order of computation", fontsize=9)
+    whole_ticks(axes.xaxis)
     axes.set_ylabel("height of the receptive field, pixels", fontsize=9)
 
 

@@ -55,7 +55,7 @@ def draw_class_max(
     labels = [f"{names[label]}\n{row[label]:.2%}" for label, row in zip(chosen, probabilities, strict=True)]
     starts = range(0, len(chosen), COLUMNS)
     rows = [Row("", pixels[start : start + COLUMNS], labels[start : start + COLUMNS]) for start in starts]
-    title = f"{subject.title} · what is taken for each class, and how surely"
+    title = f"{subject.title} · what is taken for {len(chosen)} of {len(names)} classes, and how surely"
     draw_grid(rows, folder / "class_max.png", title, subject.metadata(title, seed))
     arrays = {"patterns": patterns, "classes": np.array(chosen), "probabilities": probabilities}
     np.savez_compressed(folder / "class_max.npz", **arrays)

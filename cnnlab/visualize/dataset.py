@@ -7,14 +7,13 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 from omegaconf import DictConfig
 
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
 from cnnlab.data.dataset import Dataset, Split
 from cnnlab.data.load import load_dataset
 from cnnlab.data.sample import decoded, draw, sample
-from cnnlab.evaluation.figure import TRAIN_COLOR, new_figure, save_figure, shorten, style_axes
+from cnnlab.evaluation.figure import TRAIN_COLOR, new_figure, save_figure, shorten, style_axes, whole_ticks
 from cnnlab.visualize.grid import Row, draw_grid
 
 COLUMNS = 8
@@ -129,5 +128,5 @@ def _draw_bars(axes: Axes, numbers: np.ndarray, title: str) -> None:
     bars = axes.barh(range(len(numbers)), numbers, color=TRAIN_COLOR, height=0.75)
     axes.bar_label(bars, [f"{number:,}" for number in numbers], fontsize=7, padding=2)
     axes.set_xlim(0, 1.25 * max(1, numbers.max()))
-    axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+    whole_ticks(axes.xaxis, 3)
     axes.set_title(title, fontsize=9)

@@ -4,7 +4,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -80,9 +80,9 @@ def draw_deconvnet(
 
     After Zeiler and Fergus (2013), figure 2: LAYER.png shows for each map the images that excite it the most, cut to
     what the strongest activation in each can see, beside the projections of these activations, each scaled alone.
-    Maps that nothing excites are named. top.csv lists it all; deconvnet.npz holds, for every layer, `LAYER/NAME`
-    of channels (m,), values, images and labels (m, k), positions (m, k, 2), projections and patches
-    (m, k, h, w, C); see `Projected`.
+    Maps that nothing excites, or that are the same everywhere, are named. top.csv lists it all; deconvnet.npz holds,
+    for every layer, `LAYER/NAME` of channels (m,), values, images and labels (m, k), positions (m, k, 2), projections
+    and patches (m, k, h, w, C); see `Projected`.
 
     Args:
         config: `run`, or `weights` with `model` and `dataset`.
@@ -102,7 +102,8 @@ def draw_deconvnet(
     network = subject.network
     names = layers or [activated(network, name) for name in some_convolutions(network)]
     choose_layers(network, names)
-    channels = choose_filters(filters, count_channels(network, names))
+    counts = count_channels(network, names)
+    channels = choose_filters(filters, counts)
     projectors = {name: projector(network, name) for name in names}
     for project in projectors.values():
         project.get_concrete_function()  # what cannot be projected is refused before the data are read
@@ -116,12 +117,14 @@ def draw_deconvnet(
     arrays, tables = {}, []
     for name, activations in track(found.items(), "projections"):
         result = project_top(projectors[name], activations, fields[name], examples, indices)
-        title = f"{subject.title} · {name} · the strongest of {len(indices):,} images"
+        maps = f"{len(channels[name])} of {counts[name]} maps"
+        title = f"{subject.title} · {name}: {maps} · the strongest of {len(indices):,} images"
         _draw(result, subject.class_names, folder / f"{name}.png", title, subject.metadata(title, seed))
         arrays |= {f"{name}/{key}": value for key, value in _arrays(result).items()}
         tables.append(_table(name, result, subject.class_names))
         if len(activations.dead):
-            log.warning("%s: maps %s never fire on these images", name, shown(activations.dead.tolist()))
+            silent = shown(activations.dead.tolist())
+            log.warning("%s: maps %s are dead on these %s images", name, silent, f"{len(indices):,}")
     pd.concat(tables).to_csv(folder / "top.csv", index=False)
     np.savez_compressed(folder / "deconvnet.npz", **arrays)
 
@@ -170,7 +173,7 @@ def project_top(
         patches.append(crop(pixels, field, positions[part]))
     shape = top.images.shape
     return Projected(
-        TopActivations(top.channels, top.values, indices[top.images], top.positions),
+        replace(top, images=indices[top.images]),
         examples.labels[top.images],
         *(np.concatenate(tiles).reshape(*shape, *tiles[0].shape[1:]) for tiles in (projections, patches)),
     )
@@ -261,8 +264,10 @@ def _draw(result: Projected, class_names: Sequence[str], path: Path, title: str,
 
 def _draw_map(left: Axes, right: Axes, result: Projected, number: int, class_names: Sequence[str]) -> None:
     values = result.top.values[number]
-    fires = values > 0
-    title = f"{values[fires][-1]:.3g} to {values[0]:.3g}" if fires.any() else "never fires"
+    constant = result.top.constant[number]
+    fires = (values > 0) & ~constant
+    silence = f"dead: constant {values[0]:.3g}" if values[0] > 0 else "dead: never fires"
+    title = f"{values[fires][-1]:.3g} to {values[0]:.3g}" if fires.any() else silence
     left.set_title(f"map {result.top.channels[number]} · {title}", fontsize=8)
     projections = np.where(fires[:, None, None, None], result.projections[number], np.nan)
     patches = np.where(fires[:, None, None, None], result.patches[number], np.nan)

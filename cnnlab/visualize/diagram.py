@@ -15,13 +15,15 @@ from cnnlab.visualize.wiring import Box, Kind, rank
 COLORS: dict[Kind, str] = {
     "input": "#ffffff",
     "convolution": "#cfe3f5",
-    "pooling": "#fbdcbf",
-    "normalization": "#d9d2ee",
-    "activation": "#d5ecd4",
-    "dense": "#f6cfd3",
+    "pooling": "#f9c99a",
+    "normalization": "#c4b8ea",
+    "activation": "#dff0d8",
+    "dense": "#eab6c0",
     "merge": "#fff1b3",
     "other": "#e6e9ee",
 }
+"""Told apart by the colour-blind, too: they differ in lightness where they differ in red against green alone."""
+
 EDGE = "#5b6472"
 
 # Inches.

@@ -14,6 +14,7 @@ from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 from cnnlab.evaluation.figure import MUTED_COLOR, new_figure, save_figure, shorten
+from cnnlab.visualize.dead import constant, labels, note
 from cnnlab.visualize.images import SplitName, choose_images
 from cnnlab.visualize.layers import activated, choose_channels, choose_layers, layer_outputs, some_convolutions
 from cnnlab.visualize.mosaic import draw_mosaic
@@ -36,8 +37,9 @@ def draw_feature_maps(
 ) -> None:
     """Draw the feature maps of layers, a figure IMAGE-LAYER.png each.
 
-    Maps are standardised one by one for display (see `standardised`). feature_maps.npz holds them as they are:
-    `images` uint8 (n, H, W, C), and for each layer float32 (n, h, w, channels).
+    Maps are standardised one by one for display (see `standardised`); those that are the same everywhere are called
+    dead. feature_maps.npz holds them as they are: `images` uint8 (n, H, W, C), and for each layer float32
+    (n, h, w, channels).
 
     Args:
         config: `run`, or `weights` with `model` and `dataset`.
@@ -62,9 +64,11 @@ def draw_feature_maps(
         indices = choose_channels(channels, name, values.shape[-1], "method.channels")
         kept[name] = values[..., indices]
         for number, (image, label) in enumerate(zip(kept[name], chosen.names, strict=True)):
+            dead = flat(image)
             title = f"{subject.title} · {shorten(label, 24)} · {name}: {len(indices)} of {values.shape[-1]} maps"
+            title += note(indices, dead, "this image")
             path = folder / f"{number}-{name}.png"
-            _draw(chosen.images[number], image, indices, path, title, subject.metadata(title, seed))
+            _draw(chosen.images[number], image, labels(indices, dead), path, title, subject.metadata(title, seed))
     np.savez_compressed(folder / "feature_maps.npz", images=chosen.images, **kept)
 
 
@@ -99,14 +103,20 @@ def standardised(maps: np.ndarray) -> np.ndarray:
     """
     tiles = np.moveaxis(maps, -1, 0).astype(np.float64)
     deviation = tiles.std(axis=(1, 2), keepdims=True)
-    scores = (tiles - tiles.mean(axis=(1, 2), keepdims=True)) / np.where(deviation > 0, deviation, 1)
+    varied = ~flat(maps)[:, np.newaxis, np.newaxis] & (deviation > 0)
+    scores = np.divide(tiles - tiles.mean(axis=(1, 2), keepdims=True), deviation, out=0 * tiles, where=varied)
     return np.clip(64 * scores + 128, 0, 255).astype(np.uint8)
 
 
+def flat(maps: np.ndarray) -> np.ndarray:
+    """Whether each of the maps (h, w, n) is constant: bool (n,)."""
+    return constant(maps.min(axis=(0, 1)), maps.max(axis=(0, 1)), values=maps.shape[0] * maps.shape[1])
+
+
 def _draw(
-    image: np.ndarray, maps: np.ndarray, indices: Sequence[int], path: Path, title: str, metadata: Mapping[str, str]
+    image: np.ndarray, maps: np.ndarray, names: Sequence[str], path: Path, title: str, metadata: Mapping[str, str]
 ) -> None:
-    """The image on the left, the numbered maps (h, w, n) beside it."""
+    """The image on the left, the named maps (h, w, n) beside it."""
     tiles = standardised(maps)
     columns = min(COLUMNS, len(tiles))
     rows = math.ceil(len(tiles) / columns)
@@ -117,7 +127,7 @@ def _draw(
     left.set_anchor("N")
     repeated = tiles.repeat(_zoom(tiles), axis=1).repeat(_zoom(tiles), axis=2)
     gap = max(1, round(0.22 * repeated.shape[1]))
-    drawn = draw_mosaic(right, repeated, columns, labels=indices, gap=gap, cmap="viridis", vmin=0, vmax=255)
+    drawn = draw_mosaic(right, repeated, columns, labels=names, gap=gap, cmap="viridis", vmin=0, vmax=255)
     right.set_anchor("N")
     bar = figure.colorbar(drawn, ax=right, shrink=min(1.0, 2 / rows), anchor=(0, 1), aspect=20, pad=0.02)
     bar.set_ticks([0, 64, 128, 192, 255], labels=["−2", "−1", "mean", "+1", "+2"], fontsize=7)

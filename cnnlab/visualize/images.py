@@ -1,5 +1,6 @@
 """Choosing the images a method looks at, and the classes it asks about."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from cnnlab.data.sample import decoded, sample
 from cnnlab.errors import UserError
 from cnnlab.evaluation.predict import find_images
 from cnnlab.visualize.subject import Subject
+
+log = logging.getLogger(__name__)
 
 SplitName = Literal["auto", "test", "validation", "train"]
 """Where images are drawn from; auto: the first of the others that the dataset has."""
@@ -93,6 +96,8 @@ def _examples(split: Split, images: int | Sequence[int], seed: int) -> Split:
     if isinstance(images, int):
         if images < 1:
             raise UserError(f"method.images={images}: must be at least 1")
+        if images > len(split):
+            log.warning("method.images=%d: the split has only %d, which are all taken", images, len(split))
         return sample(split, images, seed)
     for position in images:
         if not 0 <= position < len(split):

@@ -83,6 +83,7 @@ def draw_kernels(
             _draw_images(images, picked[name], scale, path, title, subject.metadata(title))
         else:
             inputs = choose_channels(channels, name, kernel.shape[2], "method.channels")
+            title += f", {len(inputs)} of {kernel.shape[2]} input channels"
             _draw_table(kernel[:, :, inputs], picked[name], inputs, scale, path, title, subject.metadata(title))
     np.savez_compressed(folder / "kernels.npz", **kept)
 

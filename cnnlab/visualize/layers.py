@@ -1,5 +1,6 @@
 """Choosing layers and channels of a network, and what these layers return."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 
 import keras
@@ -10,6 +11,8 @@ from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 from cnnlab.models.graph import run_graph
 from cnnlab.models.whitening import PatchWhitening
+
+log = logging.getLogger(__name__)
 
 CONVOLUTIONS = (
     keras.layers.Conv2D,
@@ -48,13 +51,15 @@ def convolutions(network: keras.Model) -> list[str]:
 
 
 def some_convolutions(network: keras.Model) -> list[str]:
-    """The names of at most `MOST` convolutional layers, spread evenly from the first to the last.
+    """The names of at most `MOST` convolutional layers, spread evenly from the first to the last; of more, it is told.
 
     Raises:
         UserError: there is none.
     """
     names = convolutions(network)
     count = min(MOST, len(names))
+    if count < len(names):
+        log.info("%d of %d convolutions are looked at; method.layers=[NAME,…] chooses others", count, len(names))
     return [names[round(place * (len(names) - 1) / max(1, count - 1))] for place in range(count)]
 
 

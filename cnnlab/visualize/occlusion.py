@@ -3,35 +3,36 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, to_rgb
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 from omegaconf import DictConfig
 
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
 from cnnlab.errors import UserError
-from cnnlab.evaluation.figure import new_figure, save_figure, shorten
+from cnnlab.evaluation.figure import COLORS, new_figure, save_figure, shorten
 from cnnlab.visualize.attribution import Images, Question, Target, ask
 from cnnlab.visualize.grad_cam import map_layer
 from cnnlab.visualize.gradients import rows_at_a_time
 from cnnlab.visualize.images import SplitName
 from cnnlab.visualize.layers import layer_outputs
-from cnnlab.visualize.overlay import show_image
+from cnnlab.visualize.overlay import DIVERGING, show_image
 from cnnlab.visualize.progress import track
 from cnnlab.visualize.scores import class_probabilities
 
 GREY = 127.5
 CELL = 2.0  # inches
-LEGEND = 6
-"""Classes named in the legend of a map of predictions: those that hold the largest area."""
-
-
-OTHERS = (0.8, 0.8, 0.8)
+OTHERS = "#cccccc"
+"""Of predicted classes that no colour is left for."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,18 @@ class Occluded:
         probabilities: float32 (rows, columns, K).
         activity: float32 (rows, columns), the sum over the feature map that is strongest in the whole image.
         channel: which map that is.
+        whole: its sum without a square.
     """
 
     probabilities: np.ndarray
     activity: np.ndarray
     channel: int
+    whole: float
+
+    @property
+    def change(self) -> np.ndarray:
+        """The activity's change by the square, as a share of `whole`; NaN where the map is silent in the image."""
+        return (self.activity - self.whole) / (self.whole if self.whole > 0 else np.nan)
 
 
 def draw_occlusion(
@@ -64,10 +72,11 @@ def draw_occlusion(
     """Slide a grey square over images.
 
     After Zeiler & Fergus, "Visualizing and understanding convolutional networks" (2013), figure 7. Writes occlusion.png
-    (a row per image: the image, the probability of the class, the activity of the strongest feature map, and the
-    predicted class, each by the place of the square's centre) and occlusion.npz: `probability`, `activity`,
-    `predicted` (n, rows, columns), `channels` (n,), and `images`, `classes`, `probabilities` and, where known,
-    `labels`.
+    (a row per image: the image, by how much the probability of the class changes, by how much the sum of the strongest
+    feature map, and the predicted class, each by the place of the square's centre; a colour means the same in every
+    row: blue, that hiding this place takes away, red, that it adds) and
+    occlusion.npz: `probability`, `activity`, `predicted` (n, rows, columns), `channels` and `whole_activity` (n,), and
+    `images`, `classes`, `probabilities` and, where known, `labels`.
 
     Args:
         config: `run`, or `weights` with `model` and `dataset`.
@@ -100,6 +109,7 @@ def draw_occlusion(
         activity=[each.activity for each in found],
         predicted=[each.probabilities.argmax(axis=-1) for each in found],
         channels=[each.channel for each in found],
+        whole_activity=[each.whole for each in found],
         **question.arrays,
     )
 
@@ -129,11 +139,13 @@ def slider(network: keras.Model, layer: str, size: int, stride: int) -> Callable
     def slide(image: np.ndarray) -> Occluded:
         pixels = tf.constant(image, tf.float32)
         whole, _ = evaluate(pixels[tf.newaxis])
-        channel = int(tf.argmax(tf.reduce_sum(whole[layer], axis=(0, 1, 2))))
+        strengths = tf.reduce_sum(whole[layer], axis=(0, 1, 2)).numpy()
+        channel = int(strengths.argmax())
         places = tf.range(rows * columns)
         parts = [look(pixels, places[start : start + batch]) for start in range(0, rows * columns, batch)]
         probabilities, sums = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return Occluded(probabilities.reshape(rows, columns, -1), sums[:, channel].reshape(rows, columns), channel)
+        activity = sums[:, channel].reshape(rows, columns)
+        return Occluded(probabilities.reshape(rows, columns, -1), activity, channel, float(strengths[channel]))
 
     return slide
 
@@ -147,18 +159,49 @@ def _draw(
     title: str,
     metadata: Mapping[str, str],
 ) -> None:
-    figure = new_figure(4 * CELL + 2.2, 0.5 + (CELL + 0.55) * len(found), title)
+    """A row per image; the colours of a column have one scale, and a class has one colour."""
+    rows = len(found)
+    figure = new_figure(4 * CELL + 1.2, 1.1 + (CELL + 0.45) * rows, title)
+    *cells, last = figure.subplots(rows + 1, 4, squeeze=False, height_ratios=[*[CELL] * rows, 0.12])
     names = question.subject.class_names
-    rows = zip(figure.subplots(len(found), 4, squeeze=False), question.chosen.images, found, strict=True)
-    for number, (axes, image, each) in enumerate(rows):
-        target = question.classes[number]
+    predicted = [each.probabilities.argmax(axis=-1) for each in found]
+    colours = class_colours(predicted)
+    before = question.probabilities[range(rows), question.classes]
+    points = [
+        100 * (each.probabilities[..., target] - probability)
+        for each, target, probability in zip(found, question.classes, before, strict=True)
+    ]
+    percent = [100 * each.change for each in found]
+    scales = [symmetric(points), symmetric(percent)]
+    for number, (axes, image, each) in enumerate(zip(cells, question.chosen.images, found, strict=True)):
         extent = _extent(each.activity.shape, *square)
         show_image(axes[0], image, question.titles[number])
-        probability = each.probabilities[..., target]
-        _show(axes[1], probability, image, extent, f"probability of\n{shorten(names[target], 20)}", vmin=0, vmax=1)
-        _show(axes[2], each.activity, image, extent, f"activity of map {each.channel}\nof {shorten(layer, 20)}")
-        _show_classes(axes[3], each.probabilities.argmax(axis=-1), names, image, extent)
+        _prepare(axes[1], image, f"probability of\n{shorten(names[question.classes[number]], 20)}")
+        _show(axes[1], points[number], extent, cmap=DIVERGING, norm=scales[0])
+        silent = "" if each.whole > 0 else ": silent"
+        _prepare(axes[2], image, f"map {each.channel} of\n{shorten(layer, 20)}{silent}")
+        _show(axes[2], percent[number], extent, cmap=DIVERGING, norm=scales[1])
+        _prepare(axes[3], image, "predicted class")
+        _show(axes[3], [[to_rgb(colours.get(label, OTHERS)) for label in row] for row in predicted[number]], extent)
+    last[0].set_axis_off()
+    last[3].set_axis_off()
+    _add_bar(last[1], scales[0], "change in percentage points")
+    _add_bar(last[2], scales[1], "change of the map's sum, in %")
+    _add_legend(figure, colours, names, predicted)
     save_figure(figure, path, metadata)
+
+
+def symmetric(maps: Sequence[np.ndarray]) -> Normalize:
+    """One scale for all maps, whose middle is zero; what is NaN does not count."""
+    largest = max((float(np.abs(values[np.isfinite(values)]).max(initial=0)) for values in maps), default=0)
+    return Normalize(-(largest or 1), largest or 1)
+
+
+def class_colours(predicted: Sequence[np.ndarray]) -> dict[int, str]:
+    """A colour for each of the classes that hold the largest areas, summed over all maps (rows, columns) of classes."""
+    classes, counts = np.unique(np.concatenate([each.ravel() for each in predicted]), return_counts=True)
+    order = classes[np.argsort(-counts, kind="stable")]
+    return dict(zip(order.tolist(), COLORS, strict=False))
 
 
 def _extent(shape: tuple[int, int], size: int, stride: int) -> tuple[float, float, float, float]:
@@ -167,30 +210,32 @@ def _extent(shape: tuple[int, int], size: int, stride: int) -> tuple[float, floa
     return first, first + shape[1] * stride, first + shape[0] * stride, first
 
 
-def _show(axes: Axes, values: np.ndarray, image: np.ndarray, extent: tuple, title: str, **limits: float) -> None:
-    _prepare(axes, image, title)
-    drawn = axes.imshow(values, cmap="viridis", extent=extent, interpolation="nearest", **limits)
-    axes.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
-    bar = axes.figure.colorbar(drawn, ax=axes, shrink=0.8, aspect=16, pad=0.03)
+def _show(axes: Axes, values: ArrayLike, extent: tuple[float, float, float, float], **how: Any) -> None:
+    """A map over the faint image, whose view it leaves."""
+    view = {"xlim": axes.get_xlim(), "ylim": axes.get_ylim()}
+    axes.imshow(values, extent=extent, interpolation="nearest", **how)
+    axes.set(**view)
+
+
+def _add_bar(axes: Axes, norm: Normalize, label: str) -> None:
+    """Below a column, for all its rows."""
+    bar = axes.figure.colorbar(ScalarMappable(norm, DIVERGING), cax=axes, orientation="horizontal")
+    bar.locator = MaxNLocator(4)
     bar.ax.tick_params(labelsize=7)
+    bar.set_label(label, fontsize=8)
     bar.outline.set_visible(False)
 
 
-def _show_classes(axes: Axes, predicted: np.ndarray, names: Sequence[str], image: np.ndarray, extent: tuple) -> None:
-    """A colour per predicted class, the largest areas named."""
-    _prepare(axes, image, "predicted class")
-    classes, counts = np.unique(predicted, return_counts=True)
-    order = classes[np.argsort(-counts, kind="stable")]
-    colours = colormaps["tab10"].colors
-    shown = {label: colours[place] if place < LEGEND else OTHERS for place, label in enumerate(order)}
-    axes.imshow(
-        np.array([[shown[label] for label in row] for row in predicted]), extent=extent, interpolation="nearest"
-    )
-    axes.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
-    handles = [Patch(color=shown[label], label=shorten(names[label], 16)) for label in order[:LEGEND]]
-    if len(order) > LEGEND:
+def _add_legend(
+    figure: Figure, colours: Mapping[int, str], names: Sequence[str], predicted: Sequence[np.ndarray]
+) -> None:
+    """The predicted classes, beside the last column."""
+    handles = [Patch(color=color, label=shorten(names[label], 18)) for label, color in colours.items()]
+    if any(not np.isin(labels, list(colours)).all() for labels in predicted):
         handles.append(Patch(color=OTHERS, label="others"))
-    axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=7, frameon=False)
+    legend = figure.legend(handles=handles, loc="outside right center", fontsize=8, frameon=False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def _prepare(axes: Axes, image: np.ndarray, title: str) -> None:

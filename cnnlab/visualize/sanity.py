@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, UNIT
 from cnnlab.errors import UserError
-from cnnlab.evaluation.figure import MUTED_COLOR, new_figure, save_figure, style_axes
+from cnnlab.evaluation.figure import COLORS, MUTED_COLOR, new_figure, save_figure, style_axes
 from cnnlab.visualize.attribution import Images, Question, Target, ask, in_batches
 from cnnlab.visualize.grad_cam import grad_cam, map_layer
 from cnnlab.visualize.gradients import class_gradients
@@ -28,6 +28,9 @@ from cnnlab.visualize.progress import track
 from cnnlab.visualize.smoothgrad import smoothgrad
 
 log = logging.getLogger(__name__)
+
+LINES = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"), ("v", (0, (5, 1, 1, 1, 1, 1))))
+"""Marker and dashes of each method, told apart without colours."""
 
 Attribution = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 Method = Literal["saliency", "smoothgrad", "integrated_gradients", "guided_backprop", "grad_cam"]
@@ -187,26 +190,34 @@ def _draw(
     table: pd.DataFrame, summary: pd.DataFrame, question: Question, threshold: float, path: Path, seed: int
 ) -> None:
     """How alike maps stay against how many layers are random, a line per method; a band over the seeds."""
-    title = f"{question.subject.title} · maps before and after layers lose what they learnt"
+    images, seeds = len(question.chosen.images), table.seed.nunique()
+    means = f"mean of {images} image{'s' * (images > 1)}, band over {seeds} seed{'s' * (seeds > 1)}"
+    title = f"{question.subject.title} · maps before and after layers lose what they learnt · {means}"
     layers = table.drop_duplicates("randomised").set_index("randomised").layer
-    figure = new_figure(max(8.0, 2 * 3.2 + 0.24 * len(layers)), 4.2, title)
+    figure = new_figure(max(8.0, 2 * 3.2 + 0.24 * len(layers)), 4.8, title)
     flagged = dict(zip(summary.method, summary.flagged, strict=True))
-    for axes, kind in zip(figure.subplots(1, 2, sharey=True), ("absolute", "signed"), strict=True):
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, kind in zip(panels, ("absolute", "signed"), strict=True):
         style_axes(axes)
-        for number, (name, rows) in enumerate(table.groupby("method", sort=False)):
+        for (name, rows), color, (marker, line) in zip(
+            table.groupby("method", sort=False), COLORS, LINES, strict=False
+        ):
             values = rows.pivot(index="randomised", columns="seed", values=kind)
             label = name.replace("_", " ") + (" (hardly changes)" if flagged[name] else "")
             values.loc[0] = 1.0
             values = values.sort_index()
-            axes.plot(values.index, values.mean(axis=1), marker="o", markersize=3, color=f"C{number}", label=label)
-            axes.fill_between(values.index, values.min(axis=1), values.max(axis=1), color=f"C{number}", alpha=0.15)
+            how = {"marker": marker, "markersize": 4, "linestyle": line, "color": color, "label": label}
+            axes.plot(values.index, values.mean(axis=1), **how)
+            axes.fill_between(values.index, values.min(axis=1), values.max(axis=1), color=color, alpha=0.15)
         axes.axhline(0, color=MUTED_COLOR, linewidth=0.8)
+        above = f"above {threshold:g} at the right, in either panel: hardly changes"
+        axes.axhline(threshold, color=MUTED_COLOR, linewidth=0.8, linestyle=(0, (6, 4)), label=above)
         axes.set_title(f"{kind} values", fontsize=9)
         axes.set_xticks(
             range(len(layers) + 1), ["none", *layers], rotation=60, ha="right", fontsize=7, parse_math=False
         )
         axes.set_xlabel("random from the top down to", fontsize=8)
-    figure.axes[0].axhline(threshold, color=MUTED_COLOR, linewidth=0.8, linestyle="--")
-    figure.axes[0].set_ylabel("rank correlation with the trained network's map", fontsize=8)
-    figure.axes[1].legend(fontsize=7, frameon=False)
+    panels[0].set_ylabel("rank correlation with the trained network's map", fontsize=8)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     save_figure(figure, path, question.subject.metadata(title, seed))

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from cnnlab.visualize.dead import constant
 from cnnlab.visualize.layers import layer_outputs
 
 VALUES_AT_A_TIME = 2**20
@@ -23,17 +24,19 @@ class TopActivations:
         values: float32 (m, k).
         images: int32 (m, k) positions of the images among those looked at.
         positions: int32 (m, k, 2) where in the map, as row and column; 0, 0 in a layer without.
+        constant: bool (m,) whether the map is the same everywhere in all images.
     """
 
     channels: np.ndarray
     values: np.ndarray
     images: np.ndarray
     positions: np.ndarray
+    constant: np.ndarray
 
     @property
     def dead(self) -> np.ndarray:
-        """Channels that no image brings above zero."""
-        return self.channels[self.values.max(axis=1) <= 0]
+        """Channels that no image brings above zero, or that are the same everywhere."""
+        return self.channels[(self.values.max(axis=1) <= 0) | self.constant]
 
 
 def images_at_a_time(image_shape: Sequence[int]) -> int:
@@ -78,7 +81,7 @@ def top_activations(
     for batch in batches:
         update(tf.cast(batch, tf.float32), tf.constant(seen))
         seen += len(batch)
-    return {name: kept[name].result(np.array(indices)) for name, indices in channels.items()}
+    return {name: kept[name].result(np.array(indices), seen) for name, indices in channels.items()}
 
 
 class _Kept:
@@ -87,6 +90,7 @@ class _Kept:
     def __init__(self, maps: int, top: int):
         self._top = top
         self._values = tf.Variable(tf.fill((maps, top), -math.inf))
+        self._least = tf.Variable(tf.fill((maps,), math.inf))
         self._places = tf.Variable(tf.zeros((maps, top, 3), tf.int32))  # image, row, column
 
     def update(self, maps: tf.Tensor, first: tf.Tensor) -> None:
@@ -100,7 +104,10 @@ class _Kept:
         best, chosen = tf.math.top_k(values, self._top)
         self._places.assign(tf.gather(tf.concat([self._places, places], axis=1), chosen, batch_dims=1))
         self._values.assign(best)
+        self._least.assign(tf.minimum(self._least, tf.reduce_min(flat, axis=(1, 2))))
 
-    def result(self, channels: np.ndarray) -> TopActivations:
-        places = self._places.numpy()
-        return TopActivations(channels, self._values.numpy(), places[..., 0], places[..., 1:])
+    def result(self, channels: np.ndarray, seen: int) -> TopActivations:
+        """What is best of the maps of `seen` images."""
+        places, values = self._places.numpy(), self._values.numpy()
+        flat = constant(self._least.numpy(), values[:, 0], seen)
+        return TopActivations(channels, values, places[..., 0], places[..., 1:], flat)

@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 
 
 def visualize(config: DictConfig, directory: Path) -> None:
-    """Call the method of `config.method`, or each of them; print the folders with the figures.
+    """Call the method of `config.method`, or each of them; print the folders with the figures, and where several
+    methods have drawn into a run, in the last line its report.
 
     Beside its figures a folder holds config.yaml, the configuration they were drawn with. Figures of another
     configuration stay: the new ones then go to NAME-2, NAME-3, …
@@ -32,12 +33,16 @@ def visualize(config: DictConfig, directory: Path) -> None:
     """
     configure_runtime(config.trainer)
     parent = directory / "visualize" if config.run else directory
-    if "_target_" in config.method:
+    is_single = "_target_" in config.method
+    if is_single:
         print(_draw(config, parent))
     else:
         _draw_each(config, parent)
     if config.run:
-        write_report(Run.open(config.run))
+        run = Run.open(config.run)
+        write_report(run)
+        if not is_single:
+            print(run.path / "report.html")
 
 
 def _draw_each(config: DictConfig, parent: Path) -> None:

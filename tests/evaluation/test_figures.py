@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from cnnlab.data.dataset import ImageFiles, Split
 from cnnlab.evaluation.confusion import draw_confusion
 from cnnlab.evaluation.curves import draw_curves
-from cnnlab.evaluation.figure import MUTED_COLOR, TRAIN_COLOR, VALIDATION_COLOR, shorten
+from cnnlab.evaluation.figure import MUTED_COLOR, TRAIN_COLOR, VALIDATION_COLOR, shorten, shorten_middle
 from cnnlab.evaluation.metrics import calibration, confusion
 from cnnlab.evaluation.mistakes import draw_mistakes
 from cnnlab.evaluation.reliability import draw_reliability
@@ -45,6 +48,23 @@ class TestCurves:
         draw_curves(history(epochs), path, best_epoch=1)
         assert pixels(path).shape[1] in range(1400, 1700)
         assert all(shows(path, color) for color in (TRAIN_COLOR, VALIDATION_COLOR, MUTED_COLOR))
+
+    @pytest.mark.parametrize("epochs", [1, 2, 3, 40])
+    def test_epochs_are_whole_numbers(self, path, drawn, epochs):
+        draw_curves(history(epochs), path)
+        for axes in drawn[0].axes:
+            low, high = axes.get_xlim()
+            shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
+            assert shown
+            assert [tick % 1 for tick in shown] == [0] * len(shown)
+
+    def test_the_legend_covers_no_curve(self, path, drawn):
+        draw_curves(history(30), path, best_epoch=3)
+        (legend,) = drawn[0].legends
+        assert [text.get_text() for text in legend.get_texts()] == ["train", "validation", "best: epoch 3"]
+        for axes in drawn[0].axes:
+            assert axes.get_legend() is None
+            assert not legend.get_window_extent().overlaps(axes.get_window_extent())
 
     @pytest.mark.parametrize("missing", [None, "", float("nan")])
     def test_without_validation_only_training_is_shown(self, path, missing):
@@ -95,10 +115,43 @@ class TestConfusion:
 
 
 class TestReliability:
-    def test_over_and_underconfidence_are_shown(self, path, rng):
-        probabilities = rng.dirichlet(np.ones(3), 200)
-        draw_reliability(calibration(rng.integers(0, 3, 200), probabilities), 0.2, path, "digits · test")
-        assert shows(path, TRAIN_COLOR)
+    @staticmethod
+    def table(confidence: float, accuracy: float) -> pd.DataFrame:
+        row = {"low": 0.6, "high": 0.7, "count": 10, "confidence": confidence, "accuracy": accuracy}
+        return pd.DataFrame(
+            [row, row | {"low": 0.7, "high": 0.8, "count": 0, "confidence": np.nan, "accuracy": np.nan}]
+        )
+
+    @pytest.mark.parametrize(
+        ("confidence", "accuracy", "gap"),
+        [
+            (0.65, 0.25, "over-confident: accuracy below confidence"),
+            (0.65, 1.0, "under-confident: accuracy above confidence"),
+        ],
+    )
+    def test_a_gap_reaches_from_the_accuracy_to_the_confidence_and_says_which_is_larger(
+        self, path, drawn, confidence, accuracy, gap
+    ):
+        draw_reliability(self.table(confidence, accuracy), abs(confidence - accuracy), path, "digits · test")
+        bars = {bars.get_label(): bars[0] for bars in drawn[0].axes[0].containers}
+        shown = [label for label, bar in bars.items() if "confident" in label and bar.get_height() > 0]
+        assert shown == [gap]
+        assert bars[gap].get_y() == min(confidence, accuracy)
+        assert bars[gap].get_y() + bars[gap].get_height() == pytest.approx(max(confidence, accuracy))
+        difference = "40.0 points above" if confidence > accuracy else "35.0 points below"
+        assert f"mean confidence {difference} the accuracy" in drawn[0].axes[0].get_title("left")
+
+    def test_over_and_under_confidence_differ_in_colour_and_in_hatch(self, path, drawn):
+        draw_reliability(self.table(0.65, 0.25), 0.4, path, "digits · test")
+        over, under = (bars[0] for bars in drawn[0].axes[0].containers if "confident" in bars.get_label())
+        assert over.get_facecolor() != under.get_facecolor()
+        assert over.get_hatch() != under.get_hatch()
+        assert shows(path, VALIDATION_COLOR)
+
+    def test_the_legend_covers_no_bar(self, path, drawn, rng):
+        draw_reliability(calibration(rng.integers(0, 3, 200), rng.dirichlet(np.ones(3), 200)), 0.2, path, "digits")
+        (legend,) = drawn[0].legends
+        assert not any(legend.get_window_extent().overlaps(axes.get_window_extent()) for axes in drawn[0].axes)
         assert 700 < pixels(path).shape[1] < 1000
 
     def test_one_image_is_enough(self, path):
@@ -146,7 +199,46 @@ class TestMistakes:
         first, second = (np.flatnonzero((middle == level).all(axis=-1)).mean() for level in (160, 60))
         assert first < second
 
+    def test_the_reader_can_find_the_file(self, path, drawn, rng, save_image):
+        name = "IMG_20260101_from_the_long_named_camera_0042.png"
+        files = [save_image(f"{folder}/{name}", rng.integers(0, 256, (9, 9, 3), np.uint8)) for folder in ("a", "b")]
+        self.draw(ImageFiles(np.array([str(file) for file in files]), (8, 8, 3)), path, wrong=2)
+        assert texts(drawn[0]).count(shorten_middle(name, 22)) == 2
+        assert shorten_middle(name, 22).endswith("_0042.png")
+
+    def test_of_arrays_the_index_in_the_split_is_told(self, path, drawn, rng):
+        self.draw(rng.integers(0, 256, (9, 8, 8, 1), np.uint8), path, wrong=3)
+        assert [text for text in texts(drawn[0]) if text.startswith("index")] == ["index 0", "index 1", "index 2"]
+
+    def test_positions_go_before_the_order_of_the_images(self, path, drawn):
+        images, labels = np.zeros((2, 8, 8, 1), np.uint8), np.zeros(2, np.int32)
+        wrong = np.array([[0.1, 0.9, 0], [0.2, 0.8, 0]], np.float32)
+        draw_mistakes(Split(images, labels), wrong, NAMES, path, "mistakes", positions=np.array([7, 3]))
+        assert [text for text in texts(drawn[0]) if text.startswith("index")] == ["index 7", "index 3"]
+
+    @pytest.mark.parametrize(("wrong", "counted"), [(3, "all 3"), (30, "24 of 30")])
+    def test_the_title_tells_how_many_mistakes_there_are(self, path, drawn, rng, wrong, counted):
+        self.draw(rng.integers(0, 256, (40, 8, 8, 1), np.uint8), path, wrong)
+        assert drawn[0].get_suptitle() == f"digits · test · mistakes · {counted}"
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+
 
 def test_names_are_cut_with_an_ellipsis():
     assert shorten("automobile", 10) == "automobile"
     assert shorten("automobiles", 10) == "automobil…"
+    assert shorten("日本語の名前", 10) == "日本語の…", "wide characters count twice"
+
+
+def test_file_names_are_cut_in_the_middle():
+    assert shorten_middle("IMG_1.png", 9) == "IMG_1.png"
+    assert shorten_middle("IMG_20260101_0042.png", 14) == "IMG_202…42.png"
+
+
+def test_bytes_that_are_no_text_are_marked_and_drawn(path, rng):
+    names = ("caf\udce9", "tea")
+    draw_confusion(confusion(rng.integers(0, 2, 9), rng.integers(0, 2, 9), names), path, "test")
+    assert path.is_file()
+    assert shorten(names[0], 10) == shorten_middle(names[0], 10) == "caf\ufffd"

@@ -17,7 +17,7 @@ from cnnlab.models.memory import inference_bytes, training_bytes
 def test_the_layer_costs_what_is_known():
     layer = layer_costs(example_network(), batch_size=1)[1]
     assert layer.output_shape == (150, 100, 200)
-    assert (layer.params, layer.macs, layer.activation_bytes) == (15_200, 225_000_000, 12_000_000)
+    assert (layer.params, layer.macs, layer.batch_activation_bytes) == (15_200, 225_000_000, 12_000_000)
     values = memory_chapter().values
     assert (values["parameters"], values["multiplications"]) == ("15,200", "225 million")
     assert (values["memory"], values["memory_16"]) == ("11.4 MiB", "5.7 MiB")
@@ -33,7 +33,7 @@ def test_training_keeps_all_and_adds_the_gradients_on_the_way_back():
 
 def test_the_ledger_agrees_with_the_memory_that_inspect_counts():
     network = example_network()
-    sizes = [cost.activation_bytes for cost in layer_costs(network, batch_size=1)]
+    sizes = [cost.batch_activation_bytes for cost in layer_costs(network, batch_size=1)]
     assert max(held_in_inference(sizes)) == inference_bytes(network, 1)
     logits = sizes[-1]  # their gradient is computed from the layer's input alone
     assert held_in_training(sizes)[len(sizes) - 2] == training_bytes(network, 1) + logits
@@ -44,7 +44,7 @@ def test_a_deeper_network_takes_more_in_training_only():
         inputs = tensor = keras.Input((8, 8, 4))
         for _ in range(depth):
             tensor = keras.layers.Conv2D(4, 3, padding="same")(tensor)
-        sizes = [cost.activation_bytes for cost in layer_costs(keras.Model(inputs, tensor), batch_size=1)]
+        sizes = [cost.batch_activation_bytes for cost in layer_costs(keras.Model(inputs, tensor), batch_size=1)]
         return max(held_in_inference(sizes)), max(held_in_training(sizes))
 
     (shallow_inference, shallow_training), (deep_inference, deep_training) = peaks(3), peaks(9)

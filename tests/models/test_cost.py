@@ -68,7 +68,7 @@ def test_a_layer_is_described_for_a_batch_in_its_precision():
         output_shape=(26, 26, 24),
         params=240,
         macs=26 * 26 * 9 * 24,
-        activation_bytes=3 * 26 * 26 * 24 * 2,
+        batch_activation_bytes=3 * 26 * 26 * 24 * 2,
     )
 
 

@@ -36,21 +36,21 @@ def test_json_tells_totals_and_layers(report, tmp_path):
     assert printed["macs"] == sum(layer["macs"] for layer in printed["layers"]) == 1_724_384
     assert printed["batch_size"] == 64
     assert printed["precision"] == "float32"
-    assert printed["training_bytes"] > printed["inference_bytes"] > 0
+    assert printed["batch_training_bytes"] > printed["batch_inference_bytes"] > 0
     assert printed["layers"][1] == {
         "name": "conv1",
         "type": "Conv2D",
         "output_shape": [26, 26, 24],
         "params": 216,
         "macs": 146_016,
-        "activation_bytes": 64 * 26 * 26 * 24 * 4,
+        "batch_activation_bytes": 64 * 26 * 26 * 24 * 4,
     }
     assert not list(tmp_path.iterdir())
 
 
 def test_memory_follows_the_precision(report):
     layers = json.loads(report("model=mnist_cnn", "trainer.precision=bfloat16", "format=json"))["layers"]
-    assert {layer["name"]: layer["activation_bytes"] for layer in layers}["conv1"] == 64 * 26 * 26 * 24 * 2
+    assert {layer["name"]: layer["batch_activation_bytes"] for layer in layers}["conv1"] == 64 * 26 * 26 * 24 * 2
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,8 @@ def test_the_table_has_a_line_per_layer_and_the_totals(report):
     out = report("model=mnist_cnn", "model.batch_norm=true", "trainer.precision=float32")
     assert re.search(r"conv1_bn +BatchNormalization +26x26x24 +96 +0 ", out)
     assert "1,724,384" in out
-    assert "activations of 64 images in float32" in out
+    assert re.search(r"MiB, *\n *batch *\n.* of 64 *\n", out)
+    assert "activations of a batch of 64 (trainer.batch_size) in float32" in out
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from cnnlab import cli
 from cnnlab.runs.run import Run
-from cnnlab.visualize.activation_max import filter_score, maps_means
+from cnnlab.visualize.activation_max import filter_score, maps_statistics
 from cnnlab.visualize.ascent import Ascent, ascend, starting_noise
 from cnnlab.visualize.class_max import maximise_classes
 from cnnlab.visualize.scores import class_probabilities
@@ -91,7 +91,7 @@ def test_without_the_dataset_there_are_patterns_but_no_comparison(digits_run, tm
 def test_a_score_is_the_mean_activation_of_the_chosen_filter(network):
     pixels = tf.random.stateless_uniform((4, 28, 28, 1), [0, 0], 0, 255)
     filters = tf.constant([3, 0, 5, 5])
-    means = maps_means(network, "conv2", pixels.numpy())
+    means, _, _ = maps_statistics(network, "conv2", pixels.numpy())
     scores = filter_score(network, "conv2")(pixels, filters)
     np.testing.assert_allclose(scores, means[range(4), filters], rtol=1e-4, atol=1e-6)
 
@@ -106,7 +106,7 @@ def test_a_silent_filter_is_led_out_of_its_silence():
         ascent = Ascent(iterations=50, starts=[0.0], contrast=0.1, jitter=0)
         score = filter_score(network, "conv", rousing=rousing)
         pattern = ascend(score, [0], noise, ascent, seed=0, chunk=1, what="test")
-        assert (maps_means(network, "conv", pattern)[0, 0] > 0) == rousing
+        assert (maps_statistics(network, "conv", pattern)[0][0, 0] > 0) == rousing
 
 
 def test_a_filter_with_negative_activations_is_no_silent_one():

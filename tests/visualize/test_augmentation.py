@@ -38,7 +38,7 @@ def test_there_is_a_picture_of_the_pipeline_and_one_of_each_operation(visualize,
 
 
 def test_a_runs_own_augmentation_is_what_its_pipeline_makes(small_run):
-    assert cli.main(["visualize", f"run={small_run}", "method.images=4"]) == 0
+    assert cli.main(["visualize", f"run={small_run}", "method=augmentation", "method.images=4"]) == 0
     with np.load(small_run / "visualize" / "augmentation" / "images.npz") as arrays:
         original, after, targets = (arrays[key] for key in ("original", "pipeline/shift", "targets/shift"))
     config = Run.open(small_run).config
@@ -85,7 +85,7 @@ def test_a_failure_leaves_the_figures_of_an_earlier_call(visualize, tmp_path, ca
     folder = visualize("augmentation=shift")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     given = ["augmentation=mixup", "method.images=3", f"hydra.run.dir={tmp_path}/figures"]
-    assert cli.main(["visualize", *SMALL, *given]) == 2
+    assert cli.main(["visualize", "method=augmentation", *SMALL, *given]) == 2
     assert "error: method.images=3: mixup mixes images in pairs" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert list(folder.parent.iterdir()) == [folder]
@@ -101,7 +101,7 @@ def test_a_failure_leaves_the_figures_of_an_earlier_call(visualize, tmp_path, ca
     ],
 )
 def test_mistakes_are_told_in_one_line(override, message, tmp_path, capsys):
-    assert cli.main(["visualize", override, f"hydra.run.dir={tmp_path}/figures"]) == 2
+    assert cli.main(["visualize", "method=augmentation", override, f"hydra.run.dir={tmp_path}/figures"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert message in error

@@ -43,6 +43,11 @@ def test_a_map_has_its_mean_at_128_and_its_deviation_at_64():
     np.testing.assert_array_equal(standardised(maps)[:, 0], [[64, 192], [128, 128], [64, 192]])
 
 
+def test_the_rounding_of_a_constant_map_is_not_shown():
+    noise = np.nextafter(np.float32(0.1), np.float32([1, 0]))
+    np.testing.assert_array_equal(standardised(noise.reshape(1, 2, 1)), np.full((1, 1, 2), 128))
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

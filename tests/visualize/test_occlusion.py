@@ -7,7 +7,8 @@ import tensorflow as tf
 from keras import layers
 
 from cnnlab import cli
-from cnnlab.visualize.occlusion import GREY, slider
+from cnnlab.evaluation.figure import COLORS
+from cnnlab.visualize.occlusion import GREY, class_colours, slider, symmetric
 
 SHAPE = (12, 16, 1)
 PATCH = (slice(6, 9), slice(10, 13))
@@ -51,13 +52,33 @@ def test_values_are_those_of_the_image_with_the_square(image):
     np.testing.assert_allclose(found.probabilities[2, 3], tf.nn.softmax(network(hidden[np.newaxis]))[0], rtol=1e-4)
     assert found.channel == 1
     np.testing.assert_allclose(found.activity[2, 3], hidden.sum(), rtol=1e-5)
+    assert found.whole == pytest.approx(image.sum())
+    np.testing.assert_allclose(found.change[2, 3], hidden.sum() / image.sum() - 1, rtol=1e-5)
+
+
+def test_a_map_that_is_silent_without_the_square_has_no_change():
+    found = slider(network_of_a_patch(), "conv", size=4, stride=4)(np.zeros(SHAPE, np.uint8))
+    assert found.whole == 0
+    assert np.isnan(found.change).all()
 
 
 def test_places_beyond_the_edge_are_left_out(image):
     assert slider(network_of_a_patch(), "conv", size=5, stride=4)(image).activity.shape == (2, 3)
 
 
-def test_figure_and_arrays_come_from_a_run(run):
+def test_one_scale_holds_for_all_rows():
+    norm = symmetric([np.array([[-2.0, 1.0]]), np.array([[5.0, np.nan]]), np.full((1, 2), np.nan)])
+    assert (norm.vmin, norm.vmax) == (-5, 5)
+    assert symmetric([np.full((1, 2), np.nan)]).vmax == 1
+
+
+def test_a_class_has_one_colour_in_all_rows_and_the_largest_areas_have_one():
+    rows = [np.repeat([3, 8], [9, 1]), np.repeat([8, 3, 5], [7, 1, 2])]
+    assert list(class_colours(rows)) == [3, 8, 5]
+    assert len(class_colours([np.arange(100)])) == len(COLORS)
+
+
+def test_figure_and_arrays_come_from_a_run(run, drawn):
     given = ["method=occlusion", "method.images=2", "method.size=2", "method.stride=2", "method.layer=conv2_act"]
     assert cli.main(["visualize", f"run={run}", *given]) == 0
     folder = run / "visualize" / "occlusion"
@@ -65,6 +86,11 @@ def test_figure_and_arrays_come_from_a_run(run):
     with np.load(folder / "occlusion.npz") as arrays:
         assert arrays["probability"].shape == arrays["activity"].shape == arrays["predicted"].shape == (2, 4, 4)
         assert (arrays["classes"] == arrays["labels"]).all()
+        assert arrays["whole_activity"].shape == (2,)
+    first, second = (drawn[0].axes[4 * row : 4 * row + 4] for row in range(2))
+    for column in (1, 2):
+        norms = [row[column].images[-1].norm for row in (first, second)]
+        assert norms[0].vmax == norms[1].vmax == -norms[0].vmin == -norms[1].vmin
 
 
 def test_a_square_larger_than_the_image_is_refused(run, capsys):

@@ -5,8 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from keras import layers
+from matplotlib.figure import Figure
 
 from cnnlab import cli
+from cnnlab.evaluation.figure import COLORS
 from cnnlab.visualize.sanity import correlations, randomised
 
 
@@ -61,7 +63,7 @@ def test_correlations_are_of_ranks_with_and_without_the_sign():
     assert correlations(maps, np.zeros_like(maps)) == (0, 0)
 
 
-def test_a_run_is_checked_and_left_as_it_was(run, caplog):
+def test_a_run_is_checked_and_left_as_it_was(run, caplog, drawn):
     before = (run / "model.keras").read_bytes()
     given = ["method.methods=[saliency,grad_cam]", "method.images=3", "method.seeds=2", "method.threshold=0.0"]
     assert cli.main(["visualize", f"run={run}", "method=sanity", *given]) == 0
@@ -76,3 +78,17 @@ def test_a_run_is_checked_and_left_as_it_was(run, caplog):
     assert len(steps) == 2 * 2 * 5
     assert (folder / "sanity.png").is_file()
     assert (run / "model.keras").read_bytes() == before
+    _check_figure(drawn[0])
+
+
+def _check_figure(figure: Figure) -> None:
+    """Its legend covers no curve, and its curves differ in more than colours."""
+    (legend,) = figure.legends
+    for axes in figure.axes:
+        assert axes.get_legend() is None
+        assert not legend.get_window_extent().overlaps(axes.get_window_extent())
+        first, second = (line for line in axes.lines if line.get_marker() != "None")
+        assert first.get_marker() != second.get_marker()
+        assert first.get_linestyle() != second.get_linestyle()
+        assert {first.get_color(), second.get_color()} <= set(COLORS)
+    assert "mean of 3 images, band over 2 seeds" in " ".join(figure.get_suptitle().split())

@@ -45,10 +45,12 @@ def test_of_equals_the_earlier_come_first(network):
     assert found.images[0].tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_maps_that_never_fire_are_dead():
+def test_maps_that_never_fire_or_never_change_are_dead():
     inputs = keras.Input((4, 4, 1))
-    convolution = layers.Conv2D(3, 1, activation="relu", name="conv")
+    convolution = layers.Conv2D(4, 1, activation="relu", name="conv")
     network = keras.Model(inputs, convolution(inputs))
-    convolution.set_weights([np.array([1.0, -1.0, 0.0]).reshape(1, 1, 1, 3), np.zeros(3)])
-    found = top_activations(network, {"conv": [0, 1, 2]}, [np.ones((3, 4, 4, 1), np.uint8)], top=2)["conv"]
-    assert found.dead.tolist() == [1, 2]
+    convolution.set_weights([np.array([1.0, -1.0, 0.0, 0.0]).reshape(1, 1, 1, 4), np.array([0.0, 0.0, 0.0, 0.7])])
+    images = [np.full((1, 4, 4, 1), level, np.uint8) for level in (1, 9, 5)]
+    found = top_activations(network, {"conv": [0, 1, 2, 3]}, images, top=2)["conv"]
+    assert found.dead.tolist() == [1, 2, 3]
+    assert found.constant.tolist() == [False, True, True, True]

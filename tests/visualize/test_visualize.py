@@ -37,6 +37,35 @@ def test_an_unknown_method_is_refused_with_the_list(run, capsys):
     assert "did you mean kernels?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("given", "begins"),
+    [
+        ([], "error: visualize: give method=NAME, one of activation_max, architecture, "),
+        (["method.images=3"], "error: method.images=3: is of a method, which cnnlab visualize method=NAME chooses, "),
+        (["methd=kernels"], "error: methd=kernels: no such key; did you mean method?"),
+    ],
+)
+def test_the_method_must_be_chosen(run, capsys, given, begins):
+    assert visualize(run, *given) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(begins)
+    assert not (run / "visualize").exists()
+
+
+def test_help_needs_no_method(capsys):
+    assert cli.main(["visualize", "--help"]) == 0
+    assert "method: activation_max, all, architecture" in capsys.readouterr().out
+
+
+def test_several_methods_end_with_the_path_of_the_report(run, capsys):
+    methods = OmegaConf.load(files("cnnlab.conf") / "method" / "all.yaml").defaults
+    names = [str(entry).partition("@")[0] for entry in methods]
+    others = [f"~method.{name}" for name in names if name not in ("architecture", "kernels")]
+    assert visualize(run, "method=all", *others) == 0
+    folders = [str(run / "visualize" / name) for name in ("architecture", "kernels")]
+    assert capsys.readouterr().out.splitlines() == [*folders, str(run / "report.html")]
+
+
 def test_an_unknown_knob_is_refused_with_the_nearest(run, capsys):
     assert visualize(run, "method=kernels", "method.filter=3") == 2
     assert "did you mean" in capsys.readouterr().err
@@ -61,7 +90,7 @@ def test_all_methods_draw_one_after_the_other_and_one_that_cannot_is_left_out(ru
     options = OmegaConf.load(files("cnnlab.conf") / "method" / "all.yaml").defaults
     expected = {str(entry).partition("@")[0] for entry in options} - {"kernels"}
     assert drawn == expected
-    assert {line.rpartition("/")[2] for line in capsys.readouterr().out.splitlines()} == expected
+    assert {line.rpartition("/")[2] for line in capsys.readouterr().out.splitlines()} == expected | {"report.html"}
     assert "kernels is left out: method.layers=conv9: no such layer" in caplog.text
     page = (run / "report.html").read_text("utf-8")
     assert all(f"Look inside: {name.replace('_', ' ')}" in page for name in expected)

@@ -17,6 +17,7 @@ from cnnlab.evaluation.figure import (
     save_figure,
     shorten,
     style_axes,
+    whole_ticks,
 )
 from cnnlab.visualize.style.losses import TERMS
 from cnnlab.visualize.style.optimizers import Descended
@@ -95,9 +96,10 @@ def draw_losses(descents: Sequence[Descended], path: Path, title: str, metadata:
     axes.set_yscale("log")
     axes.set_ylim(bottom=max(axes.get_ylim()[0], NEGLIGIBLE * table["total"].min()))
     axes.set_xlabel("iteration")
+    whole_ticks(axes.xaxis)
     axes.set_ylabel("weighted loss")
     if axes.lines:  # nothing is lost where nothing has a weight
-        axes.legend(frameon=False, fontsize=9)
+        figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     save_figure(figure, path, metadata)
 
 

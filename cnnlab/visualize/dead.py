@@ -1,0 +1,40 @@
+"""Feature maps that say nothing: how they are recognised, marked and named."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+FLAT = 1e-6
+"""Span of a map, as a share of its largest magnitude, up to which it is constant: float32 rounds by a tenth of this."""
+
+MOST_NAMED = 12
+"""Dead maps that a title lists."""
+
+
+def constant(lowest: np.ndarray, highest: np.ndarray, values: int) -> np.ndarray:
+    """Whether maps are the same everywhere.
+
+    Args:
+        lowest, highest: float (n,) the least and the largest value of each.
+        values: how many each has been seen to take; of a single one nothing can be said.
+
+    Returns:
+        Bool (n,).
+    """
+    if values < 2:
+        return np.zeros(len(lowest), bool)
+    return highest - lowest <= FLAT * np.maximum(np.abs(lowest), np.abs(highest))
+
+
+def labels(numbers: Sequence[int], dead: Sequence[bool]) -> list[str]:
+    """The numbers of maps, the dead ones with a dagger."""
+    return [f"{number} †" if silent else str(number) for number, silent in zip(numbers, dead, strict=True)]
+
+
+def note(numbers: Sequence[int], dead: Sequence[bool], where: str) -> str:
+    """What a title says of dead maps, such as "; 2 of them dead on this image (†): 3, 7"; nothing where all live."""
+    named = [str(number) for number, silent in zip(numbers, dead, strict=True) if silent]
+    if not named:
+        return ""
+    more = ", …" if len(named) > MOST_NAMED else ""
+    return f"; {len(named)} of them dead on {where} (†): {', '.join(named[:MOST_NAMED])}{more}"
