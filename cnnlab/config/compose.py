@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 import hydra
 import yaml
@@ -125,6 +126,17 @@ def _remove_empty(directory: Path) -> None:
             folder.rmdir()
 
 
+class _StderrHandler(logging.StreamHandler):
+    """Writes to what stderr is now: while a live display is shown, lines go above it."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None: ...
+
+
 @contextmanager
 def _log_to_stderr() -> Iterator[None]:
     """Send cnnlab's log lines to stderr; stdout carries results alone.
@@ -134,7 +146,7 @@ def _log_to_stderr() -> Iterator[None]:
     logger = logging.getLogger("cnnlab")
     if logger.level == logging.NOTSET and HydraConfig.get().verbose is not True:
         logger.setLevel(logging.INFO)
-    handler = logging.StreamHandler()
+    handler = _StderrHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     logger.addHandler(handler)
     try:

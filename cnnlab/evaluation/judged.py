@@ -24,10 +24,12 @@ def load_best(run: Run) -> keras.Model:
         UserError: the run has none yet, or the file is damaged.
     """
     if not run.best_model.is_file():
-        status = run.record.get("status", "unknown")
+        status = run.status
+        goes_on = f"go on with cnnlab train resume={shlex.quote(str(run.path))}"
         raise UserError(
-            f"run={run.path}: has no {run.best_model.name} yet (status: {status}); it comes with the first validation: "
-            f"wait for it, or go on with cnnlab train resume={shlex.quote(str(run.path))}"
+            f"run={run.path}: has no {run.best_model.name} yet (status: "
+            f"{': '.join(filter(None, (status.name, status.reason)))}); it comes with the first validation: "
+            f"{'wait for it' if status.name == 'running' else goes_on}"
         )
     return _load(run.best_model, f"run={run.path}")
 

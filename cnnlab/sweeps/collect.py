@@ -28,7 +28,7 @@ class Entry:
         arm: its values for all swept keys but the seed, as one label.
         seed: None where the sweep has none and there is no run.
         values: for each swept key but the seed.
-        status: pending, running, done, interrupted, failed or diverged.
+        status: pending, running, done, interrupted, failed, diverged or unknown.
         reason: why it is not done.
         run: None where it has not begun.
     """
@@ -135,9 +135,9 @@ def _of_runs(runs: Sequence[Run]) -> Comparison:
     names = run_names(*runs) if len(runs) == 2 else [None] * len(runs)
     for run, config, name in zip(runs, configs, names, strict=True):
         values = {key.removesuffix(".name"): str(config.get(key)) for key in keys}
-        status = {"completed": "done"}.get(run.record["status"], run.record["status"])
+        status = {"completed": "done"}.get(run.status.name, run.status.name)
         arm, seed = name or arm_label(values), int(run.config.seed)
-        entries.append(Entry(run.path, arm, seed, values, status, run.record.get("error"), run))
+        entries.append(Entry(run.path, arm, seed, values, status, run.status.reason, run))
     parents = {run.path.parent.name for run in runs}
     name = parents.pop() if len(parents) == 1 else "runs"
     return Comparison(name, [key.removesuffix(".name") for key in keys], entries, None, None)
