@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Literal, Protocol
 
 from rich.console import Console
@@ -167,7 +168,8 @@ class RichProgress:
 
     def header(self, lines: Sequence[str]) -> None:
         for line in lines:
-            self._print(line)
+            # words wrap, a path stays in one piece
+            self._print(fill(line, self._console.width, break_long_words=False, break_on_hyphens=False))
 
     def start(self, step: int) -> None:
         self._clock.start(step)
@@ -196,8 +198,8 @@ class RichProgress:
         return "  ".join(fitting(padded, self._console.width))
 
     def _line(self) -> Text:
-        """The live line, as long as the terminal is wide but for a last column, which some wrap at."""
-        pulse, width = self._pulse, self._console.width - 1
+        """The live line; it leaves room for the ^C that a terminal adds to it, which must not wrap."""
+        pulse, width = self._pulse, self._console.width - 3
         if pulse is None:
             return _one_line(f"{COMPILING}, {time.monotonic() - self._began:.0f} s")
         cells = {"epoch": f"epoch {pulse.epoch}/{self._epochs}"} | _labelled(pulse_cells(pulse, self._clock.left))
