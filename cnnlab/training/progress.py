@@ -157,7 +157,7 @@ class RichProgress:
         self._console = console
         self._clock = RemainingTime(total_steps)
         self._pulse: Pulse | None = None
-        self._began = 0.0
+        self._began = time.monotonic()
         self._live = Live(
             get_renderable=self._line,
             console=console,

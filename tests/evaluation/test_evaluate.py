@@ -195,7 +195,10 @@ class TestRefusals:
     def test_a_run_without_a_model(self, refused, tmp_path, run):
         (tmp_path / "run.json").write_text(json.dumps({"status": "running"}))
         (tmp_path / "config.yaml").write_bytes((run / "config.yaml").read_bytes())
-        assert "has no model.keras yet (status: running)" in refused(f"run={tmp_path}")
+        line = refused(f"run={tmp_path}")
+        assert "has no model.keras yet (status: interrupted: its process is gone)" in line
+        assert "wait" not in line
+        assert f"go on with cnnlab train resume={tmp_path}" in line
 
     def test_a_damaged_model(self, refused, run, tmp_path):
         broken = tmp_path / "broken.keras"

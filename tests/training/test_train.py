@@ -1,6 +1,7 @@
 """`cnnlab train` as its users see it: what a run directory holds, and what each knob of the trainer does."""
 
 import csv
+import html
 import json
 
 import keras
@@ -215,6 +216,7 @@ def test_divergence_names_the_step_and_keeps_the_last_finite_state(train, capsys
     assert "error: " in message
     assert "step" in message
     assert record(run)["status"] == "diverged"
+    assert record(run)["error"] in html.unescape((run / "report.html").read_text())
     for path in (run / "checkpoints").glob("*.npz"):
         with np.load(path) as archive:
             floats = [archive[key] for key in archive.files if archive[key].dtype.kind == "f"]
