@@ -13,7 +13,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.errors import Diverged, Interrupted, UserError
 from cnnlab.runs.files import remove_leftovers, write_atomically, write_json
-from cnnlab.runs.provenance import provenance
 from cnnlab.runs.status import Status, status_of
 
 
@@ -63,6 +62,8 @@ class Run:
 
     def begin(self) -> None:
         """Write config.yaml and run.json: from now on the run is there, and running."""
+        from cnnlab.runs.provenance import provenance  # not sooner: it reads the metadata of packages
+
         for folder in (self.path, self.checkpoints, self.plots):
             remove_leftovers(folder)
         with write_atomically(self.path / "config.yaml") as temporary:
