@@ -3,6 +3,7 @@
 import csv
 import html
 import json
+import signal
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from omegaconf import OmegaConf
 from cnnlab import cli
 from cnnlab.config import extras
 from cnnlab.data.load import load_dataset
+from cnnlab.training.build import build_loop
 
 
 def record(run) -> dict:
@@ -221,6 +223,22 @@ def test_divergence_names_the_step_and_keeps_the_last_finite_state(train, capsys
         with np.load(path) as archive:
             floats = [archive[key] for key in archive.files if archive[key].dtype.kind == "f"]
         assert all(np.isfinite(array).all() for array in floats)
+
+
+def test_a_signal_before_the_first_step_ends_the_run_without_one(train, capsys, monkeypatch):
+    def build_after_a_signal(*arguments):
+        signal.raise_signal(signal.SIGUSR1)
+        return build_loop(*arguments)
+
+    monkeypatch.setattr("cnnlab.training.train.build_loop", build_after_a_signal)
+    run = train("trainer.steps=2", code=128 + signal.SIGUSR1)
+    monkeypatch.undo()
+    assert (
+        f"interrupted: SIGUSR1; before the first step; resume with cnnlab train resume={run}" in capsys.readouterr().err
+    )
+    assert record(run)["status"] == "interrupted"
+    assert cli.main(["train", f"resume={run}"]) == 0
+    assert metrics(run).step.tolist() == [2]
 
 
 def test_a_batch_larger_than_the_split_is_refused_and_leaves_no_directory(tmp_path, capsys):
