@@ -57,8 +57,8 @@ class StopRequest:
         """
         if not self.signal_number:
             self.signal_number = number
-            by = "" if number == SIGINT else f"{Signals(number).name}: "
-            self.say(f"{by}stopping after this chunk; Ctrl-C again aborts")
+            by, again = ("", "again ") if number == SIGINT else (f"{Signals(number).name}: ", "")
+            self.say(f"{by}stopping after this chunk; Ctrl-C {again}aborts")
         elif number == SIGINT:
             self.restore_terminal()
             self.say("aborted; what was saved before stays")
