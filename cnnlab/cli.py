@@ -8,7 +8,8 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from cnnlab import __version__
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import Diverged, Interrupted, Unfinished, UserError, WorkerLost
+from cnnlab.streams import outlive_readers
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -126,8 +128,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the command line without the program; None takes `sys.argv`.
     """
+    with outlive_readers():
+        return _main(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(arguments: list[str]) -> int:
     try:
-        code = _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+        code = _dispatch(arguments)
         sys.stdout.flush()
     except UserError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
@@ -136,14 +143,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Diverged as error:
         code = _report(str(error), DIVERGED)
     except Interrupted as error:
-        code = _report(str(error), 128 + error.signal_number)
+        code = _report(str(error), 128 + error.signal_number, "interrupted")
     except (WorkerLost, Unfinished) as error:
         code = _report(str(error), NOT_DONE)
     except KeyboardInterrupt:
-        code = _report("interrupted", 130)
-    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        print("interrupted", file=sys.stderr)
+        code = 130
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             traceback.print_exc()
@@ -156,8 +161,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _report(message: str, code: int) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+def _report(message: str, code: int, kind: str = "error") -> int:
+    print(f"{kind}: {' '.join(message.split())}", file=sys.stderr)
     return code
 
 
@@ -188,13 +193,30 @@ def _dispatch(arguments: list[str]) -> int:
 def _run(name: str, target: str, arguments: list[str]) -> int:
     from cnnlab.config.compose import launch
 
+    def work(config: "DictConfig", directory: Path) -> None:
+        with _loading(name, config, directory):
+            function = _load(target)
+        function(config, directory)
+
     try:
-        launch(name, arguments, lambda config, directory: _load(target)(config, directory))
+        launch(name, arguments, work)
     except SystemExit as request:  # --help and other flags that only print
-        if isinstance(request.__context__, BrokenPipeError):  # Rich's way of saying so
-            raise request.__context__ from None
         return request.code if isinstance(request.code, int) else 0
     return 0
+
+
+@contextmanager
+def _loading(name: str, config: "DictConfig", directory: Path) -> Iterator[None]:
+    """Say that TensorFlow is being loaded, which takes seconds; of commands other than train in a terminal only."""
+    from cnnlab.training.progress import phase, progress_kind, shown_path
+
+    if name == "train":
+        what = phase(f"loading TensorFlow, to train in {shown_path(directory)}", progress_kind(config.trainer.progress))
+    else:
+        kind = progress_kind("auto")
+        what = phase("loading TensorFlow", kind if kind == "rich" else "none")
+    with what:
+        yield
 
 
 def _load(target: str) -> "Callable[[DictConfig, Path], None]":

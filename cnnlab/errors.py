@@ -14,7 +14,7 @@ class Diverged(Exception):
 
 
 class Interrupted(Exception):
-    """SIGINT or SIGTERM was received and a checkpoint written (exit code 128 + signal number)."""
+    """A stop signal was received and the state saved (exit code 128 + signal number)."""
 
     def __init__(self, signal_number: int, message: str):
         super().__init__(message)

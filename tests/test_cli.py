@@ -67,9 +67,9 @@ def test_an_unknown_command_is_met_with_the_nearest(capsys):
         (UserError("key=value: is wrong"), 2, "error: key=value: is wrong\n"),
         (UserError("in\n two lines"), 2, "error: in two lines\n"),
         (Diverged("loss is NaN at step 7"), 3, "error: loss is NaN at step 7\n"),
-        (Interrupted(signal.SIGTERM, "stopped after step 7"), 143, "error: stopped after step 7\n"),
-        (Interrupted(signal.SIGINT, "stopped after step 7"), 130, "error: stopped after step 7\n"),
-        (KeyboardInterrupt(), 130, "error: interrupted\n"),
+        (Interrupted(signal.SIGTERM, "saved at step 7"), 143, "interrupted: saved at step 7\n"),
+        (Interrupted(signal.SIGINT, "saved at step 7"), 130, "interrupted: saved at step 7\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
         (
             OSError(errno.ENOSPC, "No space left on device", "/full/file"),
             2,
@@ -122,6 +122,19 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     pipe.stdout.close()
     assert pipe.stderr.read() == ""
     assert pipe.wait() == 0
+
+
+def test_a_result_that_does_not_fit_the_disk_is_an_error():
+    with Path("/dev/full").open("w") as full:
+        answer = subprocess.run([sys.executable, "-m", "cnnlab.cli"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("error: output: No space left on device\n")
+
+
+@pytest.mark.parametrize("closed", ["2>/dev/full", "2>&-", ">&-"])
+def test_messages_that_cannot_be_written_change_nothing(closed):
+    command = f"{sys.executable} -m cnnlab.cli trian {closed}"
+    assert subprocess.run(command, shell=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 2
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 import hydra
 import yaml
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -17,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cnnlab.config.arguments import given_overrides, prepare
 from cnnlab.config.explain import explain
+from cnnlab.config.once import is_one_job, print_help, run_once
 from cnnlab.config.resolve import resolve
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.config.stored import check_resumable, primary_config, stored_run
@@ -55,7 +58,11 @@ def launch(command: str, arguments: Sequence[str], task: Task) -> None:
     argv = [sys.argv[0], *prepare(arguments)]
     with primary_config(command, run) as name, _environment("HYDRA_FULL_ERROR", "1"), _arguments(argv):
         try:
-            hydra.main(version_base="1.3", config_path="pkg://cnnlab.conf", config_name=name)(job)()
+            flags = get_args_parser().parse_args()
+            if is_one_job(flags) and flags.help:
+                print_help(name, flags)
+            elif not (is_one_job(flags) and run_once(name, flags, job)):
+                hydra.main(version_base="1.3", config_path="pkg://cnnlab.conf", config_name=name)(job)()
         except (HydraException, OmegaConfBaseException, yaml.YAMLError, TypeError, ValueError) as error:
             raise UserError(explain(error, arguments)) from error
         except FileNotFoundError as error:  # not the job's, which keeps its own: Hydra could not make the directory
@@ -127,6 +134,17 @@ def _remove_empty(directory: Path) -> None:
             folder.rmdir()
 
 
+class _StderrHandler(logging.StreamHandler):
+    """Writes to what stderr is now: while a live display is shown, lines go above it."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None: ...
+
+
 @contextmanager
 def _log_to_stderr() -> Iterator[None]:
     """Send cnnlab's log lines to stderr; stdout carries results alone.
@@ -136,7 +154,7 @@ def _log_to_stderr() -> Iterator[None]:
     logger = logging.getLogger("cnnlab")
     if logger.level == logging.NOTSET and HydraConfig.get().verbose is not True:
         logger.setLevel(logging.INFO)
-    handler = logging.StreamHandler()
+    handler = _StderrHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     logger.addHandler(handler)
     try:

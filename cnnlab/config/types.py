@@ -31,7 +31,8 @@ def check(value: Any, hint: Any, key: str) -> None:
             return
     choices = [choice for member in members(hint) if get_origin(member) is Literal for choice in get_args(member)]
     hint_text = " or ".join(dict.fromkeys(_describe(member) for member in members(hint)))
-    raise UserError(f"{key}={shown(value)}: must be {hint_text}{did_you_mean(value, choices)}")
+    way_out = "; leave it out for its default" if value is None else did_you_mean(value, choices)
+    raise UserError(f"{key}={shown(value)}: must be {hint_text}{way_out}")
 
 
 def check_keys(given: Mapping[str, Any], known: Sequence[str], key: str) -> None:

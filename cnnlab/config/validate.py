@@ -36,6 +36,7 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
     packages = _packages(values, given)
     for key, node in _nodes(values):
         _check_group(node, key, packages)
+    _check_length(values.get("trainer") or {})
     check(values, COMMANDS[command], "")
     if command == "visualize" and values.get("method") is None:
         options = [name for name in shipped_options("method") if name != "all"]
@@ -76,6 +77,13 @@ def _check_command(values: dict[str, Any], command: str, given: set[str]) -> Non
         )
     if command != "train" and values.get("resume") is not None:
         raise UserError(f"resume={values['resume']}: only train goes on with a run; give {command} run=RUN")
+
+
+def _check_length(trainer: dict[str, Any]) -> None:
+    if trainer.get("epochs", 0) is None:
+        steps = trainer.get("steps")
+        so = "give a number of passes, or trainer.steps" if steps is None else f"trainer.steps={steps} sets the length"
+        raise UserError(f"trainer.epochs=null: leave it out; {so}")
 
 
 def _nodes(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -30,15 +30,15 @@ def load_best(run: Run) -> keras.Model:
         UserError: the run has none, or the file is damaged.
     """
     if not run.best_model.is_file():
-        status = run.record.get("status", "unknown")
-        if status == "diverged":
-            way_on = f"it cannot go on; start anew with a smaller learning rate: {command_anew(run)}"
+        status = run.status
+        told = ": ".join(filter(None, (status.name, status.reason)))
+        if status.name == "diverged":
+            hint = f"it cannot go on; start anew with a smaller learning rate: {command_anew(run)}"
+        elif status.name == "running":
+            hint = "it comes with the first validation: wait for it"
         else:
-            way_on = (
-                "it comes with the first validation; where nothing trains it any more, go on with "
-                f"cnnlab train resume={shlex.quote(str(run.path))}"
-            )
-        raise UserError(f"run={run.path}: has no {run.best_model.name} (status: {status}); {way_on}")
+            hint = f"it comes with the first validation: go on with cnnlab train resume={shlex.quote(str(run.path))}"
+        raise UserError(f"run={run.path}: has no {run.best_model.name} (status: {told}); {hint}")
     return _load(run.best_model, f"run={run.path}")
 
 

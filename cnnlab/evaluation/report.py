@@ -35,7 +35,7 @@ def write_report(run: Run) -> None:
         style=style(),
         title=escape(str(run.config.name)),
         subtitle=escape(_subtitle(run)),
-        error=f'<p class="error">{escape(run.record["error"])}</p>' if run.record.get("error") else "",
+        error=f'<p class="error">{escape(run.status.reason)}</p>' if run.status.reason else "",
         tiles="".join(_tile(*tile) for tile in _tiles(run, evaluations)),
         data=_data(run),
         training=_training(run),
@@ -55,7 +55,7 @@ def _evaluations(run: Run) -> dict[Path, dict[str, Any]]:
 
 
 def _subtitle(run: Run) -> str:
-    parts = [run.record.get("status"), run.record.get("started"), str(run.path)]
+    parts = [run.status.name, run.record.get("started"), str(run.path)]
     return " · ".join(part for part in parts if part)
 
 

@@ -38,15 +38,22 @@ def sole_writer(directory: Path) -> Iterator[None]:
                 path.unlink()
 
 
-def is_locked(directory: Path) -> bool:
-    """Whether a process is writing this run."""
+def is_locked(directory: Path) -> bool | None:
+    """Whether a process is writing this run; None where the lock cannot be tested.
+
+    On another host's run the answer False proves nothing: not every network file system shares its locks.
+    """
     try:
-        file = (directory / ".lock").open("r+")
-    except OSError:
+        file = (directory / ".lock").open()
+    except FileNotFoundError:
         return False
+    except OSError:
+        return None
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
+        except OSError:
+            return None
         return False

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.errors import Diverged, Interrupted, UserError
 from cnnlab.runs.files import remove_leftovers, write_atomically, write_json
-from cnnlab.runs.provenance import provenance
+from cnnlab.runs.status import Status, status_of
 
 
 class Run:
@@ -62,6 +62,8 @@ class Run:
 
     def begin(self) -> None:
         """Write config.yaml and run.json: from now on the run is there, and running."""
+        from cnnlab.runs.provenance import provenance  # not sooner: it reads the metadata of packages
+
         for folder in (self.path, self.checkpoints, self.plots):
             remove_leftovers(folder)
         with write_atomically(self.path / "config.yaml") as temporary:
@@ -74,9 +76,16 @@ class Run:
         self.record |= fields
         write_json(self.path / "run.json", self.record)
 
+    @property
+    def status(self) -> Status:
+        """How the run stands now; its record alone says `running` of a process that was killed."""
+        return status_of(self.path, self.record)
+
     def resume(self, config: DictConfig) -> None:
         """Prepare to go on with this run under `config`, which may differ in what resuming allows."""
         earlier = {key: self.record.get(key) for key in ("command", "commit", "started", "ended", "status")}
+        if earlier["status"] == "running":  # the lock is ours by now
+            earlier["status"] = "interrupted"
         self.record["earlier_sessions"] = [*self.record.get("earlier_sessions", []), earlier]
         self.config = config
 

@@ -1,5 +1,6 @@
 """What a launcher of Hydra's that knows nothing of cnnlab, such as submitit's or Ray's, is given as a job."""
 
+import signal
 import time
 from pathlib import Path
 
@@ -8,13 +9,16 @@ from omegaconf import DictConfig
 from cnnlab.config.arguments import given_overrides
 from cnnlab.errors import Interrupted
 from cnnlab.sweeps.job import Job, Place, train_arguments
-from cnnlab.sweeps.local import POLL_SECONDS, config_folders, stop_signals, timeout_seconds
+from cnnlab.sweeps.local import POLL_SECONDS, Received, config_folders, timeout_seconds
+from cnnlab.training.signals import catch_signals
 
 
 def train_cell(hydra: DictConfig, config: DictConfig, directory: Path) -> None:
     """Train one cell of a sweep in a process of its own, as the local launcher does, wherever this one runs.
 
-    A cell that is killed for want of memory then leaves the launcher's process to tell of it.
+    A cell that is killed for want of memory then leaves the launcher's process to tell of it. A signal is passed on
+    first, so that the training saves its state; then the launcher's own handler gets it, such as submitit's for
+    SIGUSR2, which puts the job back into the queue.
 
     Args:
         hydra: Hydra's configuration of the job.
@@ -23,12 +27,13 @@ def train_cell(hydra: DictConfig, config: DictConfig, directory: Path) -> None:
 
     Raises:
         RuntimeError: the training has failed, diverged or was killed; its record and log say more.
-        Interrupted: SIGINT or SIGTERM was received and passed on.
+        Interrupted: a stop signal was received and passed on.
     """
     overrides = [override for override in given_overrides(hydra) if not override.startswith("sweep.")]
     arguments = train_arguments(overrides, directory, config_folders(hydra))
     job = Job(directory, arguments, Place("", {}), timeout_seconds(config))
-    with stop_signals() as received:
+    received = Received()
+    with catch_signals(received.receive) as launchers:
         passed_on = False
         while (outcome := job.poll()) is None:
             if received.number and not passed_on:
@@ -36,6 +41,8 @@ def train_cell(hydra: DictConfig, config: DictConfig, directory: Path) -> None:
                 job.stop(received.number)
             time.sleep(POLL_SECONDS)
     if received.number:
+        if launchers[received.number] not in (signal.SIG_DFL, signal.default_int_handler):
+            signal.raise_signal(received.number)
         raise Interrupted(received.number, f"{directory}: stopped")
     if outcome.state != "done":
         raise RuntimeError(f"{outcome.state}: {outcome.reason}")

@@ -34,7 +34,7 @@ class Entry:
         seed: the number, or where some of `seeds` were set alone, these too: "0, order 5". None where the sweep has
             none and there is no run.
         values: for each swept key but the seeds.
-        status: pending, running, done, interrupted, failed or diverged.
+        status: pending, running, done, interrupted, failed, diverged or unknown.
         reason: why it is not done, or does not count.
         run: None where it has not begun.
         counts: whether it is done, and the newest run of its configuration and seed: all of them are one observation.
@@ -153,9 +153,9 @@ def _of_runs(runs: Sequence[Run], left_out: tuple[Path, ...]) -> Comparison:
     names = run_names(*runs) if len(runs) == 2 else [None] * len(runs)
     for run, config, name in zip(runs, configs, names, strict=True):
         values = {key.removesuffix(".name"): _written(config.get(key)) for key in keys}
-        status = {"completed": "done"}.get(run.record["status"], run.record["status"])
+        status = {"completed": "done"}.get(run.status.name, run.status.name)
         arm = name or arm_label(values)
-        entries.append(Entry(run.path, arm, _seed(run), values, status, run.record.get("error"), run))
+        entries.append(Entry(run.path, arm, _seed(run), values, status, run.status.reason, run))
     parents = {run.path.parent.name for run in runs}
     name = parents.pop() if len(parents) == 1 else "runs"
     shown_keys = [key.removesuffix(".name") for key in keys]

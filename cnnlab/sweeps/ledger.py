@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from cnnlab.errors import UserError
 from cnnlab.runs.files import write_json
-from cnnlab.runs.lock import is_locked
+from cnnlab.runs.status import status_of
 from cnnlab.sweeps.grid import Cell
 
-State = Literal["pending", "running", "done", "interrupted", "failed", "diverged"]
+State = Literal["pending", "running", "done", "interrupted", "failed", "diverged", "unknown"]
 
 STATES: dict[str, State] = {
     "running": "running",
@@ -21,13 +21,14 @@ STATES: dict[str, State] = {
     "interrupted": "interrupted",
     "failed": "failed",
     "diverged": "diverged",
+    "unknown": "unknown",
 }
-"""What the status in a run's record means for its cell."""
+"""What the status of a run means for its cell."""
 
 AGAIN: frozenset[State] = frozenset({"pending", "interrupted"})
 """What the same command runs again without being asked."""
 
-RETRIED: frozenset[State] = frozenset({"failed", "diverged"})
+RETRIED: frozenset[State] = frozenset({"failed", "diverged", "unknown"})
 """What it runs again with sweep.retry_failed=true."""
 
 
@@ -106,15 +107,13 @@ class Ledger:
                 if entry.state in ("running", "done", "interrupted", "diverged"):
                     entry.state, entry.reason = "pending", None
                 continue
-            state = STATES.get(record.get("status"), "failed")
-            if state == "running" and not is_locked(self.directory / name):
-                state, reason = "interrupted", entry.reason or "its process is gone"
-            elif state == "failed" and entry.state == "failed":
-                reason = entry.reason or record.get("error")
+            status = status_of(self.directory / name, record)
+            state, reason = STATES.get(status.name, "failed"), status.reason
+            killed = state == "interrupted" and record["status"] == "running"
+            if killed or (state == "failed" and entry.state == "failed"):
+                reason = entry.reason or reason  # the sweep knows more of the process
             elif state == "interrupted" and entry.state == "failed":  # it was stopped after sweep.job_timeout
                 state, reason = "failed", entry.reason
-            else:
-                reason = record.get("error")
             entry.state, entry.reason = state, reason
 
     def record(self, name: str) -> dict[str, Any] | None:

@@ -3,8 +3,7 @@
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -18,6 +17,7 @@ from cnnlab.sweeps.job import Job, Outcome, Place, train_arguments
 from cnnlab.sweeps.ledger import Ledger
 from cnnlab.sweeps.places import places
 from cnnlab.sweeps.watch import Display, choose_display
+from cnnlab.training.signals import catch_signals
 
 POLL_SECONDS = 0.1
 
@@ -41,7 +41,7 @@ def launch(
 
     Raises:
         UserError: see `places`.
-        Interrupted: SIGINT or SIGTERM was received, passed on to the jobs, and all of them have ended.
+        Interrupted: a stop signal was received, passed on to the jobs, and all of them have ended.
     """
     directory = Path(config.hydra.sweep.dir)
     ledger = Ledger.open(directory)
@@ -53,7 +53,8 @@ def launch(
         name = composed.hydra.sweep.subdir
         waiting.append((name, train_arguments(ledger.entries[name].overrides, directory / name, folders)))
     free = places(slots)
-    with choose_display(progress, ledger) as display, stop_signals() as received:
+    received = Received()
+    with choose_display(progress, ledger) as display, catch_signals(received.receive):
         outcomes = _run(waiting, free, ledger, timeout, display, received)
     if received.number:
         name = signal.Signals(received.number).name
@@ -79,28 +80,15 @@ def timeout_seconds(config: DictConfig) -> float | None:
 
 
 class Received:
-    """The first signal received; a second of the same kind is `urgent`."""
+    """The first signal received; a second Ctrl-C is `urgent`."""
 
     def __init__(self) -> None:
         self.number = 0
         self.urgent = False
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        self.urgent = self.urgent or number == self.number
+        self.urgent = self.urgent or number == self.number == signal.SIGINT
         self.number = self.number or number
-
-
-@contextmanager
-def stop_signals() -> Iterator[Received]:
-    """Catch SIGINT and SIGTERM for the length of the block."""
-    received = Received()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.signal(number, received.receive) for number in numbers}
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _run(

@@ -18,7 +18,8 @@ from cnnlab.sweeps.ledger import Entry, Ledger
 
 REFRESH_SECONDS = 1.0
 TAIL_BYTES = 4096
-STYLES = {"running": "cyan", "done": "green", "failed": "red", "diverged": "red", "interrupted": "yellow"}
+STYLES = {"running": "cyan", "done": "green", "failed": "red", "diverged": "red"}
+STYLES |= {"interrupted": "yellow", "unknown": "yellow"}
 
 
 class Display(Protocol):
@@ -137,7 +138,7 @@ def jobs_table(ledger: Ledger, most: int | None = None, paces: Paces | None = No
     for column in columns:
         table.add_column(column, justify="right" if column in ("epoch", "time", "left") else "left", overflow="fold")
     if most is not None and len(names) > most:
-        order = ("running", "failed", "diverged", "interrupted", "pending", "done")
+        order = ("running", "failed", "diverged", "interrupted", "unknown", "pending", "done")
         shown = sorted(names, key=lambda name: order.index(ledger.entries[name].state))[: max(1, most)]
         names = [name for name in names if name in shown]
     for name in names:

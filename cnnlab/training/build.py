@@ -18,13 +18,13 @@ from cnnlab.errors import UserError
 from cnnlab.models.build import export, finalize_preprocessing
 from cnnlab.runs.run import Run
 from cnnlab.training.checkpoints import Checkpoints
-from cnnlab.training.devices import agreement, has_gpu, is_chief
+from cnnlab.training.devices import agreement, has_gpu
 from cnnlab.training.learner import Learner
 from cnnlab.training.loop import HistorySchedule, Loop
 from cnnlab.training.objective import build_objective
 from cnnlab.training.outputs import Outputs, training_variables
 from cnnlab.training.plan import Plan
-from cnnlab.training.progress import SilentProgress, build_progress
+from cnnlab.training.progress import ProgressDisplay
 from cnnlab.training.selection import build_selection
 from cnnlab.training.signals import StopRequest
 from cnnlab.training.state import LoopState
@@ -45,6 +45,7 @@ def build_loop(
     learner: Learner,
     states: Path,
     stop: StopRequest,
+    display: ProgressDisplay,
     loggers: Sequence[keras.callbacks.Callback],
 ) -> Loop:
     """Connect feeds, compiled steps, outputs and loggers, and restore the newest state in `states`, if any."""
@@ -67,7 +68,6 @@ def build_loop(
     )
     state = _restore(states, learner, schedule, plan)
     exported = export(learner.preprocessing, learner.network)
-    chief = is_chief(strategy)
     return Loop(
         plan=plan,
         state=state,
@@ -78,7 +78,7 @@ def build_loop(
         validate=_validation(trainer, dataset, learner),
         selection=build_selection(trainer),
         outputs=Outputs(run, learner, exported, dataset.own_names, trainer.keep_checkpoints),
-        display=build_progress(trainer.progress, plan.epochs, plan.total_steps) if chief else SilentProgress(),
+        display=display,
         callbacks=_callbacks(trainer, loggers, exported, plan),
         schedule=schedule if isinstance(schedule, HistorySchedule) else None,
         directory=states.parent,

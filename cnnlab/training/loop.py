@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGINT, SIGTERM
+from signal import SIGINT, Signals
 from typing import Any, Protocol, runtime_checkable
 
 import keras
@@ -18,7 +18,7 @@ from cnnlab.training.outputs import DIVERGENCE_ADVICE, Outputs
 from cnnlab.training.plan import Plan
 from cnnlab.training.progress import ProgressDisplay, Pulse
 from cnnlab.training.selection import Selection
-from cnnlab.training.signals import StopRequest
+from cnnlab.training.signals import STOP_SIGNALS, StopRequest
 from cnnlab.training.state import Best, LoopState
 
 CHUNK_SECONDS = 1.0  # how long the device works between two looks at its results
@@ -75,6 +75,8 @@ class Loop:
     def __post_init__(self) -> None:
         self._ended_by = 0  # the signal that ended the training, once all processes have agreed on it
         self._seen_counts: set[int] = set()
+        self._validated = False
+        self._steady = False  # whether nothing was traced since the last chunk
         self._chunk = self.steps_per_call * (16 if self.agree else 1)
         self._saved_at = time.monotonic()
         self._mark = time.monotonic()
@@ -86,23 +88,29 @@ class Loop:
             Interrupted: a signal asked for the end; the state is saved.
             Diverged: the loss or a weight became NaN or infinite; the last finite state is kept.
         """
+        if self.stop.signal_number and self.agree is None:
+            raise Interrupted(self.stop.signal_number, self._way_on(self.stop.signal_number))
         self.outputs.begin(self.state.step)
         self.callbacks.on_train_begin()
         self.display.start(self.state.step)
+        self.stop.say, self.stop.restore_terminal = self.display.notice, self.display.stop
         self._mark = time.monotonic()
         try:
             while self.state.step < self.plan.total_steps and not self.selection.gives_up(self.state):
                 self._train_chunk()
                 if self._between_chunks():
                     break
-            self.outputs.finish(self.state)
+            self.outputs.finish()
         finally:
             self.display.stop()
         self.callbacks.on_train_end()
         if self._ended_by:
-            way_on = f"cnnlab train resume={shlex.quote(str(self.directory))}"
-            message = f"stopped at step {self.state.step}, state saved; go on with: {way_on}"
-            raise Interrupted(self._ended_by, message)
+            raise Interrupted(self._ended_by, self._way_on(self._ended_by))
+
+    def _way_on(self, signal_number: int) -> str:
+        by = "" if signal_number == SIGINT else f"{Signals(signal_number).name}; "
+        saved = f"saved at step {self.state.step}" if self.state.step else "before the first step"
+        return f"{by}{saved}; resume with cnnlab train resume={shlex.quote(str(self.directory))}"
 
     def _between_chunks(self) -> bool:
         """Validate, close the epoch and save where the plan says so; return whether the training ends here."""
@@ -111,6 +119,7 @@ class Loop:
         improved = False
         if self.validate and plan.validates(state.step):
             state.validation = self.validate()
+            self._steady, self._validated = self._validated, True  # the first one is traced
             improved = self.selection.judge(state, epoch)
         if plan.ends_epoch(state.step):
             self._close_epoch(epoch)
@@ -129,9 +138,8 @@ class Loop:
         late = seconds is not None and time.monotonic() - self._saved_at >= seconds
         signal_number, quits = self.stop.signal_number, bool(self.callbacks.model.stop_training)
         if self.agree:
-            mine = [signal_number == SIGINT, signal_number == SIGTERM, late, quits]
-            interrupt, terminate, late, quits = self.agree(mine)
-            signal_number = SIGINT if interrupt else SIGTERM if terminate else 0
+            *received, late, quits = self.agree([*(signal_number == number for number in STOP_SIGNALS), late, quits])
+            signal_number = next((number for number, came in zip(STOP_SIGNALS, received, strict=True) if came), 0)
         self._ended_by = signal_number
         return bool(signal_number) or quits, late or self.plan.checkpoints(self.state.step)
 
@@ -178,7 +186,8 @@ class Loop:
             sums.timed_images += len(results) * self.batch_size
             sums.timed_seconds += seconds
         means = sums.loss / sums.steps, sums.accuracy / sums.steps
-        self.display.chunk(Pulse(state.step, self.plan.epoch_of(state.step), *means, sums.images_per_second))
+        steady, self._steady = self._steady and seconds is not None, True
+        self.display.chunk(Pulse(state.step, self.plan.epoch_of(state.step), *means, sums.images_per_second, steady))
 
     def _next_chunk(self, steps_per_second: float) -> int:
         calls = min(steps_per_second * CHUNK_SECONDS, LONGEST_CHUNK) / self.steps_per_call

@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.errors import Diverged
-from cnnlab.evaluation.curves import draw_curves
 from cnnlab.models.archive import save_model
 from cnnlab.runs.run import Run
 from cnnlab.training.checkpoints import Checkpoints
@@ -71,13 +70,10 @@ class Outputs:
             self._run.update(best=asdict(state.best))
         self._checkpoints.save(training_variables(self._learner), state.to_json(), best=best)
 
-    def finish(self, state: LoopState) -> None:
-        """Write last.keras and the curves."""
+    def finish(self) -> None:
+        """Write last.keras."""
         self._export(self._run.last_model)
         self._steps.close()
-        if state.history:
-            best_epoch = state.best.epoch if state.best else None
-            draw_curves(state.history, self._run.plots / "curves.png", best_epoch, self._run.config.name)
 
     def _export(self, path: Path) -> None:
         with averaged_weights(self._learner):

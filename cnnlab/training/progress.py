@@ -1,14 +1,40 @@
-"""What a person sees while a run trains: a live bar in a terminal, plain lines in a log."""
+"""What a person sees while a run starts and trains: a live line in a terminal, plain lines in a log."""
 
+import logging
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from textwrap import fill
 from typing import Any, Literal, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.live import Live
+from rich.text import Text
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["rich", "plain", "none"]
 
 HEARTBEAT_SECONDS = 30.0  # at least one line this often in a log, however long an epoch takes
+BAR = (5, 20)  # the narrowest and the widest bar; below, it is left out
+COMPILING = "compiling the training step"
+
+COLUMNS = (
+    ("epoch", 7),
+    ("loss", 8),
+    ("accuracy", 8),
+    ("val_loss", 8),
+    ("val_accuracy", 12),
+    ("images/s", 9),
+    ("left", 8),
+)
+"""Titles and least widths of the columns of a training in a terminal."""
+
+KEPT = ("epoch", "val_accuracy", "val_loss", "loss", "accuracy", "left", "images/s")
+"""The columns by importance: in a narrow terminal the last ones go."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +47,7 @@ class Pulse:
         loss: mean training loss of the epoch so far.
         accuracy: mean training accuracy of the epoch so far, 0 to 1.
         images_per_second: training speed of the epoch so far; None before it is known.
+        steady: whether nothing was traced or compiled since the pulse before, so that the time tells of the rest.
     """
 
     step: int
@@ -28,28 +55,44 @@ class Pulse:
     loss: float
     accuracy: float
     images_per_second: float | None
+    steady: bool
 
 
 class ProgressDisplay(Protocol):
     """Something that follows a training."""
 
-    def start(self, step: int) -> None: ...
+    def header(self, lines: Sequence[str]) -> None:
+        """Say what will be trained."""
 
-    def chunk(self, pulse: Pulse) -> None: ...
+    def start(self, step: int) -> None:
+        """The training begins after `step` steps; the first takes longer, since it is compiled."""
 
-    def epoch(self, row: dict[str, Any]) -> None: ...
+    def chunk(self, pulse: Pulse) -> None:
+        """Some steps have been made."""
 
-    def stop(self) -> None: ...
+    def epoch(self, row: dict[str, Any]) -> None:
+        """An epoch has ended; `row` is its row of metrics.csv."""
+
+    def notice(self, text: str) -> None:
+        """Say something at once; may be called from another thread."""
+
+    def stop(self) -> None:
+        """The training has ended, well or not; may be called from another thread."""
 
 
 class SilentProgress:
-    """Shows nothing."""
+    """Shows nothing but notices."""
+
+    def header(self, lines: Sequence[str]) -> None: ...
 
     def start(self, step: int) -> None: ...
 
     def chunk(self, pulse: Pulse) -> None: ...
 
     def epoch(self, row: dict[str, Any]) -> None: ...
+
+    def notice(self, text: str) -> None:
+        _say(text)
 
     def stop(self) -> None: ...
 
@@ -66,71 +109,110 @@ class PlainProgress:
         self._epochs = epochs
         self._clock = RemainingTime(total_steps)
         self._spoken = 0.0
-        self._remaining = ""
+
+    def header(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            _say(line)
 
     def start(self, step: int) -> None:
         self._clock.start(step)
-        self._spoken = time.monotonic()
+        self._tell(COMPILING)
 
     def chunk(self, pulse: Pulse) -> None:
-        self._remaining = self._clock.remaining(pulse.step)
+        self._clock.advance(pulse.step, steady=pulse.steady)
         if time.monotonic() - self._spoken >= HEARTBEAT_SECONDS:
-            speed = f"  {pulse.images_per_second:,.0f} images/s" if pulse.images_per_second else ""
-            numbers = f"loss {pulse.loss:.4f}  accuracy {pulse.accuracy:.4f}"
-            self._say(f"epoch {pulse.epoch}/{self._epochs}  step {pulse.step}  {numbers}{speed}  {self._remaining}")
+            numbers = _labelled(pulse_cells(pulse, self._clock.left))
+            self._tell("  ".join([f"epoch {pulse.epoch}/{self._epochs}", f"step {pulse.step}", *numbers.values()]))
 
     def epoch(self, row: dict[str, Any]) -> None:
-        self._say(f"{epoch_line(row, self._epochs)}  {self._remaining}")
+        cells = {"epoch": f"epoch {row['epoch']}/{self._epochs}"}
+        cells |= _labelled(epoch_cells(row, self._epochs, self._clock.left))
+        self._tell("  ".join(fitting(cells, Console(stderr=True).width if sys.stderr.isatty() else None)))
+
+    def notice(self, text: str) -> None:
+        _say(text)
 
     def stop(self) -> None: ...
 
-    def _say(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+    def _tell(self, line: str) -> None:
+        _say(line)
         self._spoken = time.monotonic()
 
 
 class RichProgress:
-    """A live bar with speed and remaining time; each epoch leaves a line above it.
+    """A live line with a bar, speed and remaining time; each epoch leaves a row of a table above it.
 
-    Args: as PlainProgress.
+    Nothing is ever cut: what does not fit the terminal's width is left out, the least important first.
+
+    Args:
+        epochs, total_steps: as PlainProgress.
+        validates: whether there is a validation split.
+        console: of the terminal.
     """
 
-    def __init__(self, epochs: int, total_steps: int):
+    def __init__(self, epochs: int, total_steps: int, *, validates: bool, console: Console):
         self._epochs = epochs
+        self._total_steps = total_steps
+        self._columns = [column for column in COLUMNS if validates or not column[0].startswith("val_")]
+        self._console = console
         self._clock = RemainingTime(total_steps)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=10),  # all of it fits into 80 columns
-            TextColumn("{task.fields[numbers]}", style="cyan"),
-            TextColumn("{task.fields[remaining]}", style="dim"),
-            console=Console(stderr=True),
+        self._pulse: Pulse | None = None
+        self._began = time.monotonic()
+        self._live = Live(
+            get_renderable=self._line,
+            console=console,
+            refresh_per_second=4,
+            transient=True,
+            redirect_stdout=sys.stdout.isatty(),
         )
-        self._task = self._bar.add_task("starting", total=total_steps, numbers="", remaining="")
+
+    def header(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            # words wrap, a path stays in one piece
+            self._print(fill(line, self._console.width, break_long_words=False, break_on_hyphens=False))
 
     def start(self, step: int) -> None:
         self._clock.start(step)
-        self._bar.start()
-        self._bar.update(self._task, completed=step)
+        self._began = time.monotonic()
+        self._print(self._row({title: title for title, _ in self._columns}), style="dim")
+        self._live.start()
 
     def chunk(self, pulse: Pulse) -> None:
-        speed = f"  {pulse.images_per_second:,.0f} images/s" if pulse.images_per_second else ""
-        self._bar.update(
-            self._task,
-            completed=pulse.step,
-            description=f"epoch {pulse.epoch}/{self._epochs}",
-            numbers=f"loss {pulse.loss:.4f}  accuracy {pulse.accuracy:.4f}{speed}",
-            remaining=self._clock.remaining(pulse.step),
-        )
+        self._clock.advance(pulse.step, steady=pulse.steady)
+        self._pulse = pulse
 
     def epoch(self, row: dict[str, Any]) -> None:
-        self._bar.console.print(epoch_line(row, self._epochs), highlight=False, soft_wrap=True)
+        self._print(self._row(epoch_cells(row, self._epochs, self._clock.left)))
+
+    def notice(self, text: str) -> None:
+        self._print(text, style="yellow")
 
     def stop(self) -> None:
-        self._bar.stop()
+        self._live.stop()
+
+    def _print(self, line: str, style: str | None = None) -> None:
+        self._console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
+
+    def _row(self, cells: dict[str, str]) -> str:
+        padded = {title: cells[title].rjust(least) for title, least in self._columns}
+        return "  ".join(fitting(padded, self._console.width))
+
+    def _line(self) -> Text:
+        """The live line; it leaves room for the ^C that a terminal adds to it, which must not wrap."""
+        pulse, width = self._pulse, self._console.width - 3
+        if pulse is None:
+            return _one_line(f"{COMPILING}, {time.monotonic() - self._began:.0f} s")
+        cells = {"epoch": f"epoch {pulse.epoch}/{self._epochs}"} | _labelled(pulse_cells(pulse, self._clock.left))
+        texts = fitting(cells, width)
+        free = width - len("  ".join(texts)) - 2
+        if free >= BAR[0]:
+            length = min(free, BAR[1])
+            texts.insert(1, ("━" * round(length * pulse.step / self._total_steps)).ljust(length, "·"))
+        return _one_line("  ".join(texts))
 
 
 class RemainingTime:
-    """Estimates the time left from the steps made since the start of this process.
+    """Estimates the time left from the steps made in this process, without those that waited for a compiler.
 
     Args:
         total_steps: the length of the training.
@@ -138,41 +220,124 @@ class RemainingTime:
 
     def __init__(self, total_steps: int):
         self._total = total_steps
-        self._first = 0
-        self._since = 0.0
+        self._step = 0
+        self._at = 0.0
+        self._steps = 0
+        self._seconds = 0.0
 
     def start(self, step: int) -> None:
-        self._first = step
-        self._since = time.monotonic()
+        self._step, self._at = step, time.monotonic()
 
-    def remaining(self, step: int) -> str:
-        """ "1:02:03 left", or nothing before the first step."""
-        if step == self._first:
+    def advance(self, step: int, *, steady: bool) -> None:
+        """The training has come to `step`; only the time of `steady` stretches counts."""
+        now = time.monotonic()
+        if steady:
+            self._steps += step - self._step
+            self._seconds += now - self._at
+        self._step, self._at = step, now
+
+    @property
+    def left(self) -> str:
+        """ "1:02:03", or nothing while it is not known."""
+        if not self._steps:
             return ""
-        seconds = round((time.monotonic() - self._since) / (step - self._first) * (self._total - step))
+        seconds = round(self._seconds / self._steps * (self._total - self._step))
         minutes, seconds = divmod(seconds, 60)
         hours, minutes = divmod(minutes, 60)
-        return f"{hours}:{minutes:02}:{seconds:02} left"
+        return f"{hours}:{minutes:02}:{seconds:02}"
 
 
-def epoch_line(row: dict[str, Any], epochs: int) -> str:
-    """One row of metrics.csv as a line for people."""
-    parts = [f"epoch {row['epoch']}/{epochs}", f"loss {row['loss']:.4f}", f"accuracy {row['accuracy']:.4f}"]
-    if row["val_loss"] is not None:
-        parts += [f"val_loss {row['val_loss']:.4f}", f"val_accuracy {row['val_accuracy']:.4f}"]
-    if row["images_per_second"] is not None:
-        parts.append(f"{row['images_per_second']:,.0f} images/s")
-    return "  ".join(parts)
+def epoch_cells(row: dict[str, Any], epochs: int, left: str) -> dict[str, str]:
+    """One row of metrics.csv as text, by the titles of `COLUMNS`; what was not measured is empty."""
+    numbers = {key: _number(row[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy")}
+    speed = row["images_per_second"]
+    return {"epoch": f"{row['epoch']}/{epochs}", **numbers, "images/s": _speed(speed), "left": left}
 
 
-def build_progress(kind: Literal["auto", "rich", "plain", "none"], epochs: int, total_steps: int) -> ProgressDisplay:
-    """The display `kind` names; `auto` is rich in a terminal and plain elsewhere."""
-    if kind == "auto":
-        kind = "rich" if Console(stderr=True).is_terminal else "plain"
+def pulse_cells(pulse: Pulse, left: str) -> dict[str, str]:
+    """The numbers of the epoch under way as text, by the titles of `COLUMNS`."""
+    numbers = {"loss": _number(pulse.loss), "accuracy": _number(pulse.accuracy)}
+    return {**numbers, "images/s": _speed(pulse.images_per_second), "left": left}
+
+
+def fitting(cells: dict[str, str], width: int | None) -> list[str]:
+    """The cells that fit into `width` characters (None: all) with two between each, the most important ones.
+
+    Args:
+        cells: texts by title; a title is one of `KEPT`.
+    """
+    shown = sorted(cells, key=KEPT.index)
+    while width is not None and len(shown) > 1 and len("  ".join(cells[title] for title in shown)) > width:
+        shown.pop()
+    return [text for title, text in cells.items() if title in shown]
+
+
+def progress_kind(kind: Literal["auto", "rich", "plain", "none"]) -> Kind:
+    """What `trainer.progress` means here: `auto` is rich in a terminal and plain elsewhere."""
+    if kind != "auto":
+        return kind
+    console = Console(stderr=True)
+    return "rich" if console.is_terminal and not console.is_dumb_terminal else "plain"
+
+
+def build_progress(kind: Kind, epochs: int, total_steps: int, *, validates: bool) -> ProgressDisplay:
+    """The display of a kind; see PlainProgress and RichProgress for the arguments."""
     match kind:
         case "rich":
-            return RichProgress(epochs, total_steps)
+            return RichProgress(epochs, total_steps, validates=validates, console=Console(stderr=True))
         case "plain":
             return PlainProgress(epochs, total_steps)
         case _:
             return SilentProgress()
+
+
+@contextmanager
+def phase(text: str, kind: Kind) -> Iterator[None]:
+    """Say what takes a while before the training begins: a line that is gone at the end, or one line of the log.
+
+    The line does not move: what reports progress by itself, such as a download, writes beside it.
+    """
+    if kind == "rich":
+        with Live(
+            Text(f"{text} …"),
+            console=Console(stderr=True),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+        ) as live:
+            live.refresh()
+            yield
+    else:
+        if kind == "plain":
+            log.info("%s …", text)
+        yield
+
+
+def shown_path(path: Path) -> Path:
+    """A path relative to the working directory where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _labelled(cells: dict[str, str]) -> dict[str, str]:
+    """The numbers there are, each with its title."""
+    after = ("images/s", "left")
+    numbers = {title: text for title, text in cells.items() if text and title != "epoch"}
+    return {title: f"{text} {title}" if title in after else f"{title} {text}" for title, text in numbers.items()}
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.4g}"
+
+
+def _speed(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
+
+
+def _one_line(text: str) -> Text:
+    return Text(text, style="cyan", no_wrap=True, overflow="crop")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,8 @@ from cnnlab.data.classes import differing_names
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.load import load_dataset
 from cnnlab.data.summary import summarize, write_skipped
-from cnnlab.errors import Diverged, UserError
+from cnnlab.errors import Diverged, Interrupted, UserError
+from cnnlab.evaluation.curves import draw_curves
 from cnnlab.evaluation.report import write_report
 from cnnlab.runs.anew import command_anew
 from cnnlab.runs.lock import sole_writer
@@ -22,10 +23,12 @@ from cnnlab.runs.run import Run
 from cnnlab.schedules.build import build_schedule
 from cnnlab.training.build import build_loop
 from cnnlab.training.devices import build_strategy, configure_runtime, is_chief, thread_count, watch_workers
+from cnnlab.training.header import header_lines
 from cnnlab.training.learner import build_learner
 from cnnlab.training.loggers.logger import build_loggers, closing
 from cnnlab.training.plan import build_plan
 from cnnlab.training.precision import choose_precision
+from cnnlab.training.progress import build_progress, phase, progress_kind
 from cnnlab.training.signals import stop_on_signals
 
 log = logging.getLogger(__name__)
@@ -45,21 +48,25 @@ def train(config: DictConfig, directory: Path) -> None:
     """
     configure_runtime(config.trainer)
     strategy = build_strategy(config.trainer)
+    progress = progress_kind(config.trainer.progress) if is_chief(strategy) else "none"
     precision, reason = choose_precision(_requested_precision(config))
-    dataset = load_dataset(config.dataset, config.seeds.split)
+    with phase("reading the dataset", progress):
+        dataset = load_dataset(config.dataset, config.seeds.split)
     if config.resume is not None:
         _require_same_classes(Run.open(config.resume), dataset)
     config.dataset.num_classes, config.dataset.validation = len(dataset.class_names), dataset.validation
     plan = build_plan(config.trainer, len(dataset.splits["train"]))
     schedule = build_schedule(config.schedule, config.optimizer.learning_rate, plan.steps_per_epoch, plan.total_steps)
-    with watch_workers(strategy):
+    with phase("building the model", progress), watch_workers(strategy):
         learner = build_learner(config, dataset, strategy, schedule, precision, plan.total_steps)
-    log.info("training model=%s, %s parameters", config.model.name, f"{learner.network.count_params():,}")
     with stop_on_signals() as stop, _output_directory(directory, strategy) as output, sole_writer(output):
         run = _open_or_create(output, config)
         loggers = build_loggers(config.logger, run) if is_chief(strategy) else []
-        loop = build_loop(config, run, dataset, plan, schedule, learner, directory / "checkpoints", stop, loggers)
-        with closing(loggers, run), run.recorded(), watch_workers(strategy):
+        display = build_progress(progress, plan.epochs, plan.total_steps, validates="validation" in dataset.splits)
+        display.header(header_lines(config, dataset, plan, learner, precision, directory))
+        states = directory / "checkpoints"
+        loop = build_loop(config, run, dataset, plan, schedule, learner, states, stop, display, loggers)
+        with _reported(run), closing(loggers, run), run.recorded(), watch_workers(strategy):
             run.update(
                 precision=precision,
                 precision_reason=reason,
@@ -78,9 +85,29 @@ def train(config: DictConfig, directory: Path) -> None:
                 if is_chief(strategy):
                     log.warning("start anew with a smaller learning rate: %s", command_anew(run))
                 raise
-        write_report(run)
     if is_chief(strategy):
         print(directory)
+
+
+@contextmanager
+def _reported(run: Run) -> Iterator[None]:
+    """Draw the curves and write the report after the block, also of a run that did not come to its end."""
+    try:
+        yield
+    except Exception as error:
+        if run.history() or isinstance(error, Interrupted | Diverged):
+            with suppress(OSError):  # a full disk does not hide what ended the run
+                _report(run)
+        raise
+    _report(run)
+
+
+def _report(run: Run) -> None:
+    history = run.history()
+    if history:
+        best = run.record.get("best") or {}
+        draw_curves(history, run.plots / "curves.png", best.get("epoch"), run.config.name)
+    write_report(run)
 
 
 @contextmanager

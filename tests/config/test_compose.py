@@ -5,6 +5,8 @@ import sys
 from contextlib import suppress
 
 import pytest
+from hydra._internal import config_loader_impl
+from hydra._internal.config_repository import CachingConfigRepository
 
 from cnnlab.config.compose import launch
 from cnnlab.errors import Interrupted, UserError
@@ -159,3 +161,37 @@ def test_log_lines_go_to_stderr(tmp_path, monkeypatch, capfd):
     captured = capfd.readouterr()
     assert captured.out == ""
     assert captured.err.endswith(" hello\n")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["trainer.epochs=-1"], ["modle=x"]])
+def test_help_and_a_mistake_take_one_composition(arguments, tmp_path, monkeypatch, capsys):
+    """Each copies Hydra's whole search path, and a person waits."""
+    monkeypatch.chdir(tmp_path)
+    made = []
+
+    class Counted(CachingConfigRepository):
+        def __init__(self, delegate):
+            made.append(self)
+            super().__init__(delegate)
+
+    monkeypatch.setattr(config_loader_impl, "CachingConfigRepository", Counted)
+    with suppress(SystemExit, UserError):
+        launch("train", arguments, lambda config, directory: None)
+    assert len(made) == 1
+
+
+def test_help_shows_the_options_and_the_configuration_with_its_changes(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "model" / "mynet.yaml").write_text("name: mynet\n")
+    launch("train", ["--help", "--config-dir", "mine", "optimizer=sgd", "seed=7"], lambda config, directory: None)
+    output = capsys.readouterr().out
+    assert "mnist_cnn, model_a, model_b, model_c, mynet, resnet" in output
+    assert "_target_: keras.optimizers.SGD" in output
+    assert "seed: 7\n" in output
+
+
+def test_an_experiment_that_is_a_sweep_needs_no_flag(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    launch("train", ["experiment=sweep_optimizers", "seed=0,1", "sweep.dry_run=true"], lambda config, directory: None)
+    assert list(tmp_path.iterdir()) == []

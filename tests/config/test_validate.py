@@ -19,6 +19,8 @@ MISTAKES = {
     "trainer.epochs.x=3": r"trainer\.epochs\.x=3: no such key in trainer\.epochs",
     "~seed_": r"'seed_' does not exist",
     "+trainer.epochs=3": r"\+trainer\.epochs=3: the key exists already; leave out the \+",
+    "trainer.epochs=null": r"trainer\.epochs=null: leave it out; give a number of passes, or trainer\.steps$",
+    "trainer.batch_size=null": r"trainer\.batch_size=null: must be an integer; leave it out for its default$",
     # options of groups
     "model=mnist_cn": r"model=mnist_cn: no such option; did you mean mnist_cnn\?; options: .*mnist_cnn",
     "trainer=quick": r"trainer=quick: no such option; options: default",
@@ -231,6 +233,12 @@ def test_a_key_of_ours_that_a_file_lacks_is_asked_for(compose, tmp_path):
 def test_each_command_checks_its_own_keys(compose, command, arguments, message):
     with pytest.raises(UserError, match=message):
         compose(command, *arguments)
+
+
+def test_a_length_in_steps_needs_no_epochs_of_null(compose):
+    with pytest.raises(UserError, match=r"^trainer\.epochs=null: leave it out; trainer\.steps=6 sets the length$"):
+        compose("train", "trainer.epochs=null", "trainer.steps=6")
+    compose("train", "trainer.steps=6")
 
 
 def test_predict_needs_images(compose, stored_run):

@@ -205,7 +205,8 @@ class TestRefusals:
         (tmp_path / "run.json").write_text(json.dumps({"status": "running"}))
         (tmp_path / "config.yaml").write_bytes((run / "config.yaml").read_bytes())
         line = refused(f"run={tmp_path}")
-        assert "has no model.keras (status: running)" in line
+        assert "has no model.keras (status: interrupted: its process is gone)" in line
+        assert "wait" not in line
         assert f"cnnlab train resume={tmp_path}" in line
 
     def test_a_diverged_run_without_a_model_is_started_anew(self, refused, tmp_path, run):

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from cnnlab import cli
 from cnnlab.evaluation.report import write_report
+from cnnlab.runs.lock import sole_writer
 from cnnlab.runs.run import Run
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
@@ -83,7 +84,8 @@ def test_a_page_needs_nothing_but_itself_and_fits_a_phone(run):
 
 
 def test_a_run_that_has_just_started_has_a_page(fresh_run):
-    write_report(fresh_run)
+    with sole_writer(fresh_run.path):
+        write_report(fresh_run)
     assert "running" in Page(fresh_run.path / "report.html").text
 
 

@@ -62,7 +62,7 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_bytes(cnnlab_process, un
     assert json.loads((run / "run.json").read_text())["status"] == "completed"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130)])
 def test_a_signal_saves_the_state_and_the_run_goes_on_exactly(cnnlab_process, uninterrupted, tmp_path, number, code):
     run = tmp_path / "run"
     process = cnnlab_process("train", *OPTIONS, f"hydra.run.dir={run}")
@@ -70,8 +70,11 @@ def test_a_signal_saves_the_state_and_the_run_goes_on_exactly(cnnlab_process, un
     process.send_signal(number)
     _, messages = process.communicate(timeout=60)
     assert process.returncode == code
-    assert f"go on with: cnnlab train resume={run}" in messages
+    assert f"resume with cnnlab train resume={run}" in messages
+    assert "interrupted: " in messages
+    assert "error: " not in messages
     assert "Traceback" not in messages
+    assert (run / "report.html").exists()
     assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
     assert (run / "last.keras").exists()
     assert cli.main(["train", f"resume={run}"]) == 0

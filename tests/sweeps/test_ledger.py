@@ -8,7 +8,8 @@ import pytest
 from cnnlab.errors import UserError
 from cnnlab.runs.lock import sole_writer
 from cnnlab.sweeps.grid import Cell
-from cnnlab.sweeps.ledger import Ledger
+from cnnlab.sweeps.ledger import AGAIN, RETRIED, Ledger
+from cnnlab.sweeps.watch import jobs_table
 
 CELLS = [Cell(f"seed={seed}", (f"seed={seed}",), {"seed": str(seed)}) for seed in range(3)]
 
@@ -40,6 +41,15 @@ def test_a_run_that_says_running_but_whose_process_is_gone_was_interrupted(tmp_p
     assert states(ledger_of(tmp_path))[0] == "interrupted"
     with sole_writer(tmp_path / "seed=0"):
         assert states(ledger_of(tmp_path))[0] == "running"
+
+
+def test_a_cell_that_says_running_on_another_host_is_unknown_and_runs_again_only_when_asked(tmp_path):
+    record(tmp_path, "seed=0", status="running", error=None, host={"name": "elsewhere"})
+    (entry, *_) = ledger_of(tmp_path).entries.values()
+    assert entry.state == "unknown"
+    assert "elsewhere" in entry.reason
+    assert entry.state in RETRIED - AGAIN
+    assert "unknown" in str(jobs_table(ledger_of(tmp_path), most=1).columns[1]._cells)
 
 
 def test_what_was_noted_is_read_again_and_a_grid_that_grows_keeps_it(tmp_path):

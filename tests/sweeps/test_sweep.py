@@ -146,7 +146,7 @@ def test_twelve_jobs_of_which_one_raises_one_diverges_and_one_is_killed(sweep, t
     assert sweep.run(*command) == 1
     assert sweep.states()["arm=killed"] == "done"
     record = json.loads((victim / "run.json").read_text())
-    assert record["earlier_sessions"][0]["status"] == "running"  # it went on, and did not begin anew
+    assert record["earlier_sessions"][0]["status"] == "interrupted"  # it went on, and did not begin anew
     assert {sweep.states()[name] for name in ("arm=raises", "arm=diverges")} == {"failed", "diverged"}
 
     later.write_bytes((sweep.directory / "arm=good0" / "model.keras").read_bytes())
@@ -167,7 +167,7 @@ def test_a_cell_has_the_same_bytes_alone_and_beside_others(sweep, tmp_path, cnnl
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_reaches_the_jobs_and_the_same_command_goes_on(sweep, tmp_path, number, code):
     command = ("seed=0,1", *SMALL, *SLOW_STEPS, "trainer.threads=1", "trainer.checkpoint_every='10 steps'")
     run = sweep.directory / "seed=0"
@@ -309,3 +309,23 @@ def test_the_contract_holds_with_launchers_of_hydra(sweep, launcher):
     rates = {"0.001": "done", "1e+30": "diverged", "0.002": "done"}
     assert sweep.states() == {f"optimizer.learning_rate={rate}": state for rate, state in rates.items()}
     assert "2 of 3 cells are done" in sweep.messages
+
+
+@pytest.mark.slow
+def test_a_job_of_submitit_saves_before_submitit_requeues_it(sweep):
+    """As where SLURM announces the end of a job's time: SIGUSR2 to all of its processes, which submitit answers."""
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    run = sweep.directory / "single"
+    options = (*SMALL, *SLOW_STEPS, "trainer.threads=1", "trainer.checkpoint_every='60 minutes'")
+    sweep.start("seed=0", "hydra/launcher=submitit_local", *options)
+    sweep.wait_for(lambda: (run / "steps.csv").exists() and len((run / "steps.csv").read_text()) > 1000)
+    job = pid_of(run)
+    launcher = int(Path(f"/proc/{job}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(job, signal.SIGUSR2)
+    os.kill(launcher, signal.SIGUSR2)
+
+    assert sweep.finish() == 0, sweep.messages
+    record = json.loads((run / "run.json").read_text())
+    assert record["status"] == "completed"
+    assert [session["status"] for session in record["earlier_sessions"]] == ["interrupted"]
+    assert "going on from step" in (run / "train.log").read_text()

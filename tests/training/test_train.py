@@ -1,7 +1,9 @@
 """`cnnlab train` as its users see it: what a run directory holds, and what each knob of the trainer does."""
 
 import csv
+import html
 import json
+import signal
 import sys
 
 import keras
@@ -13,6 +15,7 @@ from omegaconf import OmegaConf
 from cnnlab import cli
 from cnnlab.config import extras
 from cnnlab.data.load import load_dataset
+from cnnlab.training.build import build_loop
 
 
 def record(run) -> dict:
@@ -230,10 +233,27 @@ def test_divergence_names_the_step_and_keeps_the_last_finite_state(train, capsys
         anew = "cnnlab train optimizer=sgd optimizer.learning_rate=1e+11"
     assert f"start anew with a smaller learning rate: {anew}" in message
     assert record(run)["status"] == "diverged"
+    assert record(run)["error"] in html.unescape((run / "report.html").read_text())
     for path in (run / "checkpoints").glob("*.npz"):
         with np.load(path) as archive:
             floats = [archive[key] for key in archive.files if archive[key].dtype.kind == "f"]
         assert all(np.isfinite(array).all() for array in floats)
+
+
+def test_a_signal_before_the_first_step_ends_the_run_without_one(train, capsys, monkeypatch):
+    def build_after_a_signal(*arguments):
+        signal.raise_signal(signal.SIGUSR1)
+        return build_loop(*arguments)
+
+    monkeypatch.setattr("cnnlab.training.train.build_loop", build_after_a_signal)
+    run = train("trainer.steps=2", code=128 + signal.SIGUSR1)
+    monkeypatch.undo()
+    assert (
+        f"interrupted: SIGUSR1; before the first step; resume with cnnlab train resume={run}" in capsys.readouterr().err
+    )
+    assert record(run)["status"] == "interrupted"
+    assert cli.main(["train", f"resume={run}"]) == 0
+    assert metrics(run).step.tolist() == [2]
 
 
 def test_a_batch_larger_than_the_split_is_refused_and_leaves_no_directory(tmp_path, capsys):

@@ -1,0 +1,49 @@
+"""What will be trained, in a few lines, before it begins."""
+
+from pathlib import Path
+
+import tensorflow as tf
+from omegaconf import DictConfig
+
+from cnnlab.data.dataset import Dataset
+from cnnlab.training.devices import thread_count
+from cnnlab.training.plan import Plan
+from cnnlab.training.progress import shown_path
+from cnnlab.training.step import Learner
+
+
+def header_lines(
+    config: DictConfig, dataset: Dataset, plan: Plan, learner: Learner, precision: str, directory: Path
+) -> list[str]:
+    """Model and device, data, length and place of a training.
+
+    Args:
+        directory: of the run.
+    """
+    splits = [name for name in ("train", "validation", "test") if name in dataset.splits]
+    sizes = ", ".join(f"{len(dataset.splits[name]):,} {name}" for name in splits)
+    batch = config.trainer.batch_size
+    if plan.total_steps == plan.epochs * plan.steps_per_epoch:
+        length = f"{_count(plan.epochs, 'epoch')} of {_count(plan.steps_per_epoch, 'step')}, {batch} images each"
+    else:
+        length = f"{_count(plan.total_steps, 'step')}, {batch} images each, {plan.steps_per_epoch:,} to an epoch"
+    return [
+        f"{config.model.name}: {learner.network.count_params():,} parameters, {precision} on {_devices(learner)}",
+        f"{dataset.name}: {sizes} images, {_count(len(dataset.class_names), 'class', 'classes')}",
+        length,
+        f"run directory: {shown_path(directory)}",
+    ]
+
+
+def _devices(learner: Learner) -> str:
+    names = learner.strategy.extended.worker_devices
+    replicas = learner.strategy.num_replicas_in_sync
+    times = f"{replicas} × " if replicas > 1 else ""
+    if "GPU" not in names[0].upper():
+        return f"{times}CPU, {_count(thread_count(), 'thread')}"
+    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+    return f"{times}{details.get('device_name', 'GPU')}"
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
