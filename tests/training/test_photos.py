@@ -13,7 +13,7 @@ from PIL import Image
 
 from cnnlab import cli
 
-BRIEF = ("trainer.steps=2", "trainer.batch_size=4", "trainer.precision=float32", "trainer.progress=none")
+BRIEF = ("trainer.steps=2", "trainer.batch_size=4", "trainer.precision=float32", "trainer.progress=plain")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_the_run_is_named_after_the_folder(trained):
 def test_each_split_is_told_in_a_line(trained):
     _, told = trained
     lines = [line.partition(" ")[2] for line in told.splitlines()]
-    assert "training model=photo_cnn, 750,787 parameters" in lines
+    assert "photo_cnn: 750,787 parameters" in told
     assert "no validation split was found: 0.2 of each class is held out (dataset.validation=auto)" in lines
     assert "dataset.validation=0.2: owl: 1 image each, which stays in the training split; none is held out" in lines
     assert (
