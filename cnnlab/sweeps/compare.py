@@ -58,17 +58,18 @@ def compare(config: DictConfig, directory: Path) -> None:
     write_table(folder / "paired_differences.csv", _table_of(paired))
     figures = list(_draw(comparison, runs, metric, config.smoothing, folder))
     notes, differing = [*counting_notes(comparison, runs, metric), *provenance_notes(comparison)], None
-    method = [_interval_of_means(metric, config.confidence)]
+    judged = summary[summary["metric"] == metric]
+    method = [_interval_of_means(metric, config.confidence)] if judged["low"].notna().any() else []
     if comparison.folder is None and len(comparison.entries) == 2:
         pair = write_pair(*(entry.run for entry in comparison.entries), folder, config.confidence)
         verdicts, differing = pair.sentences, pair.differing
         figures += pair.figures
     else:
         verdicts = [difference.sentence(metric) for difference in paired]
-        method = [*_method(paired, summary, metric, given_baseline is not None), *method]
+        method = [*_method(paired, judged, metric, given_baseline is not None), *method]
     with write_atomically(folder / "verdicts.txt") as temporary:
         temporary.write_text("".join(f"{line}\n" for line in [*verdicts, *method, *notes]), "utf-8")
-    shown = shown_summary(summary[summary["metric"] == metric], config.confidence)
+    shown = shown_summary(judged, config.confidence)
     write_page(folder, comparison, runs, shown, metric, verdicts, method, notes, figures, differing)
     _print(shown, [*verdicts, *method, *notes])
     print(folder)
@@ -111,13 +112,13 @@ def _draw(comparison: Comparison, runs: pd.DataFrame, metric: str, smoothing: in
         yield folder / "heatmap.png"
 
 
-def _method(paired: Sequence[Difference], summary: pd.DataFrame, metric: str, given: bool) -> Iterator[str]:
+def _method(paired: Sequence[Difference], judged: pd.DataFrame, metric: str, given: bool) -> Iterator[str]:
     """How the verdicts were reached: the baseline, and the correction."""
     if not paired:
         return
     baseline, count = paired[0].baseline, paired[0].comparisons
     best = "smallest" if metric.endswith("loss") else "largest"
-    several = " of two seeds or more" if summary[summary["metric"] == metric]["n"].nunique() > 1 else ""
+    several = " of two seeds or more" if judged["n"].min() < 2 <= judged["n"].max() else ""
     choice = "as given" if given else f"the {best} mean {metric}{several}; choose another with baseline=NAME"
     yield f"baseline: {baseline} ({choice})"
     if max(difference.n for difference in paired) < 2:
