@@ -1,5 +1,6 @@
 """From image files to uint8 tensors, in TensorFlow's graph and in parallel."""
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -82,7 +83,7 @@ def load_images(files: ImageFiles) -> np.ndarray:
     """
     images = np.empty((len(files), *files.image_shape), np.uint8)
     batches = iter(
-        tf.data.Dataset.from_tensor_slices(files.paths)
+        tf.data.Dataset.from_tensor_slices(_names(files.paths))
         .map(lambda path: decode_image(path, files.image_shape), num_parallel_calls=tf.data.AUTOTUNE)
         .batch(DECODE_BATCH)
     )
@@ -99,7 +100,7 @@ def load_images(files: ImageFiles) -> np.ndarray:
 def find_damaged(paths: Sequence[str] | np.ndarray) -> str | None:
     """The first of `paths` that cannot be decoded, or None; files are decoded in parallel."""
     sizes = iter(
-        tf.data.Dataset.from_tensor_slices(np.asarray(paths, dtype=str)).map(
+        tf.data.Dataset.from_tensor_slices(_names(paths)).map(
             lambda path: tf.size(_decode(path)), num_parallel_calls=tf.data.AUTOTUNE
         )
     )
@@ -109,6 +110,11 @@ def find_damaged(paths: Sequence[str] | np.ndarray) -> str | None:
         except tf.errors.OpError:  # raised at the file's own turn, whatever was decoded ahead
             return str(path)
     return None
+
+
+def _names(paths: Sequence[str] | np.ndarray) -> tf.Tensor:
+    """File names as the bytes that they are on disk, which need not be UTF-8."""
+    return tf.constant([os.fsencode(path) for path in paths], tf.string)
 
 
 def _decode(path: tf.Tensor) -> tf.Tensor:

@@ -65,7 +65,7 @@ def evaluate(config: DictConfig, directory: Path) -> None:
     file = run.best_model if run else Path(config.weights)
     class_names = run_classes(run) if run else read_class_names(file)
     model, dataset = _load(config, run, class_names)
-    splits = {config.split: _split(config, dataset)}
+    splits = {config.split: _split(config, dataset, run)}
     if config.tta != "none" and "validation" in dataset.splits:
         splits["validation"] = dataset.splits["validation"]
     dataset = replace(dataset, splits=splits)
@@ -112,6 +112,11 @@ def _load(config: DictConfig, run: Run | None, class_names: tuple[str, ...] | No
     if config.data is not None:
         shape = _image_shape(model, config.dataset.image_shape)
         dataset = load_split(Path(config.data), config.split, shape, class_count(model))
+        if class_names is None and len(dataset.class_names) != class_count(model):
+            raise UserError(
+                f"data={config.data}: has {len(dataset.class_names)} classes, the model {class_count(model)}, and no "
+                "class names by which they could be matched"
+            )
     return model, dataset
 
 
@@ -121,13 +126,13 @@ def _image_shape(model: keras.Model, otherwise: ImageShape) -> ImageShape:
     return height, width, channels
 
 
-def _split(config: DictConfig, dataset: Dataset) -> Split:
-    if config.split not in dataset.splits:
-        raise UserError(
-            f"split={config.split}: {dataset.name} has no such split, but {', '.join(dataset.splits)}; "
-            "data=DIR evaluates a folder of labelled images whole"
-        )
-    return dataset.splits[config.split]
+def _split(config: DictConfig, dataset: Dataset, run: Run | None) -> Split:
+    if config.split in dataset.splits:
+        return dataset.splits[config.split]
+    moved = run is not None and config.dataset.get("root") != run.config.dataset.get("root")
+    way_on = "; data=DIR, instead of dataset.root, takes all images of class folders" if moved else ""
+    found = ", ".join(dataset.splits)
+    raise UserError(f"split={config.split}: {dataset.name} has no such split, but {found}{way_on}")
 
 
 def _changed(config: DictConfig, run: Run) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from cnnlab.data.decode import load_images
 from cnnlab.data.sample import decoded, sample
 from cnnlab.errors import UserError
 from cnnlab.evaluation.predict import find_images
+from cnnlab.runs.files import readable
 from cnnlab.visualize.subject import Subject
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def choose_images(subject: Subject, images: int | list[int] | str, split: SplitN
     if isinstance(images, str):
         files = find_images([images], key="method.images")
         pixels = load_images(ImageFiles(np.array([str(Path(file).absolute()) for file in files]), subject.image_shape))
-        return Chosen(pixels, None, tuple(Path(file).name for file in files))
+        return Chosen(pixels, None, tuple(readable(Path(file).name) for file in files))
     drawn = _examples(choose_split(subject, split), images, seed)
     return Chosen(drawn.images, drawn.labels, tuple(subject.class_names[label] for label in drawn.labels))
 
