@@ -16,11 +16,11 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from cnnlab.config.arguments import given_overrides, prepare
-from cnnlab.config.explain import explain
+from cnnlab.config.explain import decoding_hint, explain
 from cnnlab.config.resolve import resolve
 from cnnlab.config.stored import check_resumable, primary_config, stored_run
 from cnnlab.config.validate import validate
-from cnnlab.errors import Interrupted, UserError
+from cnnlab.errors import Interrupted, UserError, WrongType
 from cnnlab.runs.run import Run
 
 log = logging.getLogger(__name__)
@@ -106,6 +106,8 @@ class _Job:
             resolve(config)
         except OmegaConfBaseException as error:
             raise UserError(explain(error, self.arguments)) from error
+        except WrongType as error:
+            raise UserError(f"{error}{decoding_hint(config, error.key)}") from error
         if self.run and self.command == "train":
             if directory != self.run.path:
                 raise UserError(f"hydra.run.dir={directory}: a run that goes on stays in {self.run.path}")

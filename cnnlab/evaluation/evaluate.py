@@ -41,7 +41,7 @@ def evaluate(config: DictConfig, directory: Path) -> None:
     dataset = load_dataset(config.dataset, config.seeds.split)
     split = _split(dataset, config.split)
     run = Run.open(config.run) if config.run else None
-    model = load_best(run) if run else load_weights_file(config, dataset)
+    model = load_best(run, config.targets) if run else load_weights_file(config, dataset)
     require_fit(model, dataset)
     log.info("judging %d images of %s, split %s", len(split), dataset.name, config.split)
     batch_size = config.batch_size or config.trainer.batch_size

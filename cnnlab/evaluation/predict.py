@@ -67,7 +67,7 @@ def predict(config: DictConfig, directory: Path) -> None:
     run = Run.open(config.run)
     predictions = list(
         classify_files(
-            load_best(run),
+            load_best(run, config.targets),
             files,
             run.record["class_names"],
             config.batch_size or config.trainer.batch_size,

@@ -1,27 +1,31 @@
 """Starting from the weights in a file."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import shorten
-from zipfile import BadZipFile
 
 import keras
 
+from cnnlab.config.targets import DEFAULT_PACKAGES
 from cnnlab.errors import UserError
 from cnnlab.models.build import finalize_preprocessing, take_apart
+from cnnlab.models.saved import REASON_LENGTH, load_model
 
 NETWORK_WEIGHTS = ".weights.h5"
 MODEL = ".keras"
-REASON_LENGTH = 300
 
 
-def load_weights(path: str, preprocessing: keras.Model, network: keras.Model) -> None:
+def load_weights(
+    path: str, preprocessing: keras.Model, network: keras.Model, packages: Sequence[str] = DEFAULT_PACKAGES
+) -> None:
     """Set the weights of a network, and the fitted preprocessing they were trained with, from a file.
 
     Args:
         path: a `.keras` file, either a run's model or the network alone, or a `.weights.h5` file of the
             network (`network.save_weights`). A network alone leaves the preprocessing as it is.
         preprocessing, network: what to set.
+        packages: what `targets` names on this command line; see `load_model`.
 
     Raises:
         UserError: the file is missing, is of another kind, or was written for another network or other
@@ -32,21 +36,20 @@ def load_weights(path: str, preprocessing: keras.Model, network: keras.Model) ->
         raise UserError(f"weights={path}: must end in {MODEL} or {NETWORK_WEIGHTS}")
     if not file.is_file():
         raise UserError(f"weights={path}: no such file")
+    if file.name.endswith(NETWORK_WEIGHTS):
+        _load_network(file, network, path)
+    else:
+        _copy(load_model(file, f"weights={path}", packages), preprocessing, network, path)
+
+
+def _load_network(file: Path, network: keras.Model, path: str) -> None:
     try:
-        if file.name.endswith(NETWORK_WEIGHTS):
-            _load_network(file, network)
-            return
-        source = keras.models.load_model(file, compile=False)
-    except (ValueError, TypeError, OSError, KeyError, BadZipFile) as error:
+        with warnings.catch_warnings():  # the exception says all
+            warnings.simplefilter("ignore", UserWarning)
+            network.load_weights(file)
+    except (ValueError, TypeError, OSError, KeyError) as error:
         reason = shorten(str(error), REASON_LENGTH, placeholder=" …")
         raise UserError(f"weights={path}: does not fit or is damaged; Keras says: {reason}") from error
-    _copy(source, preprocessing, network, path)
-
-
-def _load_network(file: Path, network: keras.Model) -> None:
-    with warnings.catch_warnings():  # the exception says all
-        warnings.simplefilter("ignore", UserWarning)
-        network.load_weights(file)
 
 
 def _copy(source: keras.Model, preprocessing: keras.Model, network: keras.Model, path: str) -> None:

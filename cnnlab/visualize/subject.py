@@ -73,7 +73,7 @@ def load_subject(config: DictConfig) -> Subject:
     """
     if config.run:
         run = Run.open(config.run)
-        return Subject(pixels_to_logits(load_best(run)), run.config.name, config, run.best_model)
+        return Subject(pixels_to_logits(load_best(run, config.targets)), run.config.name, config, run.best_model)
     if config.weights is None:
         raise UserError(
             f"method={config.method.name}: looks into a trained network; "
