@@ -76,7 +76,7 @@ def _require_images(network: keras.Model, image_shape: ImageShape, key: str) -> 
 
 
 def _require_logits(network: keras.Model, outputs: int, key: str) -> None:
-    structure = network.output
+    structure = function_of(network).output
     if isinstance(structure, dict):
         raise UserError(
             f"{key}: returns a dict of {', '.join(structure)}; return the logits, or a list of heads, "
@@ -128,10 +128,10 @@ def _endings(network: keras.Model, image_shape: ImageShape) -> list[str | None]:
 def _logits(output: KerasTensor, ending: str, key: str) -> KerasTensor:
     """The logits whose softmax or sigmoid `output` is; the same tensor where its layer now returns them itself."""
     name, width = ending.lower(), output.shape[1]
-    node, is_last = _final_use(output)
+    node, alone, is_last = _final_use(output)
     operation = node.operation
     how = "which is taken off"
-    if getattr(getattr(operation, "activation", None), "__name__", "") == name and _is_used_once(operation):
+    if getattr(getattr(operation, "activation", None), "__name__", "") == name and alone:
         operation.activation = keras.activations.linear
     elif is_last and type(operation).__name__ == ending:
         output = node.input_tensors[0]
@@ -144,23 +144,26 @@ def _logits(output: KerasTensor, ending: str, key: str) -> KerasTensor:
     return output
 
 
-def _final_use(output: KerasTensor) -> tuple[Any, bool]:
-    """Keras's node of the operation that computes the values of `output`, and whether none reshapes them after it."""
-    is_last = True
+def _final_use(output: KerasTensor) -> tuple[Any, bool, bool]:
+    """What computes the values of `output`.
+
+    Returns:
+        Keras's node of the operation; whether nothing else reads these values, on their way neither; and whether
+        the operation is the very last of the network.
+    """
+    alone, is_last, readers = True, True, 0
     while True:
         operation, node_index, tensor_index = output._keras_history
         node = operation._inbound_nodes[node_index]
+        alone = alone and len(operation._inbound_nodes) == 1 and len(operation._outbound_nodes) <= readers
         inner = function_of(operation)
         if inner is not None:
-            output, is_last = inner.outputs[tensor_index], False
+            output, readers = inner.outputs[tensor_index], 0
         elif isinstance(operation, RESHAPING) or type(operation).__name__ in ("Reshape", "Squeeze"):
-            output, is_last = node.input_tensors[0], False
+            output, readers = node.input_tensors[0], 1
         else:
-            return node, is_last
-
-
-def _is_used_once(operation: keras.Operation) -> bool:
-    return len(operation._inbound_nodes) == 1 and len(operation._outbound_nodes) <= 1
+            return node, alone, is_last
+        is_last = False
 
 
 def _log_odds(probabilities: KerasTensor, ending: str) -> KerasTensor:
