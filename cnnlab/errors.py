@@ -9,6 +9,18 @@ class UserError(Exception):
     """
 
 
+class WrongType(UserError):
+    """A value of a configuration that is of another type than its key takes.
+
+    Attributes:
+        key: its full key.
+    """
+
+    def __init__(self, key: str, message: str):
+        super().__init__(message)
+        self.key = key
+
+
 class Diverged(Exception):
     """The loss or a weight became NaN or infinite (exit code 3)."""
 

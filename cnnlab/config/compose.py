@@ -18,13 +18,13 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from cnnlab.config.arguments import given_overrides, prepare
-from cnnlab.config.explain import explain
-from cnnlab.config.once import is_one_job, print_help, run_once
+from cnnlab.config.explain import decoding_hint, explain
+from cnnlab.config.once import is_one_job, run_once
 from cnnlab.config.resolve import resolve
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.config.stored import check_resumable, primary_config, stored_run
 from cnnlab.config.validate import validate
-from cnnlab.errors import Interrupted, UserError
+from cnnlab.errors import Interrupted, UserError, WrongType
 from cnnlab.runs.run import Run
 
 log = logging.getLogger(__name__)
@@ -59,9 +59,7 @@ def launch(command: str, arguments: Sequence[str], task: Task) -> None:
     with primary_config(command, run) as name, _environment("HYDRA_FULL_ERROR", "1"), _arguments(argv):
         try:
             flags = get_args_parser().parse_args()
-            if is_one_job(flags) and flags.help:
-                print_help(name, flags)
-            elif not (is_one_job(flags) and run_once(name, flags, job)):
+            if not (is_one_job(flags) and run_once(name, flags, job)):
                 hydra.main(version_base="1.3", config_path="pkg://cnnlab.conf", config_name=name)(job)()
         except (HydraException, OmegaConfBaseException, yaml.YAMLError, TypeError, ValueError) as error:
             raise UserError(explain(error, arguments)) from error
@@ -115,6 +113,8 @@ class _Job:
             resolve(config)
         except OmegaConfBaseException as error:
             raise UserError(explain(error, self.arguments)) from error
+        except WrongType as error:
+            raise UserError(f"{error}{decoding_hint(config, error.key)}") from error
         if self.run and self.command == "train":
             if directory != self.run.path:
                 raise UserError(f"hydra.run.dir={directory}: a run that goes on stays in {self.run.path}")

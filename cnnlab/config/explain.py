@@ -38,6 +38,21 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     return _retold(error, arguments)
 
 
+def decoding_hint(config: DictConfig, key: str) -> str:
+    """How to make a number of the text that `${oc.env:LR}` gives; empty where the key's value is no interpolation."""
+    owner, _, name = key.rpartition(".")
+    node = OmegaConf.select(config, owner) if owner else config
+    if not (isinstance(node, DictConfig) and OmegaConf.is_interpolation(node, name)):
+        return ""
+    interpolation = node._get_node(name)._value()
+    return f"; {interpolation} is text; decode it: {_quoted(key, f'${{oc.decode:{interpolation}}}')}"
+
+
+def _quoted(key: str, value: str) -> str:
+    """An override with its value quoted for Hydra, and all of it for the shell, which leaves a $ in '…' alone."""
+    return f"'{key}=\"{value}\"'" if "$" in value else f"\"{key}='{value}'\""
+
+
 def _unknown_option(path: str, options: list[str]) -> str:
     group, _, option = path.rpartition("/")
     missing = explain_missing(group, option)
@@ -60,7 +75,7 @@ def _unreadable(override: str, message: str) -> str:
     if not equals:
         return f"{override}: expected key=value"
     reason = message.splitlines()[0]
-    return f"{override}: cannot be read ({reason}); quote the value: \"{key}='{value}'\""
+    return f"{override}: cannot be read ({reason}); quote the value: {_quoted(key, value)}"
 
 
 def _unknown_key(error: OmegaConfBaseException, arguments: Sequence[str]) -> str:

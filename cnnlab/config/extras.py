@@ -6,6 +6,8 @@ from typing import Any
 from cnnlab.errors import UserError
 
 ADAPTERS = "cnnlab.training.loggers."
+DATABASES = ("sqlite:", "mysql", "postgresql", "mssql")
+"""How the URIs of MLflow's databases begin; a server needs no more than its client, mlflow-skinny."""
 
 OPTIONS = {
     "hydra/launcher": {
@@ -21,7 +23,8 @@ OPTIONS = {
 def require_packages(loggers: dict[str, Any]) -> None:
     """Check that the package behind every chosen logger is installed, without importing it.
 
-    An adapter's module, its package and the extra that installs the package have the same name.
+    An adapter's module, its package and the extra that installs the package have the same name; MLflow's databases
+    need another package of its extra.
 
     Args:
         loggers: the group `logger`: targets by name.
@@ -31,9 +34,11 @@ def require_packages(loggers: dict[str, Any]) -> None:
     """
     for name, node in loggers.items():
         target = node["_target_"]
-        package = target.removeprefix(ADAPTERS).partition(".")[0]
-        if target.startswith(ADAPTERS) and not is_installed(package):
-            raise UserError(_missing(f"logger={name}", package, package))
+        extra = target.removeprefix(ADAPTERS).partition(".")[0]
+        packages = [extra, "sqlalchemy"] if str(node.get("tracking_uri")).startswith(DATABASES) else [extra]
+        missing = [package for package in packages if target.startswith(ADAPTERS) and not is_installed(package)]
+        if missing:
+            raise UserError(_missing(f"logger={name}", missing[0], extra))
 
 
 def explain_missing(group: str, option: str) -> str | None:

@@ -1,33 +1,28 @@
-"""Hydra's entry point for one job and for help, in a third of its time.
+"""Hydra's entry point for one job, in half of its time.
 
-`hydra.main` composes the configuration of a single job twice, the first time only to find out whether it is a sweep,
-and for --help it copies its whole search path for each of fifty groups.
+`hydra.main` composes the configuration of a single job twice, the first time only to find out whether it is a sweep.
 """
 
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from string import Template
 
 from hydra import version
 from hydra._internal.callbacks import Callbacks
-from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
 from hydra.core.utils import run_job
 from hydra.errors import ConfigCompositionException, SearchPathException
 from hydra.types import HydraContext, RunMode, TaskFunction
-from omegaconf import OmegaConf, open_dict
 
-HANDLED = frozenset({"help", "run", "config_dir", "overrides"})
+HANDLED = frozenset({"run", "config_dir", "overrides"})
 
 
 def is_one_job(flags: argparse.Namespace) -> bool:
-    """Whether Hydra's flags ask for nothing but one job, or its help."""
+    """Whether Hydra's flags ask for nothing but one job."""
     return not any(value for name, value in vars(flags).items() if name not in HANDLED)
 
 
@@ -58,19 +53,6 @@ def run_once(name: str, flags: argparse.Namespace, task: TaskFunction) -> bool:
     return True
 
 
-def print_help(name: str, flags: argparse.Namespace) -> None:
-    """Print `hydra.help.template`: the groups with their options, and the configuration."""
-    with _hydra(flags.config_dir) as hydra:
-        config = hydra.compose_config(name, list(flags.overrides), RunMode.RUN)
-        template = config.hydra.help.template
-        with open_dict(config):
-            del config["hydra"]
-        groups = "".join(
-            f"{group}: {', '.join(options)}\n" for group, options in _groups(hydra.config_loader.repository)
-        )
-    print(Template(template).substitute(APP_CONFIG_GROUPS=groups, CONFIG=OmegaConf.to_yaml(config)))
-
-
 @contextmanager
 def _hydra(config_folder: str | None) -> Iterator[Hydra]:
     version.setbase("1.3")
@@ -84,14 +66,3 @@ def _hydra(config_folder: str | None) -> Iterator[Hydra]:
         yield Hydra.create_main_hydra2("cnnlab", search_path)
     finally:
         GlobalHydra.instance().clear()
-
-
-def _groups(repository: IConfigRepository, parent: str = "") -> Iterator[tuple[str, list[str]]]:
-    for name in sorted(repository.get_group_options(parent, ObjectType.GROUP)):
-        group = f"{parent}/{name}" if parent else name
-        if group == "hydra":
-            continue
-        options = repository.get_group_options(group, ObjectType.CONFIG)
-        if options:
-            yield group, sorted(options)
-        yield from _groups(repository, group)

@@ -6,6 +6,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 SEEDS = ("initializer", "order", "augmentation", "split")  # a new one goes to the end: the others keep their values
 PATHS = ("run", "resume", "weights", "output", "data", "dataset.root")
+SQLITE = "sqlite:///"
 
 
 def resolve(config: DictConfig) -> None:
@@ -14,7 +15,7 @@ def resolve(config: DictConfig) -> None:
     - each of `seeds` that is null, from `seed`;
     - `dataset.image_shape` and `dataset.num_classes`, from `input_shape` and `num_classes` where those are set;
     - paths become absolute, `~` expanded, so that they still hold when a run goes on from elsewhere; of
-      `images`, which may be patterns, only `~` is expanded.
+      `images`, which may be patterns, only `~` is expanded. The same goes for MLflow's SQLite file.
     """
     with open_dict(config):
         if "seeds" in config:
@@ -26,11 +27,18 @@ def resolve(config: DictConfig) -> None:
         for key in PATHS:
             path = OmegaConf.select(config, key)
             if path is not None:
-                OmegaConf.update(config, key, str(Path(path).expanduser().absolute()))
+                OmegaConf.update(config, key, _absolute(path))
+        uri = OmegaConf.select(config, "logger.mlflow.tracking_uri")
+        if uri is not None and uri.startswith(SQLITE):
+            config.logger.mlflow.tracking_uri = f"{SQLITE}{_absolute(uri.removeprefix(SQLITE))}"
         images = config.get("images")
         if images is not None:
             config.images = _at_home(images) if isinstance(images, str) else [_at_home(image) for image in images]
     OmegaConf.resolve(config)
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
 
 
 def _at_home(path: str) -> str:

@@ -82,7 +82,7 @@ def _module_body(owner: str) -> list[ast.stmt] | None:
     package, *rest = owner.split(".")
     spec = find_spec(package)
     if spec is None:
-        raise UserError(f"no package {package} is installed")
+        raise UserError(f"no package {package} is installed or in the working directory, {Path.cwd()}")
     if not spec.submodule_search_locations:
         source = Path(spec.origin or "")
         return _parse(source).body if source.suffix == ".py" and not rest else None

@@ -1,6 +1,10 @@
 """Checking every `_target_` of a configuration: may it be named, does it exist, does it take its arguments."""
 
+import sys
 from collections.abc import Collection, Sequence
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from cnnlab.config.ranges import check_named_range
@@ -9,6 +13,9 @@ from cnnlab.config.types import check, check_keys
 from cnnlab.errors import UserError
 
 DEFAULT_PACKAGES = ["cnnlab", "keras"]
+PLUGINS = "cnnlab.plugins"
+"""The entry-point group by which an installed package says that cnnlab may run its code."""
+
 _HYDRA_KEYS = frozenset({"_target_", "_args_", "_convert_", "_partial_", "_recursive_"})
 
 _INSTEAD = {  # callbacks that would fight with the loop over what it does itself
@@ -18,13 +25,26 @@ _INSTEAD = {  # callbacks that would fight with the loop over what it does itsel
 }
 
 
+@cache
+def plugin_packages() -> frozenset[str]:
+    """The packages of installed plug-ins, which are trusted without being named."""
+    return frozenset(entry.module.partition(".")[0] for entry in entry_points(group=PLUGINS))
+
+
+def find_in_working_directory(packages: Sequence[str]) -> None:
+    """Let packages that the command line names be found in the working directory too, after all that is installed."""
+    here = str(Path.cwd())
+    if any(package not in DEFAULT_PACKAGES for package in packages) and here not in sys.path:
+        sys.path.append(here)
+
+
 def check_targets(value: Any, key: str, packages: Sequence[str], labels: Collection[str] = ()) -> None:
     """Check all `_target_` nodes in a plain configuration value.
 
     Args:
         value: a plain value of a configuration.
         key: its full key, for error messages.
-        packages: the packages a `_target_` may name.
+        packages: the packages a `_target_` may name, beside installed plug-ins.
         labels: keys of `value` itself that are not arguments of its target.
 
     Raises:
@@ -45,7 +65,7 @@ def _check_node(node: dict[str, Any], key: str, packages: Sequence[str], labels:
     target = node["_target_"]
     where = f"{key}._target_={target}"
     package = str(target).partition(".")[0]
-    if package not in packages:
+    if package not in packages and package not in plugin_packages():
         raise UserError(
             f"{where}: only {' and '.join(packages)} may be named; "
             f"if you trust {package}, add 'targets=[{','.join([*packages, package])}]' to the command"

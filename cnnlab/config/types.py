@@ -5,7 +5,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from cnnlab.config.nearest import did_you_mean
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, WrongType
 
 _NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
 
@@ -21,7 +21,8 @@ def check(value: Any, hint: Any, key: str) -> None:
         key: the full key of the value, for the error message.
 
     Raises:
-        UserError: the value is not of that type.
+        WrongType: the value is not of that type.
+        UserError: something else is wrong inside it.
     """
     if isinstance(value, dict) and "_target_" in value:
         return  # an object by the time it is passed on
@@ -31,8 +32,8 @@ def check(value: Any, hint: Any, key: str) -> None:
             return
     choices = [choice for member in members(hint) if get_origin(member) is Literal for choice in get_args(member)]
     hint_text = " or ".join(dict.fromkeys(_describe(member) for member in members(hint)))
-    way_out = "; leave it out for its default" if value is None else did_you_mean(value, choices)
-    raise UserError(f"{key}={shown(value)}: must be {hint_text}{way_out}")
+    hint = "; leave it out for its default" if value is None else did_you_mean(value, choices)
+    raise WrongType(key, f"{key}={shown(value)}: must be {hint_text}{hint}")
 
 
 def check_keys(given: Mapping[str, Any], known: Sequence[str], key: str) -> None:

@@ -9,7 +9,7 @@ from cnnlab.config.explain import shipped_options
 from cnnlab.config.extras import require_packages
 from cnnlab.config.reported import reported_initializers
 from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, Named, Trainer
-from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets
+from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets, find_in_working_directory
 from cnnlab.config.types import check, shown
 from cnnlab.errors import UserError
 
@@ -34,6 +34,7 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
     if command != "inspect":
         _check_complete(values)
     packages = _packages(values, given)
+    find_in_working_directory(packages)
     for key, node in _nodes(values):
         _check_group(node, key, packages)
     _check_length(values.get("trainer") or {})

@@ -108,7 +108,7 @@ def _load(config: DictConfig, run: Run | None, class_names: tuple[str, ...] | No
     dataset = None
     if config.data is None or (run is None and not config.weights.endswith(".keras")):
         dataset = load_dataset(config.dataset, config.seeds.split, own_classes=class_names is not None)
-    model = load_best(run) if run else load_weights_file(config, dataset)
+    model = load_best(run, config.targets) if run else load_weights_file(config, dataset)
     if config.data is not None:
         shape = _image_shape(model, config.dataset.image_shape)
         dataset = load_split(Path(config.data), config.split, shape, class_count(model))

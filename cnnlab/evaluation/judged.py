@@ -2,19 +2,21 @@
 
 import logging
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import keras
 import numpy as np
 from omegaconf import DictConfig
 
+from cnnlab.config.targets import DEFAULT_PACKAGES
 from cnnlab.config.types import shown
 from cnnlab.data.classes import differing_names, list_names, numbered_classes
 from cnnlab.data.dataset import Dataset
 from cnnlab.errors import UserError
 from cnnlab.models.archive import read_class_names
 from cnnlab.models.build import build_network, build_preprocessing, export, fit_preprocessing
+from cnnlab.models.saved import load_model
 from cnnlab.models.weights import load_weights
 from cnnlab.runs.anew import command_anew
 from cnnlab.runs.run import Run
@@ -23,8 +25,12 @@ from cnnlab.training.precision import POLICIES, choose_precision
 log = logging.getLogger(__name__)
 
 
-def load_best(run: Run) -> keras.Model:
+def load_best(run: Run, packages: Sequence[str] = DEFAULT_PACKAGES) -> keras.Model:
     """Load RUN/model.keras: uint8 images (n, H, W, C) in, probabilities (n, K) out.
+
+    Args:
+        run: the run.
+        packages: what `targets` names on this command line, never what the run names; see `load_model`.
 
     Raises:
         UserError: the run has none, or the file is damaged.
@@ -39,7 +45,7 @@ def load_best(run: Run) -> keras.Model:
         else:
             hint = f"it comes with the first validation: go on with cnnlab train resume={shlex.quote(str(run.path))}"
         raise UserError(f"run={run.path}: has no {run.best_model.name} (status: {told}); {hint}")
-    return _load(run.best_model, f"run={run.path}")
+    return _load(run.best_model, f"run={run.path}", packages)
 
 
 def run_classes(run: Run) -> tuple[str, ...] | None:
@@ -65,13 +71,13 @@ def load_weights_file(config: DictConfig, dataset: Dataset) -> keras.Model:
     """
     path = Path(config.weights)
     if path.suffix == ".keras" and path.is_file():
-        return _load(path, f"weights={path}")
+        return _load(path, f"weights={path}", config.targets)
     precision, _ = choose_precision(config.trainer.precision)
     keras.config.set_dtype_policy(POLICIES[precision])
     preprocessing = build_preprocessing(config.model.preprocessing, dataset.image_shape)
     network = build_network(config.model, dataset.image_shape, len(dataset.class_names), pretrained=False)
     fit_preprocessing(preprocessing, dataset.splits["train"], config.seeds.split)
-    load_weights(config.weights, preprocessing, network)
+    load_weights(config.weights, preprocessing, network, config.targets)
     return export(preprocessing, network)
 
 
@@ -120,12 +126,8 @@ def require_probabilities(values: np.ndarray, path: Path) -> None:
         )
 
 
-def _load(path: Path, key: str) -> keras.Model:
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except (ValueError, TypeError, OSError, KeyError, BadZipFile) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{key}: {path.name} cannot be loaded; Keras says: {reason}") from error
+def _load(path: Path, key: str, packages: Sequence[str]) -> keras.Model:
+    model = load_model(path, key, packages)
     if len(model.outputs) != 1:
         raise UserError(
             f"{key}: has {len(model.outputs)} outputs, as a network with auxiliary heads alone has; "

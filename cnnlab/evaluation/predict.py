@@ -69,7 +69,7 @@ def predict(config: DictConfig, directory: Path) -> None:
     files = find_images([config.images] if isinstance(config.images, str) else config.images)
     output = _output(config.output, directory)
     run = Run.open(config.run)
-    model = load_best(run)
+    model = load_best(run, config.targets)
     class_names = run_classes(run) or numbered_classes(class_count(model))
     batch_size = config.batch_size or config.trainer.batch_size
     predictions = list(classify_files(model, files, class_names, batch_size, config.top))

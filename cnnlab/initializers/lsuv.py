@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.initializers.kernels import kernels, kernels_of
+from cnnlab.initializers.kernels import kernel_layers, kernels, kernels_of
 from cnnlab.models.graph import in_float32, linear, run_graph
 
 log = logging.getLogger(__name__)
@@ -64,9 +64,10 @@ class LSUV:
             images: float32 (n, H, W, C), as they reach the network.
         """
         positions = {id(kernel.variable): position for position, kernel in enumerate(kernels(network))}
-        seen = set()
+        seen, met = set(), set()
 
         def visit(operation: keras.Operation, inputs: Any, compute: Callable[[], Any]) -> Any:
+            met.add(operation)
             if not kernels_of(operation) or operation in seen or self._is_small(operation, inputs.shape):
                 return compute()
             seen.add(operation)
@@ -76,6 +77,13 @@ class LSUV:
 
         with in_float32(network):
             run_graph(network, tf.constant(images), visit, batch_statistics=True)
+        hidden = [layer.name for layer in kernel_layers(network) if layer not in met]
+        if hidden:
+            log.warning(
+                "lsuv: %s keep the kernels they were built with: inside of a subclassed model or a composite layer, "
+                "their outputs cannot be measured",
+                ", ".join(hidden),
+            )
 
     def _is_small(self, layer: keras.Layer, input_shape: tuple[int, ...]) -> bool:
         return math.prod(layer.compute_output_shape(input_shape)[1:]) < self.min_outputs

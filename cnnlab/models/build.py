@@ -14,6 +14,7 @@ from cnnlab.data.dataset import ImageShape, Split
 from cnnlab.data.decode import load_images
 from cnnlab.errors import UserError
 from cnnlab.models.blocks import Collapsed
+from cnnlab.models.contract import conform
 from cnnlab.models.contrast_normalization import ContrastNormalization
 from cnnlab.models.whitening import PatchWhitening, ZCAWhitening
 
@@ -43,8 +44,9 @@ def build_network(
         returns a list, the logits that count first.
 
     Raises:
-        UserError: the builder refuses its arguments, the image shrinks to nothing on the way, or a sigmoid
-            is to tell apart more or fewer than two classes.
+        UserError: the builder refuses its arguments, the image shrinks to nothing on the way, a sigmoid
+            is to tell apart more or fewer than two classes, or the model of another builder than cnnlab's does
+            not take such images or return such logits (see `conform`).
     """
     if config.head == "sigmoid" and num_classes != 2:
         raise UserError(f"model.head=sigmoid: tells two classes apart, not {num_classes}; use model.head=softmax")
@@ -55,12 +57,20 @@ def build_network(
         return instantiate(config, drop=("preprocessing", "head"), input_shape=shape, num_classes=outputs, **without)
 
     try:
-        return build(image_shape, pretrained)
+        network = build(image_shape, pretrained)
     except Collapsed as error:
         raise UserError(
             f"input_shape={shown([*image_shape])}: too small for model={config.name}, whose layer {error.layer} gets "
             f"{error.height}x{error.width} pixels; use input_shape={shown([*_large_enough(build, image_shape)])}"
         ) from error
+    if is_ours(config._target_):
+        return network
+    return conform(network, image_shape, outputs, f"model._target_={config._target_}")
+
+
+def is_ours(target: str) -> bool:
+    """Whether a builder is cnnlab's own, which keeps to the contract of `cnnlab.models.contract` by itself."""
+    return target.startswith("cnnlab.")
 
 
 def build_preprocessing(config: DictConfig, image_shape: ImageShape) -> keras.Model:

@@ -1,5 +1,6 @@
 """What a network costs: parameters, multiply-adds and memory, layer by layer, from its graph alone."""
 
+import logging
 import math
 from dataclasses import dataclass
 
@@ -7,7 +8,10 @@ import keras
 import tensorflow as tf
 from keras import KerasTensor
 
+from cnnlab.models.graph import function_of
 from cnnlab.models.whitening import PatchWhitening
+
+log = logging.getLogger(__name__)
 
 # Layers that multiply each output position by the whole kernel (its channel axis holds one group's inputs).
 CONVOLUTIONS = (
@@ -43,7 +47,17 @@ class LayerCost:
 
 
 def layer_costs(network: keras.Model, batch_size: int) -> list[LayerCost]:
-    """The costs of all layers of a functional model with one output each, inputs first."""
+    """The costs of all layers of a functional model with one output each, inputs first.
+
+    Layers whose multiply-adds are hidden in a subclassed model or a composite layer are named in a warning.
+    """
+    hiding = [layer.name for layer in network.layers if _hides_layers(layer)]
+    if hiding:
+        log.warning(
+            "%s: the multiply-adds and activations of the layers inside are not counted; only a functional model "
+            "shows how they are used",
+            ", ".join(hiding),
+        )
     return [
         LayerCost(
             name=layer.name,
@@ -72,9 +86,17 @@ def count_macs(layer: keras.layers.Layer) -> int:
         return _positions(layer.input) * math.prod(layer.kernel.shape)
     if isinstance(layer, keras.layers.Dense):
         return _positions(layer.output) * math.prod(layer.kernel.shape)
-    if isinstance(layer, keras.Model):
+    if function_of(layer) is not None:
         return sum(count_macs(inner) for inner in layer.layers)
     return 0
+
+
+def _hides_layers(layer: keras.layers.Layer) -> bool:
+    """Whether layers that count are inside of one that does not tell how it uses them."""
+    if function_of(layer) is not None:
+        return any(_hides_layers(inner) for inner in layer.layers)
+    counted = (*CONVOLUTIONS, *SEPARABLE, *TRANSPOSED, keras.layers.Dense)
+    return any(isinstance(inner, counted) for inner in layer._flatten_layers(include_self=False))
 
 
 def tensor_bytes(tensor: KerasTensor, batch_size: int) -> int:

@@ -62,7 +62,7 @@ def walk(network: keras.Model, inputs: Any, evaluate: Evaluate, *, frozen: bool 
     Returns:
         What stands for the outputs, as one flat list.
     """
-    return _walk(_function(network), inputs, evaluate, frozen)
+    return _walk(function_of(network), inputs, evaluate, frozen)
 
 
 @contextmanager
@@ -93,8 +93,8 @@ def in_float32(network: keras.Model) -> Iterator[None]:
             layer.dtype_policy = policy
 
 
-def _function(operation: keras.Operation) -> keras.Function | None:
-    """The graph of an operation that has one."""
+def function_of(operation: keras.Operation) -> keras.Function | None:
+    """The graph of an operation that has one: a functional or sequential model, not a subclassed one."""
     if isinstance(operation, keras.Sequential):
         return operation._functional
     return operation if isinstance(operation, keras.Function) else None
@@ -109,7 +109,7 @@ def _walk(function: keras.Function, inputs: Any, evaluate: Evaluate, frozen: boo
     values = {id(symbol): value for symbol, value in zip(function.inputs, tree.flatten(inputs), strict=True)}
     for node in nodes:
         args, kwargs = node.arguments.fill_in(values)
-        inner = _function(node.operation)
+        inner = function_of(node.operation)
         fixed = frozen or kwargs.get("training") is False
         outputs = evaluate(node, args, kwargs, fixed) if inner is None else _walk(inner, args[0], evaluate, fixed)
         values |= {id(symbol): value for symbol, value in zip(node.outputs, outputs, strict=True)}

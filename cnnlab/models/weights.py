@@ -5,31 +5,39 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import shorten
-from zipfile import BadZipFile
 
 import keras
 
+from cnnlab.config.targets import DEFAULT_PACKAGES
 from cnnlab.data.classes import differing_names
 from cnnlab.data.dataset import Dataset
 from cnnlab.errors import UserError
 from cnnlab.models.archive import read_class_names
 from cnnlab.models.build import finalize_preprocessing, take_apart
+from cnnlab.models.saved import REASON_LENGTH, load_model
 
 NETWORK_WEIGHTS = ".weights.h5"
 MODEL = ".keras"
-REASON_LENGTH = 300
 HEAD_HINT = "train with weights_head=drop, which leaves the last layer as initialised"
 
 log = logging.getLogger(__name__)
 
 
-def load_weights(path: str, preprocessing: keras.Model, network: keras.Model, *, drop_head: bool = False) -> None:
+def load_weights(
+    path: str,
+    preprocessing: keras.Model,
+    network: keras.Model,
+    packages: Sequence[str] = DEFAULT_PACKAGES,
+    *,
+    drop_head: bool = False,
+) -> None:
     """Set the weights of a network, and the fitted preprocessing they were trained with, from a file.
 
     Args:
         path: a `.keras` file, either a run's model or the network alone, or a `.weights.h5` file of the
             network (`network.save_weights`). A network alone leaves the preprocessing as it is.
         preprocessing, network: what to set.
+        packages: what `targets` names on this command line; see `load_model`.
         drop_head: leave the head (see `head_layers`) as it is, whatever the file holds for it: for other classes.
 
     Raises:
@@ -42,19 +50,10 @@ def load_weights(path: str, preprocessing: keras.Model, network: keras.Model, *,
         raise UserError(f"weights={path}: must end in {MODEL} or {NETWORK_WEIGHTS}")
     if not file.is_file():
         raise UserError(f"weights={path}: no such file")
-    try:
-        if file.name.endswith(NETWORK_WEIGHTS):
-            _load_network(file, network, head)
-            source = None
-        else:
-            source = keras.models.load_model(file, compile=False)
-    except (ValueError, TypeError, OSError, KeyError, BadZipFile) as error:
-        reason = shorten(str(error), REASON_LENGTH, placeholder=" …")
-        is_head = any(f"name={layer.name}," in str(error) for layer in head_layers(network))
-        hint = f"; {HEAD_HINT}" if is_head else ""
-        raise UserError(f"weights={path}: does not fit or is damaged; Keras says: {reason}{hint}") from error
-    if source is not None:
-        _copy(source, preprocessing, network, path, head)
+    if file.name.endswith(NETWORK_WEIGHTS):
+        _load_network(file, network, path, head)
+    else:
+        _copy(load_model(file, f"weights={path}", packages), preprocessing, network, path, head)
     if head:
         names = ", ".join(layer.name for layer in head)
         log.info("weights=%s: left out as weights_head=drop says, and as initialised: %s", path, names)
@@ -79,10 +78,16 @@ def head_layers(network: keras.Model) -> list[keras.Layer]:
     return [layer for layer in network.layers if layer in found]
 
 
-def _load_network(file: Path, network: keras.Model, head: Sequence[keras.Layer]) -> None:
-    with warnings.catch_warnings():  # the exception says all
-        warnings.simplefilter("ignore", UserWarning)
-        network.load_weights(file, objects_to_skip=list(head))
+def _load_network(file: Path, network: keras.Model, path: str, head: Sequence[keras.Layer]) -> None:
+    try:
+        with warnings.catch_warnings():  # the exception says all
+            warnings.simplefilter("ignore", UserWarning)
+            network.load_weights(file, objects_to_skip=list(head))
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        reason = shorten(str(error), REASON_LENGTH, placeholder=" …")
+        is_head = any(f"name={layer.name}," in str(error) for layer in head_layers(network))
+        hint = f"; {HEAD_HINT}" if is_head else ""
+        raise UserError(f"weights={path}: does not fit or is damaged; Keras says: {reason}{hint}") from error
 
 
 def _copy(

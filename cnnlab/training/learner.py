@@ -10,7 +10,8 @@ from omegaconf import DictConfig
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.sample import sample
 from cnnlab.initializers.apply import apply_initializer
-from cnnlab.models.build import build_network, build_preprocessing, fit_network, fit_preprocessing
+from cnnlab.models.build import build_network, build_preprocessing, fit_network, fit_preprocessing, is_ours
+from cnnlab.models.saved import require_saveable
 from cnnlab.models.weights import load_weights, tell_other_classes
 from cnnlab.optimizers.build import build_optimizer
 from cnnlab.optimizers.lookahead import Lookahead
@@ -30,6 +31,9 @@ def build_learner(
 
     Preprocessing, and layers of the network that are fitted to data, see the training split only. Weights come
     from the initializer, then from `config.weights` where that is set.
+
+    Raises:
+        UserError: the weights do not fit, or the network is not cnnlab's and cannot be saved (`require_saveable`).
     """
     keras.config.set_dtype_policy(POLICIES[precision])
     with strategy.scope():
@@ -37,9 +41,12 @@ def build_learner(
         fit_preprocessing(preprocessing, dataset.splits["train"], config.seeds.split)
         network = build_initialized(config, dataset, preprocessing)
         if config.weights is not None and not _has_state(config.resume):
-            load_weights(config.weights, preprocessing, network, drop_head=config.weights_head == "drop")
+            drop_head = config.weights_head == "drop"
+            load_weights(config.weights, preprocessing, network, config.targets, drop_head=drop_head)
             if config.weights_head is None:
                 tell_other_classes(config.weights, dataset)
+        if not is_ours(config.model._target_):
+            require_saveable(network, f"model._target_={config.model._target_}", config.targets)
         optimizer = build_optimizer(config.optimizer, learning_rate)
         if precision == "float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
-from cnnlab.models.graph import run_graph
+from cnnlab.models.graph import function_of, run_graph
 from cnnlab.models.whitening import PatchWhitening
 
 log = logging.getLogger(__name__)
@@ -27,10 +27,13 @@ MOST = 12
 
 
 def computing_layers(network: keras.Model) -> dict[str, keras.Layer]:
-    """The layers that a network computes with, nested ones too, by name, in the order of computation."""
+    """The layers that a network computes with, nested ones too, by name, in the order of computation.
+
+    A subclassed model counts as one layer: its graph is not known.
+    """
     found: dict[str, keras.Layer] = {}
     for layer in network.layers:
-        if isinstance(layer, keras.Model):
+        if function_of(layer) is not None:
             found |= computing_layers(layer)
         elif not isinstance(layer, keras.layers.InputLayer):
             found[layer.name] = layer

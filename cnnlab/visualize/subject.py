@@ -80,7 +80,8 @@ def load_subject(config: DictConfig) -> Subject:
     """
     if config.run:
         run = Run.open(config.run)
-        return Subject(pixels_to_logits(load_best(run)), run.config.name, config, run.best_model, run_classes(run))
+        network = pixels_to_logits(load_best(run, config.targets))
+        return Subject(network, run.config.name, config, run.best_model, run_classes(run))
     if config.weights is None:
         raise UserError(
             f"method={config.method.name}: looks into a trained network; "

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import keras
 from keras import tree
 
-from cnnlab.models.graph import walk
+from cnnlab.models.graph import function_of, walk
 from cnnlab.models.layers import LocalResponseNormalization
 from cnnlab.models.whitening import PatchWhitening
 
@@ -150,7 +150,7 @@ def rank(boxes: list[Box]) -> dict[Box, int]:
 
 def _groups(model: keras.Model, name: str) -> Iterator[tuple[int, str]]:
     for layer in model.layers:
-        if isinstance(layer, keras.Model):
+        if function_of(layer) is not None:
             yield from _groups(layer, layer.name)
         else:
             yield id(layer), name

@@ -1,11 +1,13 @@
-"""MLflow: a run on a tracking server, or in RUN/mlruns."""
+"""MLflow: a run in the database that all runs share, or on a tracking server."""
 
+import fcntl
 import logging
 import os
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from cnnlab.errors import UserError
@@ -13,6 +15,8 @@ from cnnlab.runs.run import Run
 from cnnlab.training.loggers.logger import RunLogger, hyperparameters, run_label, text
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read at import; nothing is reported unasked
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # MLflow's own values: four minutes without a word
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")  # seconds
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
@@ -22,21 +26,25 @@ log = logging.getLogger(__name__)
 
 STATUS = {"completed": "FINISHED", "interrupted": "KILLED"}
 PARAMS_AT_ONCE = 100  # MLflow takes no more
+SQLITE = "sqlite:///"
+ARTIFACTS = "mlartifacts"
 
 
 class MLflow(RunLogger):
     """Parameters and metrics through MLflow's client; the step of a metric is its epoch.
 
-    The run's record keeps the MLflow run, so that a run that goes on adds to it; its parameters, which MLflow
-    lets nobody change, stay those it began with. A server that fails on the way costs rows, not the training.
+    The run's record keeps the MLflow run, so that a run that goes on adds to it. MLflow lets nobody change a
+    parameter: those that a run goes on with at other values become tags of the same name, and that is told. A
+    server that fails on the way costs rows, not the training.
 
     Args:
         run: the run.
-        tracking_uri: where MLflow keeps its runs: a server or a folder; None: RUN/mlruns.
+        tracking_uri: where MLflow keeps its runs: an SQLite file, made where there is none, another database, a
+            server or a folder.
         experiment: the MLflow experiment, made where there is none of that name.
     """
 
-    def __init__(self, run: Run, tracking_uri: str | None, experiment: str):
+    def __init__(self, run: Run, tracking_uri: str, experiment: str):
         super().__init__(run)
         self._tracking_uri = tracking_uri
         self._experiment = experiment
@@ -44,16 +52,20 @@ class MLflow(RunLogger):
         self._id = ""
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        uri = self._tracking_uri or (self.run.path / "mlruns").as_uri()
+        uri = self._tracking_uri
         if "://" not in uri or uri.startswith("file:"):  # MLflow wants to be asked for its plain files
             os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+        log.info("MLflow: experiment %s at %s", self._experiment, uri)
         try:
-            client = MlflowClient(tracking_uri=uri)
-            self._id = self._reopened(client) or self._begun(client)
-        except MlflowException as error:
-            raise UserError(f"logger.mlflow.tracking_uri={uri}: {_line(error)}") from error
+            with _alone(uri):
+                client = MlflowClient(tracking_uri=uri)
+                self._id = self._reopened(client) or self._begun(client)
+        except Exception as error:  # SQLAlchemy's and Alembic's too: whatever keeps a store from opening
+            raise UserError(
+                f"logger.mlflow.tracking_uri={uri}: {_line(error)}; give another, or leave the logger out, logger=none"
+            ) from error
         self._client = client
-        self.run.update(mlflow={"tracking_uri": self._tracking_uri, "run_id": self._id})
+        self.run.update(mlflow={"tracking_uri": uri, "run_id": self._id})
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         now = time.time_ns() // 1_000_000
@@ -77,19 +89,62 @@ class MLflow(RunLogger):
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
+        self._tag_changes(client, known["run_id"])
         return known["run_id"]
+
+    def _tag_changes(self, client: MlflowClient, run_id: str) -> None:
+        """Say as tags which parameters the run goes on with at other values than it began with."""
+        data = client.get_run(run_id).data
+        for key, value in _params(self.run).items():
+            current = data.tags.get(key, data.params.get(key))
+            if value != current:
+                client.set_tag(run_id, key, value)
+                log.warning(
+                    "MLflow keeps the parameters a run began with; the tag %s says %s, before %s", key, value, current
+                )
 
     def _begun(self, client: MlflowClient) -> str:
         """A new MLflow run with the run's hyperparameters."""
-        found = client.get_experiment_by_name(self._experiment)
-        experiment = found.experiment_id if found else client.create_experiment(self._experiment)
+        experiment = _experiment(client, self._experiment, self._tracking_uri)
         begun = client.create_run(experiment, run_name=run_label(self.run), tags={"cnnlab.run": str(self.run.path)})
-        params = [
-            Param(re.sub(r"[^\w\-. /:]", "_", key), text(value)) for key, value in hyperparameters(self.run).items()
-        ]
+        params = [Param(key, value) for key, value in _params(self.run).items()]
         for first in range(0, len(params), PARAMS_AT_ONCE):
             client.log_batch(begun.info.run_id, params=params[first : first + PARAMS_AT_ONCE])
         return begun.info.run_id
+
+
+def _experiment(client: MlflowClient, name: str, uri: str) -> str:
+    """The id of an experiment; a new one in an SQLite file has its artifacts beside that."""
+    found = client.get_experiment_by_name(name)
+    if found:
+        return found.experiment_id
+    beside = (Path(uri.removeprefix(SQLITE)).parent / ARTIFACTS).as_uri() if uri.startswith(SQLITE) else None
+    try:
+        return client.create_experiment(name, artifact_location=beside)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another run on the same server was faster
+            raise
+        return client.get_experiment_by_name(name).experiment_id
+
+
+def _params(run: Run) -> dict[str, str]:
+    """The hyperparameters under names that MLflow takes."""
+    return {re.sub(r"[^\w\-. /:]", "_", key): text(value) for key, value in hyperparameters(run).items()}
+
+
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """Keep other trainings from the same SQLite file for the length of the block: MLflow makes its tables there, on
+    the first use, in steps that fail where two do so at once.
+    """
+    if not uri.startswith(SQLITE):
+        yield
+        return
+    path = Path(uri.removeprefix(SQLITE))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
@@ -101,5 +156,5 @@ def _tolerant(what: str) -> Iterator[None]:
         log.warning("MLflow did not take %s: %s", what, _line(error))
 
 
-def _line(error: MlflowException) -> str:
+def _line(error: Exception) -> str:
     return " ".join(str(error).split())

@@ -1,0 +1,174 @@
+"""What cnnlab asks of a network, and bringing a model of the user's own to it."""
+
+import logging
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import KerasTensor, tree
+
+from cnnlab.config.types import shown
+from cnnlab.data.dataset import ImageShape
+from cnnlab.errors import UserError
+from cnnlab.models.graph import function_of
+
+log = logging.getLogger(__name__)
+
+PASSED_ON = frozenset({"Identity", "Reshape", "Squeeze", "Cast", "Mean", "EnsureShape"})
+"""TensorFlow's operations behind which probabilities are probabilities still; Mean: of global average pooling."""
+
+RESHAPING = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Identity)
+
+SMALLEST = {"Softmax": 1e-30, "Sigmoid": 1e-7}
+"""Probabilities below are taken for it where a logarithm makes logits of them."""
+
+
+def conform(model: Any, image_shape: ImageShape, outputs: int, key: str) -> keras.Model:
+    """Make of what a builder returned a functional model from images to logits, as all of cnnlab expects it.
+
+    A subclassed model becomes the one layer of a functional model. A softmax or sigmoid at the end is taken off,
+    or, where the model hides it, undone by a logarithm: the loss and the exported model have their own.
+
+    Args:
+        model: what the builder returned; may be changed in place.
+        image_shape: (height, width, channels) of the preprocessed images.
+        outputs: how many logits there must be.
+        key: names the model in messages, such as "model._target_=mynet.build".
+
+    Returns:
+        A functional or sequential model from float images (N, H, W, C) to logits (N, outputs), or a list of
+        these, one per head.
+
+    Raises:
+        UserError: it is no Keras model, or takes or returns something else.
+    """
+    if not isinstance(model, keras.Model):
+        raise UserError(f"{key}: returns {type(model).__name__}, not a keras.Model")
+    network = _functional(model, image_shape, key)
+    _require_images(network, image_shape, key)
+    _require_logits(network, outputs, key)
+    return _without_probabilities(network, image_shape, key)
+
+
+def _functional(model: keras.Model, image_shape: ImageShape, key: str) -> keras.Model:
+    try:
+        if isinstance(model, keras.Sequential) and not model.built:
+            model.build((None, *image_shape))
+        if function_of(model) is not None:
+            return model
+        images = keras.Input(image_shape, name="images")
+        return keras.Model(images, model(images), name=model.name)
+    except (ValueError, TypeError, NotImplementedError, tf.errors.OpError) as error:
+        reason = " ".join(str(error).partition("Arguments received by")[0].split())
+        raise UserError(f"{key}: cannot be called on images of {shown([*image_shape])}; {reason}") from error
+
+
+def _require_images(network: keras.Model, image_shape: ImageShape, key: str) -> None:
+    if len(network.inputs) != 1:
+        raise UserError(f"{key}: takes {len(network.inputs)} inputs; it must take one, the images")
+    shape = network.inputs[0].shape[1:]
+    if len(shape) == 3 and all(side in (None, ours) for side, ours in zip(shape, image_shape, strict=True)):
+        return
+    way_out = "build it for the input_shape that its builder is called with"
+    if len(shape) == 3 and None not in shape:
+        way_out += f", or set input_shape={shown([*shape])}"
+    raise UserError(f"{key}: takes inputs of {shown([*shape])}, the images are {shown([*image_shape])}; {way_out}")
+
+
+def _require_logits(network: keras.Model, outputs: int, key: str) -> None:
+    structure = function_of(network).output
+    if isinstance(structure, dict):
+        raise UserError(
+            f"{key}: returns a dict of {', '.join(structure)}; return the logits, or a list of heads, "
+            "the one that counts first"
+        )
+    for number, output in enumerate(network.outputs):
+        head = f"head {number} " if len(network.outputs) > 1 else ""
+        if len(output.shape) != 2:
+            raise UserError(
+                f"{key}: {head}returns the shape {shown([*output.shape])}, not [null,{outputs}]: one logit per class; "
+                "end it in GlobalAveragePooling2D or Flatten, and Dense(num_classes)"
+            )
+        if output.shape[1] != outputs:
+            needs = "one sigmoid unit (model.head=sigmoid) needs" if outputs == 1 else f"{outputs} classes need"
+            sigmoid = ", or use model.head=sigmoid" if (outputs, output.shape[1]) == (2, 1) else ""
+            raise UserError(
+                f"{key}: {head}is {output.shape[1]} wide, but {needs} {outputs}; "
+                f"make its last layer as wide as the num_classes that its builder is called with{sigmoid}"
+            )
+
+
+def _without_probabilities(network: keras.Model, image_shape: ImageShape, key: str) -> keras.Model:
+    endings = _endings(network, image_shape)
+    outputs = [
+        output if ending is None else _logits(output, ending, key)
+        for output, ending in zip(network.outputs, endings, strict=True)
+    ]
+    if all(ours is theirs for ours, theirs in zip(outputs, network.outputs, strict=True)):
+        return network
+    return keras.Model(network.inputs[0], outputs[0] if len(outputs) == 1 else outputs, name=network.name)
+
+
+def _endings(network: keras.Model, image_shape: ImageShape) -> list[str | None]:
+    """What each output ends in, "Softmax", "Sigmoid" or neither, read off TensorFlow's graph of the network.
+
+    Keras's own graph does not tell what a subclassed model does.
+    """
+    call = tf.function(lambda images: tree.flatten(network(images, training=False)), autograph=False)
+    graph = call.get_concrete_function(tf.TensorSpec((None, *image_shape), tf.float32)).graph
+    endings = []
+    for output in graph.outputs:
+        operation = output.op
+        while operation.type in PASSED_ON:
+            operation = operation.inputs[0].op
+        endings.append(operation.type if operation.type in SMALLEST else None)
+    return endings
+
+
+def _logits(output: KerasTensor, ending: str, key: str) -> KerasTensor:
+    """The logits whose softmax or sigmoid `output` is; the same tensor where its layer now returns them itself."""
+    name, width = ending.lower(), output.shape[1]
+    node, alone, is_last = _final_use(output)
+    operation = node.operation
+    how = "which is taken off"
+    if getattr(getattr(operation, "activation", None), "__name__", "") == name and alone:
+        operation.activation = keras.activations.linear
+    elif is_last and type(operation).__name__ == ending:
+        output = node.input_tensors[0]
+    else:
+        how = "which is undone by a logarithm"
+        output = _log_odds(output, ending)
+    own = "sigmoid" if width == 1 else "softmax"
+    exclusive = f", for {width} classes exclude each other" if name != own else ""
+    log.warning("%s: ends in a %s, %s: the loss and the exported model have a %s%s", key, name, how, own, exclusive)
+    return output
+
+
+def _final_use(output: KerasTensor) -> tuple[Any, bool, bool]:
+    """What computes the values of `output`.
+
+    Returns:
+        Keras's node of the operation; whether nothing else reads these values, on their way neither; and whether
+        the operation is the very last of the network.
+    """
+    alone, is_last, readers = True, True, 0
+    while True:
+        operation, node_index, tensor_index = output._keras_history
+        node = operation._inbound_nodes[node_index]
+        alone = alone and len(operation._inbound_nodes) == 1 and len(operation._outbound_nodes) <= readers
+        inner = function_of(operation)
+        if inner is not None:
+            output, readers = inner.outputs[tensor_index], 0
+        elif isinstance(operation, RESHAPING) or type(operation).__name__ in ("Reshape", "Squeeze"):
+            output, readers = node.input_tensors[0], 1
+        else:
+            return node, alone, is_last
+        is_last = False
+
+
+def _log_odds(probabilities: KerasTensor, ending: str) -> KerasTensor:
+    smallest = SMALLEST[ending]
+    probabilities = keras.ops.clip(keras.ops.cast(probabilities, "float32"), smallest, 1.0 - smallest)
+    if ending == "Softmax":
+        return keras.ops.log(probabilities)
+    return keras.ops.log(probabilities) - keras.ops.log(1.0 - probabilities)

@@ -1,0 +1,124 @@
+"""Loading .keras files that may need classes from outside Keras and cnnlab."""
+
+import json
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from textwrap import shorten
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+import keras
+import numpy as np
+
+from cnnlab.config.targets import DEFAULT_PACKAGES, plugin_packages
+from cnnlab.errors import UserError
+
+REASON_LENGTH = 300
+BUILTIN = frozenset({"builtins", *DEFAULT_PACKAGES})
+
+
+def load_model(path: Path, key: str, packages: Sequence[str]) -> keras.Model:
+    """Load a .keras file. Modules it names are imported first where they are trusted, and never otherwise.
+
+    Trusted are Keras, cnnlab, `packages` and installed plug-ins. Classes of trusted modules need not be registered
+    with Keras.
+
+    Args:
+        path: the file.
+        key: begins messages, such as "run=RUN".
+        packages: what `targets` names on this command line.
+
+    Raises:
+        UserError: the file is damaged, or needs what is not trusted or not there.
+    """
+    try:
+        with ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+        custom_objects = _custom_objects(config, f"{key}: {path.name}", packages)
+        return keras.models.load_model(path, custom_objects, compile=False)
+    except (ValueError, TypeError, OSError, KeyError, BadZipFile) as error:
+        raise UserError(f"{key}: {path.name} cannot be loaded; Keras says: {_reason(error)}") from error
+
+
+def require_saveable(network: keras.Model, key: str, packages: Sequence[str]) -> None:
+    """Check, before hours are spent on training it, that a network comes back from its file as it was.
+
+    Args:
+        network: functional, its weights those training starts from.
+        key: names the network in messages, such as "model._target_=mynet.build".
+        packages: what `targets` names on this command line.
+
+    Raises:
+        UserError: it cannot be saved or loaded, or computes something else once loaded.
+    """
+    images = np.random.default_rng(0).uniform(size=(2, *network.input_shape[1:])).astype("float32")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "network.keras"
+        try:
+            network.save(path)
+        except (ValueError, TypeError, NotImplementedError) as error:
+            raise UserError(f"{key}: cannot be saved; Keras says: {_reason(error)}") from error
+        loaded = load_model(path, key, packages)
+    before, again, after = (np.asarray(keras.tree.flatten(model(images))[0]) for model in (network, network, loaded))
+    if np.array_equal(before, again) and not np.allclose(before, after, rtol=1e-2, atol=1e-3, equal_nan=True):
+        raise UserError(
+            f"{key}: computes something else once it is saved and loaded again; let get_config of its layers return "
+            "all they are built with, and create their weights in build"
+        )
+
+
+def _custom_objects(config: dict[str, Any], where: str, packages: Sequence[str]) -> dict[str, type]:
+    """The classes of trusted modules that a model's configuration names, by the names it gives them.
+
+    Raises:
+        UserError: it names others that Keras does not know, or a trusted module cannot be imported.
+    """
+    trusted = {*packages, *plugin_packages()}
+    for package in sorted(trusted - BUILTIN):
+        _import(package, where)
+    found = {}
+    for node in _foreign_nodes(config):
+        module, name = node["module"], node["registered_name"] or node["class_name"]
+        package = module.partition(".")[0]
+        if keras.saving.get_registered_object(name) is not None:
+            continue
+        if module == "__main__":
+            raise UserError(f"{where} needs {name}, defined in a script or notebook; move it to a module of a package")
+        if package not in trusted:
+            raise UserError(
+                f"{where} needs {name} of {module}; "
+                f"if you trust {package}, add 'targets=[{','.join([*packages, package])}]'"
+            )
+        try:
+            found[name] = getattr(_import(module, where), node["class_name"])
+        except AttributeError:
+            raise UserError(f"{where} needs {name}, which {module} has no longer") from None
+    return found
+
+
+def _foreign_nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """All nodes of a model's configuration that name a class of another package than Keras's."""
+    if isinstance(value, dict):
+        module = value.get("module")
+        if isinstance(module, str) and "class_name" in value and module.partition(".")[0] not in BUILTIN:
+            yield value
+        for item in value.values():
+            yield from _foreign_nodes(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _foreign_nodes(item)
+
+
+def _import(module: str, where: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise UserError(f"{where} needs {module}, which cannot be imported ({error})") from error
+
+
+def _reason(error: Exception) -> str:
+    """What Keras says, in one line: the innermost of its reasons."""
+    innermost = str(error).rpartition("Exception encountered: ")[2].partition("Example:")[0]
+    return shorten(innermost, REASON_LENGTH, placeholder=" …")

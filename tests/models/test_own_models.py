@@ -1,0 +1,199 @@
+"""A model of the user's own, in a package that is not installed: from training to pictures, and who is trusted."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnnlab import cli
+from cnnlab.config.targets import DEFAULT_PACKAGES, plugin_packages
+from cnnlab.errors import UserError
+from cnnlab.models.saved import load_model, require_saveable
+
+MYNET = '''
+import keras
+
+
+@keras.saving.register_keras_serializable(package="mynet")
+class Scale(keras.layers.Layer):
+    def build(self, shape):
+        self.gain = self.add_weight(shape=(shape[-1],), initializer="ones", name="gain")
+
+    def call(self, x):
+        return x * self.gain
+
+
+class Shift(keras.layers.Layer):
+    """Not registered; it forgets what it was built with."""
+
+    def __init__(self, by=1.0, remember=False, **kwargs):
+        super().__init__(**kwargs)
+        self.by, self.remember = by, remember
+
+    def call(self, x):
+        return x + self.by
+
+    def get_config(self):
+        return super().get_config() | ({"by": self.by} if self.remember else {})
+
+
+def build(input_shape, num_classes, **options):
+    images = keras.Input(input_shape)
+    x = keras.layers.Conv2D(4, 3, activation="relu")(images)
+    x = keras.layers.GlobalAveragePooling2D()(Scale()(x))
+    return keras.Model(images, keras.layers.Dense(num_classes)(x), name="mine")
+
+
+@keras.saving.register_keras_serializable(package="mynet")
+class Net(keras.Model):
+    def __init__(self, input_shape, num_classes, **options):
+        super().__init__()
+        self.given = {"input_shape": input_shape, "num_classes": num_classes}
+        self.conv = keras.layers.Conv2D(4, 3, activation="relu")
+        self.pool = keras.layers.GlobalAveragePooling2D()
+        self.dense = keras.layers.Dense(num_classes, activation="softmax")
+
+    def call(self, images):
+        return self.dense(self.pool(self.conv(images)))
+
+    def get_config(self):
+        return self.given
+'''
+TRUST = "targets=[cnnlab,keras,mynet]"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "mynet.py").write_text(MYNET)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _in_the_project(project, monkeypatch) -> Iterator[None]:
+    """Work in its folder, which is not on Python's path, and begin as a process does: nothing is imported yet."""
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    forget()
+    yield
+    forget()
+
+
+def forget() -> None:
+    sys.modules.pop("mynet", None)
+    plugin_packages.cache_clear()
+    known = keras.saving.get_custom_objects()
+    for name in [name for name in known if name.startswith("mynet>")]:
+        del known[name]
+
+
+@pytest.fixture(scope="module", params=["build", "Net"])
+def trained(request, train, project) -> Path:
+    """A run of the builder, or of the subclassed model; trained in the project's folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        patch.setattr(sys, "path", [*sys.path])
+        return train(TRUST, f"model._target_=mynet.{request.param}", "trainer.steps=3")
+
+
+@pytest.fixture
+def run(trained, tmp_path) -> Path:
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+@pytest.fixture
+def image(tmp_path) -> Path:
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "image.png")
+    return tmp_path / "image.png"
+
+
+def test_it_is_evaluated_predicted_with_visualised_and_resumed(run, image):
+    for command in (
+        ["eval", f"run={run}"],
+        ["predict", f"run={run}", f"images={image}"],
+        ["visualize", f"run={run}", "method=saliency", "method.images=1"],
+        ["train", f"resume={run}", "trainer.steps=5"],
+    ):
+        forget()
+        assert cli.main([*command, TRUST]) == 0
+
+
+def test_no_command_imports_it_unasked_whatever_the_run_says(run, image, capsys):
+    for command in (
+        ["eval", f"run={run}"],
+        ["predict", f"run={run}", f"images={image}"],
+        ["visualize", f"run={run}", "method=saliency"],
+        ["train", f"resume={run}", "trainer.steps=5"],
+        ["eval", f"weights={run}/model.keras", "input_shape=[8,8,1]"],
+        ["train", f"weights={run}/model.keras", "input_shape=[8,8,1]", "model.padding=same"],
+    ):
+        assert cli.main(command) == 2
+        (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("error: "))
+        assert "if you trust mynet, add 'targets=[cnnlab,keras,mynet]'" in line
+        assert "mynet" not in sys.modules
+
+
+def a_file(folder: Path, layer: str, **arguments) -> Path:
+    import_mynet(folder)
+    images = keras.Input((2, 2, 1))
+    keras.Model(images, getattr(sys.modules["mynet"], layer)(**arguments)(images)).save(folder / "net.keras")
+    forget()
+    return folder / "net.keras"
+
+
+def import_mynet(folder: Path) -> None:
+    sys.path.append(str(Path.cwd()))
+    __import__("mynet")
+
+
+def test_a_layer_of_an_installed_plug_in_is_trusted(tmp_path):
+    path = a_file(tmp_path, "Scale")
+    with pytest.raises(UserError, match=r"^run=R: net\.keras needs mynet>Scale of mynet; if you trust mynet, add"):
+        load_model(path, "run=R", DEFAULT_PACKAGES)
+    installed = tmp_path / "mynet-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Name: mynet\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[cnnlab.plugins]\nmynet = mynet\n")
+    sys.path.append(str(tmp_path))
+    forget()
+    assert load_model(path, "run=R", DEFAULT_PACKAGES)(np.ones((1, 2, 2, 1))).shape == (1, 2, 2, 1)
+
+
+def test_a_trusted_layer_need_not_be_registered(tmp_path):
+    path = a_file(tmp_path, "Shift", by=3.0, remember=True)
+    np.testing.assert_array_equal(load_model(path, "run=R", ["mynet"])(np.ones((1, 2, 2, 1))), np.full((1, 2, 2, 1), 4))
+
+
+def test_a_trusted_package_that_has_changed_is_told(tmp_path, project):
+    path = a_file(tmp_path, "Scale")
+    (tmp_path / "mynet.py").write_text("")
+    sys.path.insert(0, str(tmp_path))
+    with pytest.raises(UserError, match=r"net\.keras needs mynet>Scale, which mynet has no longer"):
+        load_model(path, "run=R", ["mynet"])
+    (tmp_path / "mynet.py").write_text("import no_such_package")
+    forget()
+    with pytest.raises(UserError, match=r"net\.keras needs mynet, which cannot be imported \(No module named"):
+        load_model(path, "run=R", ["mynet"])
+
+
+def test_a_model_that_would_not_come_back_from_its_file_is_refused_before_it_is_trained(tmp_path):
+    import_mynet(tmp_path)
+    images = keras.Input((2, 2, 1))
+    forgetful = keras.Model(images, sys.modules["mynet"].Shift(by=3.0)(images))
+    with pytest.raises(UserError, match=r"^KEY: computes something else once it is saved and loaded again; let get_c"):
+        require_saveable(forgetful, "KEY", ["mynet"])
+    unsafe = keras.Model(images, keras.layers.Lambda(lambda x: x + 1)(images))
+    with pytest.raises(UserError, match=r"^KEY: network\.keras cannot be loaded; .*Lambda"):
+        require_saveable(unsafe, "KEY", ["mynet"])
+    faithful = keras.Model(images, sys.modules["mynet"].Shift(by=3.0, remember=True)(images))
+    require_saveable(faithful, "KEY", ["mynet"])
+
+
+def test_a_package_that_is_nowhere_is_told_with_where_it_was_looked_for(capsys, project):
+    assert cli.main(["train", "targets=[cnnlab,keras,mynets]", "model._target_=mynets.build"]) == 2
+    assert f"no package mynets is installed or in the working directory, {project}" in capsys.readouterr().err
