@@ -73,7 +73,7 @@ def test_commands_that_print_create_nothing(compose, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("flags", [["--cfg", "job"], ["--cfg", "hydra"], ["--help"]])
+@pytest.mark.parametrize("flags", [["--cfg", "job"], ["--cfg", "hydra"]])
 def test_flags_that_print_create_nothing_and_start_nothing(tmp_path, monkeypatch, flags, capsys):
     monkeypatch.chdir(tmp_path)
     with suppress(SystemExit):
@@ -163,8 +163,8 @@ def test_log_lines_go_to_stderr(tmp_path, monkeypatch, capfd):
     assert captured.err.endswith(" hello\n")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["trainer.epochs=-1"], ["modle=x"]])
-def test_help_and_a_mistake_take_one_composition(arguments, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("arguments", [["trainer.epochs=-1"], ["modle=x"]])
+def test_a_mistake_takes_one_composition(arguments, tmp_path, monkeypatch, capsys):
     """Each copies Hydra's whole search path, and a person waits."""
     monkeypatch.chdir(tmp_path)
     made = []
@@ -178,17 +178,6 @@ def test_help_and_a_mistake_take_one_composition(arguments, tmp_path, monkeypatc
     with suppress(SystemExit, UserError):
         launch("train", arguments, lambda config, directory: None)
     assert len(made) == 1
-
-
-def test_help_shows_the_options_and_the_configuration_with_its_changes(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine" / "model").mkdir(parents=True)
-    (tmp_path / "mine" / "model" / "mynet.yaml").write_text("name: mynet\n")
-    launch("train", ["--help", "--config-dir", "mine", "optimizer=sgd", "seed=7"], lambda config, directory: None)
-    output = capsys.readouterr().out
-    assert "mnist_cnn, model_a, model_b, model_c, mynet, resnet" in output
-    assert "_target_: keras.optimizers.SGD" in output
-    assert "seed: 7\n" in output
 
 
 def test_an_experiment_that_is_a_sweep_needs_no_flag(tmp_path, monkeypatch):
