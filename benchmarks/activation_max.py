@@ -16,9 +16,9 @@ import keras
 import tensorflow as tf
 
 from cnnlab.models.mnist_cnn import mnist_cnn
-from cnnlab.visualize.activation_max import filter_score
-from cnnlab.visualize.ascent import Ascent, ascend, patterns_per_chunk, starting_noise
+from cnnlab.visualize.feature_visualization.ascent import Ascent, ascend, patterns_per_chunk, starting_noise
 from cnnlab.visualize.layers import computing_layers
+from cnnlab.visualize.methods.activation_max import filter_score
 from cnnlab.visualize.subject import pixels_to_logits
 
 LAYERS = ("conv1", "conv2", "conv3")

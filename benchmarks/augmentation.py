@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 import cnnlab.conf
-from cnnlab.augmentation.draws import Draws
 from cnnlab.augmentation.pipeline import Pipeline, build_pipeline
+from cnnlab.augmentation.random_stream import Draws
 from cnnlab.data.dataset import Split
 
 CLASSES = 10

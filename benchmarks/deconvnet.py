@@ -30,10 +30,10 @@ from cnnlab.evaluation.predictions import image_batches
 from cnnlab.models.all_cnn_c import all_cnn_c
 from cnnlab.models.mnist_cnn import mnist_cnn
 from cnnlab.models.receptive_field import receptive_fields
-from cnnlab.visualize.deconvnet import project_top
-from cnnlab.visualize.projection import projector
+from cnnlab.visualize.attribution.projection import projector
+from cnnlab.visualize.feature_visualization.top_activations import images_at_a_time, top_activations
+from cnnlab.visualize.methods.deconvnet import project_top
 from cnnlab.visualize.subject import pixels_to_logits
-from cnnlab.visualize.top_activations import images_at_a_time, top_activations
 
 TOP = 9
 MAPS = {  # of which layers how many

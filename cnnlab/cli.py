@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from cnnlab import __version__
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import Diverged, Interrupted, Unfinished, UserError, WorkerLost
-from cnnlab.streams import outlive_readers
+from cnnlab.runtime.streams import outlive_readers
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -40,9 +40,9 @@ class Command:
 
 
 COMMANDS = {
-    "train": Command("cnnlab.training.train:train", "train a model; the run's directory explains itself", uses=None),
+    "train": Command("cnnlab.commands.train:train", "train a model; the run's directory explains itself", uses=None),
     "eval": Command(
-        "cnnlab.evaluation.evaluate:evaluate",
+        "cnnlab.commands.eval:evaluate",
         "evaluate a run, or weights, on one split",
         uses=(
             "dataset",
@@ -57,9 +57,9 @@ COMMANDS = {
             "targets",
         ),
     ),
-    "predict": Command("cnnlab.evaluation.predict:predict", "classify image files with a run's best model"),
+    "predict": Command("cnnlab.commands.predict:predict", "classify image files with a run's best model"),
     "inspect": Command(
-        "cnnlab.models.inspect:inspect",
+        "cnnlab.commands.inspect:inspect",
         "print a model's layers, parameters, multiply-adds, memory",
         uses=(
             "dataset",
@@ -73,9 +73,9 @@ COMMANDS = {
             "num_classes",
         ),
     ),
-    "doctor": Command("cnnlab.doctor:doctor", "print what this machine offers and what cnnlab makes of it"),
+    "doctor": Command("cnnlab.commands.doctor:doctor", "print what this machine offers and what cnnlab makes of it"),
     "visualize": Command(
-        "cnnlab.visualize.visualize:visualize",
+        "cnnlab.commands.visualize:visualize",
         "look inside a trained network with a method",
         uses=(
             "dataset",
@@ -90,7 +90,7 @@ COMMANDS = {
             "targets",
         ),
     ),
-    "compare": Command("cnnlab.sweeps.compare:compare", "compare the runs of a sweep: tables, curves, verdicts"),
+    "compare": Command("cnnlab.commands.compare:compare", "compare the runs of a sweep: tables, curves, verdicts"),
 }
 
 HELP = """\
@@ -199,10 +199,16 @@ def _run(name: str, target: str, arguments: list[str]) -> int:
         function(config, directory)
 
     try:
-        launch(name, arguments, work)
+        launch(name, arguments, work, _train_job if name == "train" else None)
     except SystemExit as request:  # --help and other flags that only print
         return request.code if isinstance(request.code, int) else 0
     return 0
+
+
+def _train_job(hydra: "DictConfig", config: "DictConfig", directory: Path) -> None:
+    from cnnlab.sweeps.cell import train_cell
+
+    train_cell(hydra, config, directory)
 
 
 @contextmanager
@@ -221,7 +227,7 @@ def _loading(name: str, config: "DictConfig", directory: Path) -> Iterator[None]
 
 def _load(target: str) -> "Callable[[DictConfig, Path], None]":
     """Import what a command needs, TensorFlow first, so that it is imported quietly."""
-    from cnnlab.startup import import_tensorflow
+    from cnnlab.runtime.startup import import_tensorflow
 
     import_tensorflow()
     module, _, function = target.partition(":")

@@ -17,10 +17,10 @@ from pathlib import Path
 import pandas as pd
 from figures import FIGURES, shrink
 
-from cnnlab.sweeps.collect import collect
-from cnnlab.sweeps.notes import provenance_notes
-from cnnlab.sweeps.statistics import paired_differences
-from cnnlab.sweeps.tables import runs_table
+from cnnlab.compare.collect import collect
+from cnnlab.compare.notes import provenance_notes
+from cnnlab.compare.statistics import paired_differences
+from cnnlab.compare.tables import runs_table
 
 PAGE = Path(__file__).with_name("studies.md")
 BASELINES = {

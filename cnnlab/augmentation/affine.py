@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar, Literal
 
 import tensorflow as tf
 
-from cnnlab.augmentation.draws import Draws
 from cnnlab.augmentation.flip import draw_mirrored
+from cnnlab.augmentation.random_stream import Draws
 from cnnlab.augmentation.warp import Fill, Interpolation, affine, compose, rotation, scaling, translation, warp
 from cnnlab.config.ranges import AT_LEAST_0, BELOW_1
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.augmentation.draws import Draws
+from cnnlab.augmentation.random_stream import Draws
 from cnnlab.config.ranges import AT_LEAST_0, UNIT
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601's weights of red, green and blue

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 import tensorflow as tf
 
-from cnnlab.augmentation.draws import Draws
+from cnnlab.augmentation.random_stream import Draws
 
 
 class Flip:

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.augmentation.draws import Draws
+from cnnlab.augmentation.random_stream import Draws
 from cnnlab.config.ranges import AT_LEAST_0, UNIT
 
 QUANTILES = 4096

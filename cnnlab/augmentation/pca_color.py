@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.augmentation.color import to_uint8
-from cnnlab.augmentation.draws import Draws
+from cnnlab.augmentation.random_stream import Draws
 from cnnlab.config.ranges import AT_LEAST_0
 from cnnlab.data.dataset import ImageFiles, Split
 from cnnlab.data.decode import load_images

@@ -6,8 +6,8 @@ from typing import Protocol, runtime_checkable
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.augmentation.draws import Draws
-from cnnlab.config.build import instantiate
+from cnnlab.augmentation.random_stream import Draws
+from cnnlab.config.instantiate import instantiate
 from cnnlab.data.dataset import Split
 
 

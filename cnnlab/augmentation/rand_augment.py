@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 import tensorflow as tf
 
 from cnnlab.augmentation.color import LUMA, luma, mix_channels, to_uint8
-from cnnlab.augmentation.draws import Draws
+from cnnlab.augmentation.random_stream import Draws
 from cnnlab.augmentation.warp import Fill, affine, compose, rotation, warp
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
 

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 import tensorflow as tf
 
-from cnnlab.augmentation.draws import Draws
+from cnnlab.augmentation.random_stream import Draws
 from cnnlab.config.ranges import UNIT
 
 

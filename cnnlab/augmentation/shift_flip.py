@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 
 import tensorflow as tf
 
-from cnnlab.augmentation.draws import Draws
 from cnnlab.augmentation.flip import draw_mirrored
+from cnnlab.augmentation.random_stream import Draws
 
 
 class ShiftFlip:

@@ -30,12 +30,13 @@ from cnnlab.runs.run import Run
 log = logging.getLogger(__name__)
 
 Task = Callable[[DictConfig, Path], None]
+TrainJob = Callable[[DictConfig, DictConfig, Path], None]
 
 ONCE = frozenset({"doctor", "compare"})
 """Commands that are not repeated with -m."""
 
 
-def launch(command: str, arguments: Sequence[str], task: Task) -> None:
+def launch(command: str, arguments: Sequence[str], task: Task, train_job: TrainJob | None = None) -> None:
     """Compose the configuration of a command and call `task` with it: once, or with -m once per combination.
 
     Hydra's flags that only print (--help, --cfg, --info, completion) do that instead.
@@ -44,6 +45,8 @@ def launch(command: str, arguments: Sequence[str], task: Task) -> None:
         command: train, eval, predict, inspect or doctor.
         arguments: the command line after the command.
         task: called with the resolved configuration and the directory to write into.
+        train_job: called for every job of a sweep of trainings, with Hydra's configuration of the job, the job's own,
+            not yet checked, and its directory; None runs them in this process, as those of other commands.
 
     Raises:
         UserError: the command line or the configuration is wrong.
@@ -54,7 +57,7 @@ def launch(command: str, arguments: Sequence[str], task: Task) -> None:
         raise UserError(f"-m: {command} has nothing to sweep over; leave it out")
     register_resolvers()
     run = stored_run(command, arguments)
-    job = _Job(command, run, task, arguments)
+    job = _Job(command, run, task, train_job, arguments)
     argv = [sys.argv[0], *prepare(arguments)]
     with primary_config(command, run) as name, _environment("HYDRA_FULL_ERROR", "1"), _arguments(argv):
         try:
@@ -72,10 +75,11 @@ def launch(command: str, arguments: Sequence[str], task: Task) -> None:
 class _Job:
     """What Hydra calls. It keeps exceptions to itself: Hydra would wrap them in messages of its own."""
 
-    def __init__(self, command: str, run: Run | None, task: Task, arguments: Sequence[str]):
+    def __init__(self, command: str, run: Run | None, task: Task, train_job: TrainJob | None, arguments: Sequence[str]):
         self.command = command
         self.run = run
         self.task = task
+        self.train_job = train_job
         self.arguments = arguments
         self.argv = list(sys.argv)
         self.failures: list[Exception] = []
@@ -84,10 +88,8 @@ class _Job:
         if any(isinstance(failure, Interrupted) for failure in self.failures):
             return
         directory = Path(HydraConfig.get().runtime.output_dir)
-        if self.command == "train" and HydraConfig.get().mode is RunMode.MULTIRUN and self.run is None:
-            from cnnlab.sweeps.cell import train_cell
-
-            train_cell(HydraConfig.get(), config, directory)  # its failures are for the sweep to report
+        if self.train_job and HydraConfig.get().mode is RunMode.MULTIRUN and self.run is None:
+            self.train_job(HydraConfig.get(), config, directory)  # its failures are for the sweep to report
             return
         try:
             self._check(config, directory)

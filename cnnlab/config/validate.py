@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.explain import shipped_options
 from cnnlab.config.extras import require_packages
-from cnnlab.config.reported import reported_initializers
+from cnnlab.config.initializer_choice import reported_initializers
 from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, Named, Trainer
 from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets, find_in_working_directory
 from cnnlab.config.types import check, shown

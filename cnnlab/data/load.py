@@ -9,7 +9,7 @@ import numpy as np
 from hydra.utils import get_method
 from omegaconf import DictConfig
 
-from cnnlab.config.build import instantiate
+from cnnlab.config.instantiate import instantiate
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.data.arrays import read_arrays
 from cnnlab.data.dataset import Dataset, ImageFiles, ImageShape, PublishedDataset, Split

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 
 from cnnlab.data.dataset import Split, Validation
-from cnnlab.data.summary import first_few
 from cnnlab.errors import UserError
+from cnnlab.reporting.words import first_few
 
 log = logging.getLogger(__name__)
 

@@ -2,17 +2,15 @@
 
 import csv
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from cnnlab.data.dataset import Dataset, Skipped
+from cnnlab.reporting.words import first_few, reasons
 from cnnlab.runs.files import write_atomically
-
-FEW = 3
-"""How many names of a longer list are shown."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +65,6 @@ def summarize(dataset: Dataset) -> dict[str, SplitSummary]:
             skipped=dict(Counter(skipped[name].values()).most_common()),
         )
     return summaries
-
-
-def reasons(counts: Mapping[str, int]) -> str:
-    """How many of each, such as "9 hidden; 3 empty"."""
-    return "; ".join(f"{count:,} {reason}" for reason, count in counts.items())
-
-
-def first_few(names: Sequence[str]) -> str:
-    """The names, but of a long list only the first few and how many more there are."""
-    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
-    return ", ".join(names[:FEW]) + more
 
 
 def _count(number: int, one: str, several: str | None = None) -> str:

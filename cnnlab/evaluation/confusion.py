@@ -9,7 +9,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import PowerNorm
 from matplotlib.ticker import PercentFormatter
 
-from cnnlab.evaluation.figure import GRID_COLOR, new_figure, save_figure, shorten
+from cnnlab.reporting.figure import GRID_COLOR, new_figure, save_figure, shorten
 
 _LARGEST = 26.0  # inches: wider figures are slow to draw and no longer open everywhere
 _NAME_LENGTH = 20

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from cnnlab.data.dataset import ImageFiles
 from cnnlab.data.decode import load_images
-from cnnlab.evaluation.figure import MUTED_COLOR, WRONG_COLOR, new_figure, save_figure, shorten, shorten_middle
+from cnnlab.reporting.figure import MUTED_COLOR, WRONG_COLOR, new_figure, save_figure, shorten, shorten_middle
 
 COLUMNS = 6
 _NAME_LENGTH = 14  # characters of a class that fit over an image

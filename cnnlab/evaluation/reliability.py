@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from cnnlab.evaluation.figure import (
+from cnnlab.reporting.figure import (
     MUTED_COLOR,
     TRAIN_COLOR,
     VALIDATION_COLOR,

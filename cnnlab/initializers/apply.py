@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from omegaconf import DictConfig
 
-from cnnlab.config.build import instantiate
+from cnnlab.config.instantiate import instantiate
 from cnnlab.initializers.kernels import kernel_layers, kernels
 from cnnlab.initializers.lsuv import LSUV
 

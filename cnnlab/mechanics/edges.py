@@ -8,9 +8,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy import ndimage
 
-from cnnlab.evaluation.figure import VALIDATION_COLOR, new_figure
 from cnnlab.mechanics.chapter import Chapter
 from cnnlab.mechanics.pictures import SIGNED, WIDTH, load_photographs, panels, show, show_numbers, to_grey
+from cnnlab.reporting.figure import VALIDATION_COLOR, new_figure
 
 SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
 SOBEL_Y = SOBEL_X.T

@@ -5,7 +5,6 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from cnnlab.evaluation.figure import new_figure
 from cnnlab.mechanics.chapter import Chapter
 from cnnlab.mechanics.page import dimensions, scientific
 from cnnlab.mechanics.pictures import (
@@ -16,6 +15,7 @@ from cnnlab.mechanics.pictures import (
     show,
     to_grey,
 )
+from cnnlab.reporting.figure import new_figure
 
 SIZE = 7
 STRIDES = (1, 2)

@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.lib.stride_tricks import sliding_window_view
 
-from cnnlab.evaluation.figure import TRAIN_COLOR, VALIDATION_COLOR, new_figure
 from cnnlab.mechanics.chapter import Chapter
 from cnnlab.mechanics.padding import Padding, extent
 from cnnlab.mechanics.page import dimensions, scientific, table
 from cnnlab.mechanics.pictures import WIDTH, panels, show_numbers
+from cnnlab.reporting.figure import TRAIN_COLOR, VALIDATION_COLOR, new_figure
 
 WEIGHT_COLORS = (TRAIN_COLOR, VALIDATION_COLOR, "#009e73")
 

@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from cnnlab.evaluation.figure import GRID_COLOR, TRAIN_COLOR, VALIDATION_COLOR, new_figure
 from cnnlab.mechanics.chapter import Chapter
 from cnnlab.mechanics.page import dimensions, table
 from cnnlab.mechanics.pictures import SIGNED, WIDTH, panels, show, show_numbers
 from cnnlab.models.cost import count_macs
+from cnnlab.reporting.figure import GRID_COLOR, TRAIN_COLOR, VALIDATION_COLOR, new_figure
 
 DILATIONS = (1, 2, 4)
 CHANNELS = ("red", "green", "blue")

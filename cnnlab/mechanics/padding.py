@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from cnnlab.evaluation.figure import MUTED_COLOR, TRAIN_COLOR, VALIDATION_COLOR, WRONG_COLOR, new_figure
 from cnnlab.mechanics.chapter import Chapter
 from cnnlab.mechanics.page import table
 from cnnlab.mechanics.pictures import WIDTH
+from cnnlab.reporting.figure import MUTED_COLOR, TRAIN_COLOR, VALIDATION_COLOR, WRONG_COLOR, new_figure
 
 Padding = Literal["VALID", "SAME"]
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from sklearn.datasets import load_sample_images
 
-from cnnlab.evaluation.figure import new_figure
+from cnnlab.reporting.figure import new_figure
 
 WIDTH = 5.0
 """Inches of every figure: its letters stay legible across a phone."""

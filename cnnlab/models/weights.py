@@ -13,7 +13,7 @@ from cnnlab.data.classes import differing_names
 from cnnlab.data.dataset import Dataset
 from cnnlab.errors import UserError
 from cnnlab.models.archive import read_class_names
-from cnnlab.models.build import finalize_preprocessing, take_apart
+from cnnlab.models.network import finalize_preprocessing, take_apart
 from cnnlab.models.saved import REASON_LENGTH, load_model
 
 NETWORK_WEIGHTS = ".weights.h5"

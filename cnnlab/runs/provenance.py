@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cnnlab.machine import processor_name, usable_cores
+from cnnlab.runtime.machine import processor_name, usable_cores
 
 PACKAGES = ("cnnlab", "tensorflow", "keras", "numpy", "hydra-core", "omegaconf")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cnnlab.sweeps.ledger import State
+from cnnlab.sweeps.state import State
 
 GRACE_SECONDS = 60.0
 """What a process that was asked to stop has to write its checkpoint before it is killed."""

@@ -14,8 +14,8 @@ from omegaconf import DictConfig
 from cnnlab.config.durations import parse_duration
 from cnnlab.errors import Interrupted, UserError
 from cnnlab.sweeps.job import Job, Outcome, Place, train_arguments
-from cnnlab.sweeps.ledger import Ledger
-from cnnlab.sweeps.places import places
+from cnnlab.sweeps.slots import places
+from cnnlab.sweeps.state import Ledger
 from cnnlab.sweeps.watch import Display, choose_display
 from cnnlab.training.signals import catch_signals
 

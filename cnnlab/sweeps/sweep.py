@@ -24,8 +24,8 @@ from cnnlab.errors import Unfinished, UserError
 from cnnlab.runs.lock import is_locked, sole_writer
 from cnnlab.runs.run import Run
 from cnnlab.sweeps.grid import Cell, Grid, read_grid
-from cnnlab.sweeps.ledger import AGAIN, RETRIED, Ledger
 from cnnlab.sweeps.local import timeout_seconds
+from cnnlab.sweeps.state import AGAIN, RETRIED, Ledger
 from cnnlab.sweeps.watch import jobs_table
 
 FOLDER = Path("outputs/sweeps")

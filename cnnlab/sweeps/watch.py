@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from cnnlab.sweeps.ledger import Entry, Ledger
+from cnnlab.sweeps.state import Entry, Ledger
 
 REFRESH_SECONDS = 1.0
 TAIL_BYTES = 4096

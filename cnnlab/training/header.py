@@ -6,7 +6,7 @@ import tensorflow as tf
 from omegaconf import DictConfig
 
 from cnnlab.data.dataset import Dataset
-from cnnlab.training.devices import thread_count
+from cnnlab.runtime.devices import thread_count
 from cnnlab.training.plan import Plan
 from cnnlab.training.progress import shown_path
 from cnnlab.training.step import Learner

@@ -12,14 +12,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.data.feed import Feed
+from cnnlab.data.data_loader import Feed
 from cnnlab.errors import Diverged, Interrupted
+from cnnlab.training.checkpoint_monitor import Selection
+from cnnlab.training.loop_state import Best, LoopState
 from cnnlab.training.outputs import DIVERGENCE_ADVICE, Outputs
 from cnnlab.training.plan import Plan
 from cnnlab.training.progress import ProgressDisplay, Pulse
-from cnnlab.training.selection import Selection
 from cnnlab.training.signals import STOP_SIGNALS, StopRequest
-from cnnlab.training.state import Best, LoopState
 
 CHUNK_SECONDS = 1.0  # how long the device works between two looks at its results
 LONGEST_CHUNK = 1024  # steps

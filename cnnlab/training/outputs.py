@@ -13,7 +13,7 @@ from cnnlab.models.archive import save_model
 from cnnlab.runs.run import Run
 from cnnlab.training.checkpoints import Checkpoints
 from cnnlab.training.ema import averaged_weights
-from cnnlab.training.state import LoopState
+from cnnlab.training.loop_state import LoopState
 from cnnlab.training.step import Learner, average_statistics
 from cnnlab.training.tables import StepTable, write_epochs
 

@@ -8,11 +8,11 @@ import keras
 import tensorflow as tf
 from keras import tree
 
-from cnnlab.augmentation.draws import Draws
 from cnnlab.augmentation.pipeline import Pipeline
-from cnnlab.data.feed import Feed
+from cnnlab.augmentation.random_stream import Draws
+from cnnlab.data.data_loader import Feed
 from cnnlab.optimizers.lookahead import Lookahead
-from cnnlab.training.objective import Objective
+from cnnlab.training.loss import Objective
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from cnnlab.data.feed import Feed
+from cnnlab.data.data_loader import Feed
 from cnnlab.training.ema import averaged_weights
 from cnnlab.training.step import Learner, average_statistics, compile_evaluation
 

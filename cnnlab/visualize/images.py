@@ -11,9 +11,9 @@ import numpy as np
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.data.dataset import ImageFiles, Split
 from cnnlab.data.decode import load_images
+from cnnlab.data.find_images import find_images
 from cnnlab.data.sample import decoded, sample
 from cnnlab.errors import UserError
-from cnnlab.evaluation.predict import find_images
 from cnnlab.runs.files import readable
 from cnnlab.visualize.subject import Subject
 

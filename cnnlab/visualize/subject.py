@@ -12,9 +12,9 @@ from cnnlab.data.classes import align_classes
 from cnnlab.data.dataset import Dataset, ImageShape
 from cnnlab.data.load import load_dataset
 from cnnlab.errors import UserError
-from cnnlab.evaluation.judged import load_best, load_weights_file, require_fit, run_classes, tell_positions
+from cnnlab.evaluation.load_model import load_best, load_weights_file, require_fit, run_classes, tell_positions
 from cnnlab.models.archive import read_class_names
-from cnnlab.models.build import take_apart
+from cnnlab.models.network import take_apart
 from cnnlab.runs.run import Run
 
 HEADS = ("softmax", "sigmoid")

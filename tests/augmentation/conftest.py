@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from hydra import compose, initialize_config_module
 
-from cnnlab.augmentation.draws import Draws
 from cnnlab.augmentation.pipeline import Pipeline, build_pipeline
+from cnnlab.augmentation.random_stream import Draws
 
 
 @pytest.fixture(scope="session")

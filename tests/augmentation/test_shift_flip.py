@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cnnlab.augmentation.draws import Draws
+from cnnlab.augmentation.random_stream import Draws
 from cnnlab.augmentation.shift_flip import ShiftFlip
 
 SHAPE = (9, 7, 3)

@@ -30,7 +30,7 @@ PHOTOS = ("dataset=image_folder", "dataset.root=photos/")
 
 def test_photographs_get_a_network_that_suits_them_unless_one_is_named(compose):
     for command in ("train", "eval", "inspect", "visualize"):
-        given = ["weights=w.keras"] if command == "eval" else []
+        given = {"eval": ["weights=w.keras"], "visualize": ["method=architecture"]}.get(command, [])
         assert compose(command, *PHOTOS, *given)[0].model.name == "photo_cnn"
     assert compose("train")[0].model.name == "mnist_cnn"
     assert compose("train", *PHOTOS, "model=resnet")[0].model.name == "resnet"

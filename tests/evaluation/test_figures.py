@@ -11,11 +11,11 @@ from PIL import Image
 
 from cnnlab.data.dataset import ImageFiles, Split
 from cnnlab.evaluation.confusion import draw_confusion
-from cnnlab.evaluation.curves import draw_curves
-from cnnlab.evaluation.figure import MUTED_COLOR, TRAIN_COLOR, VALIDATION_COLOR, shorten, shorten_middle
 from cnnlab.evaluation.metrics import calibration, confusion
 from cnnlab.evaluation.mistakes import draw_mistakes
 from cnnlab.evaluation.reliability import draw_reliability
+from cnnlab.reporting.curves import draw_curves
+from cnnlab.reporting.figure import MUTED_COLOR, TRAIN_COLOR, VALIDATION_COLOR, shorten, shorten_middle
 
 NAMES = ("cat", "a $very$ long_name & more", "emu")
 

@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 import pytest
 
-from cnnlab.evaluation.describe import describe
 from cnnlab.evaluation.metrics import (
     calibration,
     confusion,
@@ -14,6 +13,7 @@ from cnnlab.evaluation.metrics import (
     summarize,
     true_rank,
 )
+from cnnlab.reporting.describe import describe
 
 CLASSES = ("cat", "dog", "emu")
 TRUE = np.array([0, 0, 0, 1, 1, 1])

@@ -3,10 +3,10 @@
 import pytest
 from matplotlib.figure import Figure
 
-from cnnlab.evaluation.figure import save_figure
 from cnnlab.mechanics.chapter import Chapter
 from cnnlab.mechanics.padding import padding_chapter
 from cnnlab.mechanics.page import dimensions, scientific, table, write_page
+from cnnlab.reporting.figure import save_figure
 
 
 def write(chapter: Chapter, folder):

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from cnnlab.data.dataset import Split
 from cnnlab.models.airbench import airbench
-from cnnlab.models.build import build_preprocessing, fit_network, fit_preprocessing
+from cnnlab.models.network import build_preprocessing, fit_network, fit_preprocessing
 
 SHAPE = (32, 32, 3)
 

@@ -7,8 +7,8 @@ import tensorflow as tf
 from omegaconf import OmegaConf
 
 from cnnlab.models.blocks import Blocks, Collapsed
-from cnnlab.models.build import build_preprocessing, export
 from cnnlab.models.googlenet import googlenet, inception
+from cnnlab.models.network import build_preprocessing, export
 
 SMALL = (65, 65, 3)
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from omegaconf import OmegaConf
 
 from cnnlab.errors import UserError
-from cnnlab.models.build import build_preprocessing, export
+from cnnlab.models.network import build_preprocessing, export
 from cnnlab.models.resnet import resnet
 
 SMALL = (8, 8, 3)

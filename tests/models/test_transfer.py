@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from cnnlab import cli
 from cnnlab.errors import UserError
 from cnnlab.models.backbones import Backbone, BackbonePreprocessing, build_backbone, load_backbone
-from cnnlab.models.build import build_network, build_preprocessing, export
+from cnnlab.models.network import build_network, build_preprocessing, export
 from cnnlab.models.transfer import transfer
 
 SMALL = (32, 32, 3)

@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 from cnnlab.data.dataset import Dataset, Split
 from cnnlab.errors import UserError
 from cnnlab.models.archive import save_model
-from cnnlab.models.build import build_preprocessing, export, fit_preprocessing
 from cnnlab.models.mnist_cnn import mnist_cnn
+from cnnlab.models.network import build_preprocessing, export, fit_preprocessing
 from cnnlab.models.weights import head_layers, load_weights, tell_other_classes
 
 SHAPE = (20, 20, 1)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cnnlab.sweeps.grid import Cell
-from cnnlab.sweeps.ledger import Ledger
+from cnnlab.sweeps.state import Ledger
 
 
 @pytest.fixture(scope="module")

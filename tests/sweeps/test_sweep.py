@@ -16,7 +16,7 @@ from hydra.errors import MissingConfigException
 
 from cnnlab.config.explain import explain
 from cnnlab.config.extras import is_installed
-from cnnlab.sweeps.ledger import Ledger
+from cnnlab.sweeps.state import Ledger
 
 SMALL = ("input_shape=[8,8,1]", "model.padding=same", "trainer.batch_size=64", "trainer.precision=float32")
 TWO_EPOCHS = (*SMALL, "trainer.epochs=2", "trainer.threads=1")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from cnnlab.sweeps.ledger import Ledger
+from cnnlab.sweeps.state import Ledger
 from cnnlab.sweeps.watch import Paces, jobs_table
 
 CELL = "optimizer=adam,seed=0"

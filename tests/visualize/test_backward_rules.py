@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 from numpy.lib.stride_tricks import sliding_window_view
 
-from cnnlab.visualize.guided_backprop import guided_backprop
-from cnnlab.visualize.projection import projector
-from cnnlab.visualize.saliency import saliency
+from cnnlab.visualize.attribution.projection import projector
+from cnnlab.visualize.methods.guided_backprop import guided_backprop
+from cnnlab.visualize.methods.saliency import saliency
 
 Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(input of a ReLU, what comes back to its output) -> what goes on."""

@@ -9,11 +9,11 @@ from omegaconf import OmegaConf
 
 from cnnlab import cli
 from cnnlab.errors import UserError
-from cnnlab.evaluation.judged import load_best
-from cnnlab.models.build import export
+from cnnlab.evaluation.load_model import load_best
+from cnnlab.models.network import export
 from cnnlab.runs.run import Run
+from cnnlab.visualize.attribution.scores import channel_means, class_probabilities, class_scores
 from cnnlab.visualize.layers import computing_layers
-from cnnlab.visualize.scores import channel_means, class_probabilities, class_scores
 from cnnlab.visualize.subject import load_subject, pixels_to_logits
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), dtype=np.uint8)

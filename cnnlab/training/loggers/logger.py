@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.config.build import instantiate
 from cnnlab.config.flat import flat
+from cnnlab.config.instantiate import instantiate
 from cnnlab.runs.run import Run
 
 NO_HYPERPARAMETERS = ("logger", "resume", "targets")

@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from cnnlab.evaluation.figure import (
+from cnnlab.reporting.figure import (
     MUTED_COLOR,
     TRAIN_COLOR,
     VALIDATION_COLOR,

@@ -1,0 +1,58 @@
+"""`cnnlab predict`: find images → classify → table and CSV."""
+
+import logging
+from itertools import count
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from cnnlab.data.classes import numbered_classes
+from cnnlab.data.find_images import find_images
+from cnnlab.errors import UserError
+from cnnlab.evaluation.classify_files import classify_files
+from cnnlab.evaluation.load_model import class_count, load_best, run_classes
+from cnnlab.evaluation.prediction_table import print_table, write_csv
+from cnnlab.runs.files import readable
+from cnnlab.runs.run import Run
+from cnnlab.runtime.devices import configure_runtime
+
+log = logging.getLogger(__name__)
+
+
+def predict(config: DictConfig, directory: Path) -> None:
+    """Classify image files with a run's best model; print a table, write a CSV and print where it is.
+
+    Args:
+        config: the resolved and validated configuration (conf/predict.yaml).
+        directory: the run; without `config.output` the CSV goes to RUN/predict/.
+
+    Raises:
+        UserError: nothing matches `images`, no file can be decoded, `output` exists, or the run has no model.
+    """
+    configure_runtime(config.trainer)
+    files = find_images([config.images] if isinstance(config.images, str) else config.images)
+    output = _output(config.output, directory)
+    run = Run.open(config.run)
+    model = load_best(run, config.targets)
+    class_names = run_classes(run) or numbered_classes(class_count(model))
+    batch_size = config.batch_size or config.trainer.batch_size
+    predictions = list(classify_files(model, files, class_names, batch_size, config.top))
+    if not predictions:
+        first = readable(files[0])
+        raise UserError(f"images={config.images}: no image among the {len(files)} file(s), the first: {first}")
+    for file in sorted(set(files) - {prediction.file for prediction in predictions}):
+        log.warning("%s: cannot be decoded and was skipped", readable(file))
+    write_csv(output, predictions)
+    print_table(predictions)
+    print(output)
+
+
+def _output(requested: str | None, directory: Path) -> Path:
+    """The CSV to write: the one asked for, or the first free number in RUN/predict/."""
+    if requested is None:
+        folder = directory / "predict"
+        return next(path for n in count(1) if not (path := folder / f"predictions-{n}.csv").exists())
+    path = Path(requested)
+    if path.exists():
+        raise UserError(f"output={path}: exists; remove it or choose another file")
+    return path

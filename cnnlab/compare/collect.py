@@ -1,0 +1,244 @@
+"""The runs that are compared: the cells of sweeps, or any runs, with what tells them apart."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from cnnlab.config.flat import flat
+from cnnlab.config.resolve import derived_seeds
+from cnnlab.errors import UserError
+from cnnlab.runs.run import Run
+from cnnlab.sweeps.state import Ledger
+
+IGNORED = (
+    *("name", "seed", "seeds", "logger", "resume", "targets", "trainer.progress"),
+    *("trainer.devices", "trainer.threads", "trainer.strategy"),
+)
+"""Keys in which runs may differ without being another configuration, nor does what is below them count."""
+
+OWN_DATA = ("cnnlab.data.image_folder.image_folder", "cnnlab.data.arrays.arrays")
+"""Readers of the user's own data, where another `dataset.root` is other data; published data, which these readers are
+told of by `dataset.folder`, are the same wherever they lie."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run, or a cell that never became one.
+
+    Attributes:
+        path: of its folder.
+        arm: its values for all swept keys but the seeds, as one label.
+        seed: the number, or where some of `seeds` were set alone, these too: "0, order 5". None where the sweep has
+            none and there is no run.
+        values: for each swept key but the seeds.
+        status: pending, running, done, interrupted, failed, diverged or unknown.
+        reason: why it is not done, or does not count.
+        run: None where it has not begun.
+        counts: whether it is done, and the newest run of its configuration and seed: all of them are one observation.
+    """
+
+    path: Path
+    arm: str
+    seed: int | str | None
+    values: dict[str, str]
+    status: str
+    reason: str | None
+    run: Run | None
+    counts: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs side by side.
+
+    Attributes:
+        name: of the sweep, or of the runs' common folder.
+        keys: the swept ones but the seeds.
+        entries: the runs.
+        command: that made the sweep; None for runs that were trained one by one.
+        folder: of the sweep; None for such runs.
+        left_out: what a glob has matched and is no run.
+    """
+
+    name: str
+    keys: list[str]
+    entries: list[Entry]
+    command: str | None
+    folder: Path | None
+    left_out: tuple[Path, ...] = ()
+
+    @property
+    def unfinished(self) -> list[Entry]:
+        """What does not count."""
+        return [entry for entry in self.entries if entry.status != "done"]
+
+    def of_arm(self, arm: str, status: str) -> list[Entry]:
+        """The runs of an arm that have come to a status and have measured something; of those done, what counts."""
+        chosen = [entry for entry in self.entries if (entry.arm, entry.status) == (arm, status)]
+        chosen = [entry for entry in chosen if entry.counts or status != "done"]
+        return [entry for entry in chosen if entry.run and (entry.path / "steps.csv").exists()]
+
+    @property
+    def arms(self) -> list[str]:
+        """In order of appearance."""
+        return list(dict.fromkeys(entry.arm for entry in self.entries))
+
+
+def collect(runs: Sequence[str]) -> Comparison:
+    """Find what is to be compared.
+
+    Args:
+        runs: folders of sweeps or of runs, or quoted globs of these. A folder that is named twice is one; what a glob
+            matches beside runs and sweeps is left out.
+
+    Raises:
+        UserError: there is nothing there, or a folder that was named is neither.
+    """
+    found = {folder.resolve(): (folder, named) for pattern in runs for folder, named in _folders(pattern)}
+    if not found:
+        raise UserError("runs=[]: give a sweep's folder, or runs")
+    sweeps = [folder for folder, _ in found.values() if (folder / "sweep.json").exists()]
+    if len(sweeps) == len(found) == 1:
+        return _of_sweep(Ledger.open(sweeps[0]))
+    opened, left_out = [], []
+    for folder, named in found.values():
+        if folder in sweeps:
+            jobs = (folder / name for name in Ledger.open(folder).entries)
+            opened += [job for job in jobs if (job / "run.json").exists()]
+        elif named or (folder / "run.json").exists():
+            opened.append(folder)
+        else:
+            left_out.append(folder)
+    unique = {folder.resolve(): folder for folder in opened}
+    if not unique:
+        raise UserError(f"runs={','.join(runs)}: no runs there; give a sweep's folder, or runs")
+    return _of_runs([Run.open(folder) for folder in unique.values()], tuple(left_out))
+
+
+def _folders(pattern: str) -> list[tuple[Path, bool]]:
+    """The folders that a pattern stands for, and whether it names them, rather than matching them as a glob."""
+    path = Path(pattern).expanduser().absolute()
+    if path.exists():
+        sweeps = sorted(ledger.parent.name for ledger in path.glob("*/sweep.json"))
+        if sweeps:
+            raise UserError(f"runs={pattern}: holds sweeps; give one of them: {', '.join(sweeps)}")
+        return [(path, True)]
+    matches = sorted(match for match in Path(path.anchor).glob(str(path.relative_to(path.anchor))) if match.is_dir())
+    if not matches:
+        raise UserError(f"runs={pattern}: no such folder; give a sweep's folder, or runs")
+    return [(match, False) for match in matches]
+
+
+def _of_sweep(ledger: Ledger) -> Comparison:
+    ledger.refresh()
+    keys = [key for key in ledger.keys if key.partition(".")[0] not in ("seed", "seeds")]
+    entries = []
+    for name, entry in ledger.entries.items():
+        path = ledger.directory / name
+        run = Run.open(path) if (path / "run.json").exists() else None
+        values = {key: entry.values.get(key, "") for key in keys}
+        seed = _seed(run) if run else _number(entry.values.get("seed"))
+        entries.append(Entry(path, arm_label(values), seed, values, entry.state, entry.reason, run))
+    return Comparison(ledger.directory.name, keys, _counted(entries), ledger.command, ledger.directory)
+
+
+def _of_runs(runs: Sequence[Run], left_out: tuple[Path, ...]) -> Comparison:
+    configs = [_settings(run) for run in runs]
+    keys = [key for key in _union(configs) if len({_written(config.get(key)) for config in configs}) > 1]
+    keys = [key for key in keys if not _follows(key, keys, configs)]
+    entries = []
+    names = run_names(*runs) if len(runs) == 2 else [None] * len(runs)
+    for run, config, name in zip(runs, configs, names, strict=True):
+        values = {key.removesuffix(".name"): _written(config.get(key)) for key in keys}
+        status = {"completed": "done"}.get(run.status.name, run.status.name)
+        arm = name or arm_label(values)
+        entries.append(Entry(run.path, arm, _seed(run), values, status, run.status.reason, run))
+    parents = {run.path.parent.name for run in runs}
+    name = parents.pop() if len(parents) == 1 else "runs"
+    shown_keys = [key.removesuffix(".name") for key in keys]
+    return Comparison(name, shown_keys, _counted(entries), None, None, left_out)
+
+
+def _counted(entries: Sequence[Entry]) -> list[Entry]:
+    """Mark what counts: of the runs of one configuration and seed that are done the one that ended last."""
+    newest: dict[tuple[str, int | str | None], Entry] = {}
+    for entry in entries:
+        if entry.status == "done" and entry.run:
+            other = newest.get((entry.arm, entry.seed))
+            if other is None or _ended(entry.run) >= _ended(other.run):
+                newest[entry.arm, entry.seed] = entry
+    return [_marked(entry, newest.get((entry.arm, entry.seed))) for entry in entries]
+
+
+def _marked(entry: Entry, newest: Entry | None) -> Entry:
+    if entry is newest or entry.status != "done":
+        return replace(entry, counts=entry is newest)
+    return replace(entry, reason="another run of its configuration and seed counts")
+
+
+def _ended(run: Run) -> str:
+    return run.record.get("ended") or ""
+
+
+def _seed(run: Run) -> int | str:
+    seed = int(run.config.seed)
+    derived = derived_seeds(seed)
+    alone = {name: value for name, value in (run.config.get("seeds") or {}).items() if value != derived.get(name)}
+    return ", ".join([f"{seed}", *(f"{name} {value}" for name, value in alone.items())]) if alone else seed
+
+
+def arm_label(values: dict[str, str]) -> str:
+    """What an arm is called; an arm that has a name is called by it."""
+    if set(values) == {"arm"}:
+        return values["arm"]
+    return ", ".join(f"{key}={value}" for key, value in values.items()) or "all"
+
+
+def run_names(first: Run, second: Run) -> tuple[str, str]:
+    """The shortest ends of their paths that tell two runs apart."""
+    parts = [run.path.parts for run in (first, second)]
+    length = next((n for n in range(1, max(map(len, parts))) if parts[0][-n:] != parts[1][-n:]), 1)
+    return tuple("/".join(part[-length:]) for part in parts)
+
+
+def same_configuration(first: Run, second: Run) -> bool:
+    """Whether two runs differ in nothing but what no comparison counts, and have the same seeds."""
+    return (_settings(first), _seed(first)) == (_settings(second), _seed(second))
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    settings = flat(OmegaConf.to_container(run.config, resolve=True))
+    own = settings.get("dataset._target_") in OWN_DATA and settings.get("dataset.folder") is None
+    ignored = IGNORED if own else (*IGNORED, "dataset.root")
+    return {key: value for key, value in settings.items() if not _is_below(key, ignored)}
+
+
+def _is_below(key: str, others: Iterable[str]) -> bool:
+    return any(f"{key}.".startswith(f"{other}.") for other in others)
+
+
+def _written(value: Any) -> str:
+    """A value as it is written on the command line, whole: two values never look alike."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"[{','.join(map(_written, value))}]" if isinstance(value, list) else str(value)
+
+
+def _union(configs: Sequence[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(key for config in configs for key in config))
+
+
+def _follows(key: str, keys: Sequence[str], configs: Sequence[dict[str, Any]]) -> bool:
+    """Whether a key differs only where its group's option does, whose name says it."""
+    name = f"{key.partition('.')[0]}.name"
+    if name not in keys or key == name:
+        return False
+    pairs = {(_written(config.get(name)), _written(config.get(key))) for config in configs}
+    return len(pairs) == len({option for option, _ in pairs})
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() else None

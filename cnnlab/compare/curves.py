@@ -1,0 +1,179 @@
+"""Curves of many runs: a colour per arm, and what its seeds scatter by."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
+
+from cnnlab.compare.collect import Comparison, Entry
+from cnnlab.reporting.figure import new_figure, save_figure, shorten, style_axes
+
+COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31"]
+"""Told apart by the colour-blind (Okabe & Ito 2008); more arms take colours from a map."""
+
+
+LONGEST_LABEL = 60
+
+
+def draw_steps(comparison: Comparison, column: str, path: Path, smoothing: int) -> None:
+    """Draw a training figure against the step: per arm the mean over seeds, and a band from the least to the largest.
+
+    A run that diverged is drawn by itself, dotted, up to a cross where it ended.
+
+    Args:
+        comparison: whose finished runs are drawn, as far as all seeds of an arm go.
+        column: of steps.csv: accuracy or loss.
+        path: the PNG to write or replace.
+        smoothing: steps of the running mean.
+    """
+    figure = new_figure(8.5, 5, f"{comparison.name} · training {column}, mean of {smoothing} steps")
+    axes = figure.subplots()
+    _style(axes, column)
+    for arm, color in _colors(comparison).items():
+        curves = [_running_mean(entry, column, smoothing) for entry in comparison.of_arm(arm, "done")]
+        if curves:
+            _draw_band(axes, curves, color, label=_label(arm, len(curves)))
+        for entry in comparison.of_arm(arm, "diverged"):
+            _draw_diverged(
+                axes,
+                _running_mean(entry, column, smoothing),
+                color,
+                f"{shorten(arm, LONGEST_LABEL)}, seed {entry.seed}: diverged",
+            )
+    axes.set_xlabel("step; the band spans the seeds", fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    _legend(figure, axes)
+    save_figure(figure, path)
+
+
+def draw_epochs(comparison: Comparison, path: Path) -> None:
+    """Draw loss and accuracy against the epoch: training solid, validation dashed, a band over the seeds of each.
+
+    Args:
+        comparison: whose finished runs are drawn, as far as all seeds of an arm go.
+        path: the PNG to write or replace.
+    """
+    figure = new_figure(10, 5, f"{comparison.name} · epochs: training (solid) and validation (dashed)")
+    panels = dict(zip(("loss", "accuracy"), figure.subplots(1, 2), strict=True))
+    for column, axes in panels.items():
+        _style(axes, column)
+        for arm, color in _colors(comparison).items():
+            histories = [_history(entry) for entry in comparison.of_arm(arm, "done")]
+            for name, line in ((column, "-"), (f"val_{column}", "--")):
+                curves = [history.set_index("epoch")[name].dropna() for history in histories if name in history]
+                curves = [curve for curve in curves if len(curve)]
+                if curves:
+                    label = _label(arm, len(curves)) if line == "-" else None
+                    _draw_band(axes, curves, color, label=label, linestyle=line, marker="o", markersize=3)
+        axes.set_xlabel("epoch; the bands span the seeds", fontsize=9)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    _legend(figure, panels["loss"])
+    save_figure(figure, path)
+
+
+def draw_time_to_accuracy(comparison: Comparison, path: Path) -> None:
+    """Draw accuracy against seconds of training and against images seen: thin lines are runs, thick ones their means.
+
+    Of the validation split where there is one, else of the training. The seconds are those of training steps alone:
+    no compilation, validation or checkpoint.
+
+    Args:
+        comparison: whose finished runs are drawn.
+        path: the PNG to write or replace.
+    """
+    histories = {arm: [_history(entry) for entry in comparison.of_arm(arm, "done")] for arm in _colors(comparison)}
+    judged = [history for runs in histories.values() for history in runs]
+    column = "val_accuracy" if any(history["val_accuracy"].notna().any() for history in judged) else "accuracy"
+    what = "validation accuracy" if column == "val_accuracy" else "training accuracy"
+    figure = new_figure(10, 5, f"{comparison.name} · {what} against time and images")
+    panels = dict(zip(("seconds_so_far", "images"), figure.subplots(1, 2), strict=True))
+    for horizontal, axes in panels.items():
+        _style(axes, column)
+        for arm, color in _colors(comparison).items():
+            runs = [history.dropna(subset=[column]) for history in histories[arm]]
+            runs = [run for run in runs if len(run)]
+            for run in runs:
+                axes.plot(run[horizontal], run[column], color=color, linewidth=0.8, alpha=0.4)
+            if runs:
+                length = min(map(len, runs))
+                pooled = pd.concat([run[:length].reset_index()[[horizontal, column]] for run in runs])
+                mean = pooled.groupby(level=0).mean()
+                axes.plot(
+                    mean[horizontal],
+                    mean[column],
+                    color=color,
+                    linewidth=2,
+                    marker="o",
+                    markersize=3,
+                    label=_label(arm, len(runs)),
+                )
+    panels["seconds_so_far"].set_xlabel("seconds of training", fontsize=9)
+    panels["images"].set_xlabel("images seen", fontsize=9)
+    panels["images"].xaxis.set_major_formatter(EngFormatter(sep=""))
+    _legend(figure, panels["images"])
+    save_figure(figure, path)
+
+
+def _colors(comparison: Comparison) -> dict[str, str | tuple[float, ...]]:
+    arms = comparison.arms
+    if len(arms) <= len(COLORS):
+        return dict(zip(arms, COLORS, strict=False))
+    return {arm: colormaps["turbo"]((number + 0.5) / len(arms)) for number, arm in enumerate(arms)}
+
+
+def _style(axes: Axes, column: str) -> None:
+    style_axes(axes)
+    axes.set_ylabel(f"{column} (nats)" if column == "loss" else column.replace("val_", "validation "), fontsize=9)
+    if column.endswith("accuracy"):
+        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+
+
+def _draw_band(axes: Axes, curves: Sequence[pd.Series], color, label: str | None, **line) -> None:
+    """The mean of curves, as far as all of them go, and the band from the least to the largest."""
+    shortest = min(curves, key=len)
+    values = np.stack([curve.to_numpy()[: len(shortest)] for curve in curves])
+    axes.plot(shortest.index, values.mean(axis=0), color=color, linewidth=1.6, label=label, **line)
+    if len(curves) > 1:
+        low, high = values.min(axis=0), values.max(axis=0)
+        axes.fill_between(shortest.index, low, high, color=color, alpha=0.18, linewidth=0)
+
+
+def _draw_diverged(axes: Axes, curve: pd.Series, color, label: str) -> None:
+    finite = curve[np.isfinite(curve)]
+    if len(finite):
+        axes.plot(finite.index, finite, color=color, linewidth=1, linestyle=":", label=label)
+        axes.plot(finite.index[-1:], finite.iloc[-1:], color=color, marker="x", markersize=7)
+
+
+def _label(arm: str, count: int) -> str:
+    return f"{shorten(arm, LONGEST_LABEL)} (n = {count})"
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """Below the panels, where it hides nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    if not handles:
+        axes.text(0.5, 0.5, "no run is done", transform=axes.transAxes, ha="center", fontsize=11)
+        return
+    longest = max(map(len, labels))
+    columns = max(1, min(len(labels), 4, int(14 * figure.get_figwidth() / (longest + 6))))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
+
+
+def _running_mean(entry: Entry, column: str, smoothing: int) -> pd.Series:
+    """The mean of the last `smoothing` steps, by step."""
+    table = pd.read_csv(entry.path / "steps.csv", usecols=["step", column], index_col="step")
+    return table[column].rolling(smoothing, min_periods=1).mean()
+
+
+def _history(entry: Entry) -> pd.DataFrame:
+    """metrics.csv, with the seconds and the images up to the end of each epoch."""
+    history = pd.DataFrame(entry.run.history()).apply(pd.to_numeric)
+    history["seconds_so_far"] = history["seconds"].cumsum()
+    history["images"] = history["step"] * entry.run.config.trainer.batch_size
+    return history

@@ -1,0 +1,79 @@
+"""What is to be known of runs that are compared beside their figures: what counts, and in what else they differ."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cnnlab.compare.collect import Comparison, Entry, same_configuration
+from cnnlab.config.flat import flat
+from cnnlab.runs.run import Run
+
+CIRCUMSTANCES = ("commit", "dirty", "precision", "threads", "replicas", "host.processor")
+"""Keys of a run's record that may move its numbers; so may all versions."""
+
+
+def circumstances(run: Run) -> dict[str, Any]:
+    """The code, the versions and the machine of a run, by their keys in run.json."""
+    record = flat(dict(run.record))
+    return {key: value for key, value in record.items() if key in CIRCUMSTANCES or key.startswith("versions.")}
+
+
+def counting_notes(comparison: Comparison, runs: pd.DataFrame, metric: str) -> list[str]:
+    """A line for every observation that was made several times, for what does not count, and for what is no run.
+
+    Args:
+        comparison: whose runs are told of.
+        runs: see `tables.runs_table`.
+        metric: whose values are told where they differ.
+    """
+    values = dict(zip((entry.path for entry in comparison.entries), runs[metric], strict=True))
+    observations: dict[tuple[str, object], list[Entry]] = {}
+    for entry in comparison.entries:
+        if entry.status == "done":
+            observations.setdefault((entry.arm, entry.seed), []).append(entry)
+    notes = [_counted_once(entries, values, metric) for entries in observations.values() if len(entries) > 1]
+    if len(comparison.entries) == 2 and comparison.folder is None:
+        first, second = comparison.entries
+        if same_configuration(first.run, second.run):
+            notes.append(f"{first.arm} and {second.arm} have one configuration and seed: they are one observation")
+    for entry in comparison.unfinished:
+        notes.append(f"{entry.path.name} is " + ": ".join(filter(None, (entry.status, entry.reason))))
+    if comparison.left_out:
+        names = ", ".join(folder.name for folder in comparison.left_out)
+        notes.append(f"left out, for there is no run in it: {names}")
+    return notes
+
+
+def _counted_once(entries: Sequence[Entry], values: Mapping[Path, float], metric: str) -> str:
+    """The line about runs of one configuration and seed."""
+    above = os.path.commonpath([entry.path.parent for entry in entries])
+    names = {entry.path: os.path.relpath(entry.path, above) for entry in entries}
+    (newest,) = (names[entry.path] for entry in entries if entry.counts)
+    found = [values[entry.path] for entry in entries]
+    equal = f"their {metric} is equal"
+    if len(set(found)) > 1:
+        equal = f"their {metric} differs: {', '.join(f'{value:.4f}' for value in found)}"
+    what = f"{', '.join(names.values())} have one configuration and seed ({entries[0].arm}, seed {entries[0].seed})"
+    return f"{what}: they are one observation, for which the newest counts, {newest}; {equal}"
+
+
+def provenance_notes(comparison: Comparison) -> list[str]:
+    """A line for everything in which runs differ that no key of the configuration tells: commits, versions, threads."""
+    records = [circumstances(entry.run) for entry in comparison.entries if entry.run]
+    keys = dict.fromkeys(key for record in records for key in record)
+    return [note for key in keys for note in _note(key, records)]
+
+
+def _note(key: str, records: list[Mapping[str, Any]]) -> Iterator[str]:
+    counts = Counter(_shown(key, record.get(key)) for record in records)
+    if len(counts) > 1:
+        shares = ", ".join(f"{value} ({count})" for value, count in counts.most_common())
+        yield f"the runs differ in {key}: {shares}"
+
+
+def _shown(key: str, value: Any) -> str:
+    return str(value)[:9] if key == "commit" and value else str(value)

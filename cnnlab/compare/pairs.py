@@ -1,0 +1,201 @@
+"""Two runs side by side: in what they differ, and on which images."""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import OmegaConf
+from statsmodels.stats.contingency_tables import mcnemar
+
+from cnnlab.compare.collect import run_names
+from cnnlab.compare.notes import circumstances
+from cnnlab.compare.tables import measured
+from cnnlab.config.flat import flat
+from cnnlab.config.types import shown
+from cnnlab.errors import UserError
+from cnnlab.evaluation.confusion import draw_confusion_difference
+from cnnlab.runs.files import write_table
+from cnnlab.runs.run import Run
+
+log = logging.getLogger(__name__)
+
+SHOWN = 12
+"""Images in a gallery."""
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """How two models judge the same images.
+
+    Attributes:
+        split: whose images.
+        names: of the runs.
+        n: images.
+        alone: images that only the first, and only the second gets right.
+        p: exact two-sided McNemar test of the two being equally right.
+        images: one row per image that one alone gets right: index, file (of datasets of files), true, first, second:
+            what the runs predicted, first_confidence, second_confidence, right: which of the two is.
+    """
+
+    split: str
+    names: tuple[str, str]
+    n: int
+    alone: tuple[int, int]
+    p: float
+    images: pd.DataFrame
+
+    def sentence(self, confidence: float) -> str:
+        """The verdict in words."""
+        first, second = self.names
+        counts = f"{first} alone gets {self.alone[0]:,} right, {second} alone {self.alone[1]:,}"
+        verdict = f"McNemar's test: p = {self.p:.2g}"
+        if self.p >= 1 - confidence:
+            verdict += ", not distinguishable"
+        return f"of the {self.n:,} images of the {self.split} split {counts} ({verdict})"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What a comparison of two runs has found.
+
+    Attributes:
+        differing: see `what_differs`.
+        figures: PNGs.
+        sentences: verdicts in words.
+    """
+
+    differing: pd.DataFrame
+    figures: list[Path]
+    sentences: list[str]
+
+
+def write_pair(first: Run, second: Run, folder: Path, confidence: float) -> Pair:
+    """Write what_differs.csv and, of every split that both were judged on, disagreements-SPLIT.csv and figures.
+
+    Args:
+        first, second: the runs.
+        folder: where to write.
+        confidence: 1 - the level of McNemar's test.
+    """
+    differing = what_differs(first, second)
+    write_table(folder / "what_differs.csv", differing)
+    figures, sentences = [], []
+    for found in disagreements(first, second):
+        write_table(folder / f"disagreements-{found.split}.csv", found.images)
+        figures.append(folder / f"confusion_difference-{found.split}.png")
+        _draw_differences(first, second, found.split, figures[-1])
+        figures += _draw_images(first, found, folder)
+        sentences.append(found.sentence(confidence))
+    names = " and ".join(run_names(first, second))
+    way_on = "cnnlab eval run=… of both does that where their splits agree"
+    return Pair(differing, figures, sentences or [f"{names} were not judged on the same images; {way_on}"])
+
+
+def what_differs(first: Run, second: Run) -> pd.DataFrame:
+    """Everything two runs differ in.
+
+    Returns:
+        kind (configuration, circumstances or result), key, first, second; what one of them lacks is empty.
+    """
+    kinds = {
+        "configuration": [_settings(run) for run in (first, second)],
+        "circumstances": [circumstances(run) for run in (first, second)],
+        "result": [measured(run) for run in (first, second)],
+    }
+    rows = []
+    for kind, (one, other) in kinds.items():
+        for key in dict.fromkeys([*one, *other]):
+            texts = [_text(values[key]) if key in values else "" for values in (one, other)]
+            if texts[0] != texts[1]:
+                rows.append((kind, key, *texts))
+    return pd.DataFrame(rows, columns=["kind", "key", "first", "second"])
+
+
+def disagreements(first: Run, second: Run) -> Iterator[Disagreement]:
+    """Compare what two runs predicted, for every split on which `cnnlab eval` judged both on the same images.
+
+    After McNemar, "Note on the sampling error of the difference between correlated proportions or percentages" (1947),
+    by the exact binomial distribution.
+    """
+    names = run_names(first, second)
+    for path in sorted((first.path / "eval").glob("*/predictions.csv")):
+        other = second.path / "eval" / path.parent.name / path.name
+        if not other.exists():
+            continue
+        one, two = _predictions(path), _predictions(other)
+        same = all(one[column].equals(two[column]) for column in ("index", "true"))
+        if not same or _data(path.parent) != _data(other.parent):
+            continue
+        right = (one["predicted"] == one["true"], two["predicted"] == two["true"])
+        alone = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+        p = mcnemar([[0, alone[0]], [alone[1], 0]], exact=True).pvalue if any(alone) else 1.0
+        columns = {name: one[name] for name in ("index", "file", "true") if name in one}
+        for name, predictions in (("first", one), ("second", two)):
+            columns |= {name: predictions["predicted"], f"{name}_confidence": predictions["confidence"]}
+        table = pd.DataFrame(columns)
+        table["right"] = right[0].map({True: "first", False: "second"})
+        yield Disagreement(path.parent.name, names, len(one), alone, float(p), table[right[0] != right[1]])
+
+
+def _draw_differences(first: Run, second: Run, split: str, path: Path) -> None:
+    """The confusion matrix of the second run minus that of the first."""
+    counts = [
+        pd.read_csv(run.path / "eval" / split / "confusion_matrix.csv", index_col=0, keep_default_na=False).rename(
+            index=str
+        )
+        for run in (first, second)
+    ]
+    more = counts[1].sub(counts[0], fill_value=0).fillna(0).astype(int)  # one may have outputs that the other has not
+    names = run_names(first, second)
+    draw_confusion_difference(more, path, f"{split}: images of {names[1]} minus those of {names[0]}")
+
+
+def _draw_images(run: Run, found: Disagreement, folder: Path) -> Iterator[Path]:
+    """For each of two runs a gallery of what it alone gets right: those that the other is surest to be something else.
+
+    Nothing is drawn where the images are not at hand.
+    """
+    from cnnlab.data.load import load_dataset  # TensorFlow, only where images are shown
+    from cnnlab.evaluation.gallery import draw_gallery, pick, whereabouts
+
+    about = _data(run.path / "eval" / found.split)
+    try:
+        if about.get("changed"):
+            raise UserError("they are not the run's own")
+        images = load_dataset(run.config.dataset, run.config.seeds.split).splits[about["split"]].images
+    except UserError as error:
+        log.warning("the images of the %s split are not shown: %s", found.split, error)
+        return
+    first, second = found.names
+    for right, name, wrong, other in (("first", first, "second", second), ("second", second, "first", first)):
+        alone = found.images[found.images["right"] == right].nlargest(SHOWN, f"{wrong}_confidence")
+        shares = (f" · {share:.0%}" for share in alone[f"{wrong}_confidence"])
+        indices = alone["index"].to_numpy()
+        captions = list(zip(alone[wrong], shares, alone["true"], whereabouts(images, indices, indices), strict=True))
+        path = folder / f"only_{right}-{found.split}.png"
+        title = f"{found.split}: what {name} alone gets right, and what {other} says (red)"
+        draw_gallery(pick(images, indices), captions, path, title, f"No image that {other} gets wrong")
+        yield path
+
+
+def _data(folder: Path) -> dict[str, Any]:
+    """What was evaluated: the split, and the root where the data are not the run's own."""
+    about = json.loads((folder / "metrics.json").read_text("utf-8"))
+    return {key: about.get(key) for key in ("split", *(("changed", "root") if about.get("changed") else ()))}
+
+
+def _predictions(path: Path) -> pd.DataFrame:
+    """Names of classes stay text, whatever they look like."""
+    return pd.read_csv(path, dtype={"true": str, "predicted": str}, keep_default_na=False)
+
+
+def _text(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else shown(value)
+
+
+def _settings(run: Run) -> dict[str, object]:
+    return flat(OmegaConf.to_container(run.config, resolve=True))

@@ -1,0 +1,210 @@
+"""How the images of a batch get to the replicas: gathered from the device, or streamed from the host.
+
+Both feeds do the host's part in `inputs` (once per call into TensorFlow) and the graph's part in `select`
+(inside the replica's step). What an example's position in the global batch is does not depend on how many
+replicas share the batch: replica r takes positions r·b … (r+1)·b - 1.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from cnnlab.data.dataset import ImageFiles, Split
+from cnnlab.data.decode import decode_image, find_damaged, load_images
+from cnnlab.errors import UserError
+
+WORD = 8  # bytes
+
+
+class Order(Protocol):
+    """Which examples a step takes (see cnnlab.data.sampler)."""
+
+    batch_size: int
+    steps: int | None
+
+    def batch(self, step: int) -> np.ndarray: ...
+
+
+Selected = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+"""uint8 images (b, H, W, C), int64 labels (b,) and int64 indices (b,), PADDING where there is no example."""
+
+
+class ResidentFeed:
+    """The whole split stays on every device; a batch is one gather there.
+
+    The rows are held as 64-bit words: TensorFlow has no GPU kernel that gathers uint8 (XLA aside), and moving
+    eight bytes at a time is also faster on a CPU.
+
+    Args:
+        images: uint8 array of shape (N, H, W, C).
+        labels: (N,) class indices.
+        order: which examples a step takes.
+        strategy: the strategy whose replicas share the batch.
+    """
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, order: Order, strategy: tf.distribute.Strategy):
+        self._shape = images.shape[1:]
+        self._order = order
+        self._size = order.batch_size // strategy.num_replicas_in_sync
+        words = _as_words(images)
+        devices = strategy.extended.worker_devices
+
+        def on_each_device(value: np.ndarray) -> Any:
+            def place(context: tf.distribute.ReplicaContext) -> tf.Tensor:
+                with tf.device(devices[context.replica_id_in_sync_group % len(devices)]):
+                    return tf.identity(tf.constant(value))
+
+            return strategy.experimental_distribute_values_from_function(place)
+
+        self._images = on_each_device(words)
+        self._labels = on_each_device(labels.astype(np.int64))
+
+    def inputs(self, first_step: int, count: int) -> tuple[Any, ...]:
+        """The arguments of a call that makes `count` steps from `first_step` on."""
+        indices = np.stack([self._order.batch(step) for step in range(first_step, first_step + count)])
+        return self._images, self._labels, tf.constant(indices, tf.int64)
+
+    def select(self, inputs: tuple[tf.Tensor, ...], number: int | tf.Tensor, replica: int | tf.Tensor) -> Selected:
+        """This replica's share of the call's step `number` (from 0), in the graph."""
+        words, labels, indices = inputs
+        mine = indices[number, replica * self._size : (replica + 1) * self._size]
+        mine = tf.ensure_shape(mine, (self._size,))
+        rows = tf.maximum(mine, 0)
+        height, width, channels = self._shape
+        image_bytes = tf.reshape(tf.bitcast(tf.gather(words, rows), tf.uint8), (self._size, -1))
+        images = tf.reshape(image_bytes[:, : height * width * channels], (self._size, height, width, channels))
+        return images, tf.gather(labels, rows), mine
+
+
+class StreamFeed:
+    """Batches are made on the host, ahead of the steps, with memory for a few batches only.
+
+    Image files are decoded in parallel; the shuffling is over file names. Steps must be asked for one at a
+    time and in sequence; asking for another step starts the stream anew there.
+
+    Args: as ResidentFeed, with `images` an array or the files to decode.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray | ImageFiles,
+        labels: np.ndarray,
+        order: Order,
+        strategy: tf.distribute.Strategy,
+    ):
+        self._order = order
+        self._strategy = strategy
+        self._size = order.batch_size // strategy.num_replicas_in_sync
+        self._load = _loader(images)
+        self._paths = images.paths if isinstance(images, ImageFiles) else ()
+        with tf.device("CPU"):
+            self._labels = tf.constant(labels, tf.int64)
+        self._next_step = -1
+        self._batches: Iterator[Selected] = iter(())
+
+    def inputs(self, first_step: int, count: int) -> tuple[Any, ...]:
+        """The arguments of a call that makes the one step `first_step`; `count` must be 1."""
+        if count != 1:
+            raise ValueError(f"a streamed feed makes one step per call, not {count}")
+        if first_step != self._next_step:
+            self._batches = iter(self._stream(first_step))
+        self._next_step = first_step + 1
+        batch = self._next_batch(first_step)
+        if self._strategy.num_replicas_in_sync == 1:
+            return batch
+        first = self._first_local_replica()
+        return tuple(self._split(part, first) for part in batch)
+
+    def select(self, inputs: tuple[tf.Tensor, ...], number: int | tf.Tensor, replica: int | tf.Tensor) -> Selected:
+        """This replica's share, in the graph."""
+        return inputs
+
+    def _next_batch(self, step: int) -> Selected:
+        try:
+            return next(self._batches)
+        except tf.errors.OpError as error:
+            # The stream works ahead, so the damaged file may belong to a later batch: look through them all.
+            damaged = find_damaged(self._paths)
+            if damaged is None:
+                raise
+            raise UserError(f"{damaged}: cannot be decoded (step {step}); replace or remove it") from error
+
+    def _split(self, part: tf.Tensor, first: int) -> Any:
+        def share(context: tf.distribute.ReplicaContext) -> tf.Tensor:
+            position = (context.replica_id_in_sync_group - first) * self._size
+            return part[position : position + self._size]
+
+        return self._strategy.experimental_distribute_values_from_function(share)
+
+    def _first_local_replica(self) -> int:
+        resolver = self._strategy.cluster_resolver
+        worker = resolver.task_id if resolver is not None and resolver.task_id else 0
+        return worker * self._local_replicas()
+
+    def _local_replicas(self) -> int:
+        return len(self._strategy.extended.worker_devices)
+
+    def _stream(self, first_step: int) -> tf.data.Dataset:
+        first = self._first_local_replica() * self._size
+        last = first + self._local_replicas() * self._size
+
+        def indices() -> Iterator[np.ndarray]:
+            steps = itertools.count(first_step) if self._order.steps is None else range(first_step, self._order.steps)
+            for step in steps:
+                yield self._order.batch(step)[first:last]
+
+        signature = tf.TensorSpec((last - first,), tf.int64)
+        return (
+            tf.data.Dataset.from_generator(indices, output_signature=signature)
+            .unbatch()
+            .map(self._example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .batch(last - first, drop_remainder=True)
+            .prefetch(2)
+        )
+
+    def _example(self, index: tf.Tensor) -> Selected:
+        row = tf.maximum(index, 0)
+        return self._load(row), self._labels[row], index
+
+
+Feed = ResidentFeed | StreamFeed
+
+
+def build_feed(
+    split: Split, order: Order, strategy: tf.distribute.Strategy, *, mode: str, resident_limit_mib: int
+) -> Feed:
+    """Feed `split` in `order`.
+
+    Args:
+        mode: "resident", "stream", or "auto": resident up to `resident_limit_mib` of decoded images, else
+            streamed.
+    """
+    if mode == "auto":
+        shape = split.images.image_shape if isinstance(split.images, ImageFiles) else split.images.shape[1:]
+        mode = "resident" if len(split) * int(np.prod(shape)) <= resident_limit_mib * 2**20 else "stream"
+    if mode == "stream":
+        return StreamFeed(split.images, split.labels, order, strategy)
+    images = load_images(split.images) if isinstance(split.images, ImageFiles) else split.images
+    return ResidentFeed(images, split.labels, order, strategy)
+
+
+def _as_words(images: np.ndarray) -> np.ndarray:
+    """(N, H, W, C) uint8 as (N, words) int64, each row filled up with zeros to whole words."""
+    rows = images.reshape(len(images), -1)
+    missing = -rows.shape[1] % WORD
+    if missing:
+        rows = np.pad(rows, ((0, 0), (0, missing)))
+    return np.ascontiguousarray(rows).view(np.int64)
+
+
+def _loader(images: np.ndarray | ImageFiles) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A graph function from an example's row to its image; it runs on the host."""
+    with tf.device("CPU"):
+        if isinstance(images, ImageFiles):
+            paths = tf.constant(images.paths.astype(str))
+            return lambda row: decode_image(paths[row], images.image_shape)
+        held = tf.constant(images)
+        return lambda row: held[row]

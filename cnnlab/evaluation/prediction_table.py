@@ -1,0 +1,49 @@
+"""The predictions for image files, as a CSV and in the terminal."""
+
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cnnlab.evaluation.classify_files import Prediction
+from cnnlab.runs.files import readable, write_atomically
+
+WIDTH_WITHOUT_TERMINAL = 1000
+"""Characters; wide enough for file names not to be folded."""
+
+
+def write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
+    """One row per file: file, class, probability, class_2, probability_2, …
+
+    In UTF-8, but for file names that are not: these keep their bytes.
+    """
+    header = ["file", "class", "probability"]
+    for place in range(2, len(predictions[0].classes) + 1):
+        header += [f"class_{place}", f"probability_{place}"]
+    text = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}
+    with write_atomically(path) as temporary, temporary.open("w", **text) as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for prediction in predictions:
+            pairs = zip(prediction.classes, prediction.probabilities, strict=True)
+            cells = [cell for name, probability in pairs for cell in (name, f"{probability:.6g}")]
+            writer.writerow([prediction.file, *cells])
+
+
+def print_table(predictions: Sequence[Prediction]) -> None:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("file", overflow="fold")
+    table.add_column("class", overflow="fold")
+    table.add_column("probability", justify="right", no_wrap=True)
+    for place in range(2, len(predictions[0].classes) + 1):
+        table.add_column(f"{place}.", overflow="fold")
+    for prediction in predictions:
+        best, *others = zip(prediction.classes, prediction.probabilities, strict=True)
+        runners_up = [Text(f"{name} {probability:.1%}") for name, probability in others]
+        table.add_row(Text(readable(prediction.file)), Text(best[0]), f"{best[1]:.1%}", *runners_up)
+    Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL).print(table)

@@ -1,0 +1,17 @@
+"""Lists and counts in words, for messages, pages and tables."""
+
+from collections.abc import Mapping, Sequence
+
+FEW = 3
+"""How many names of a longer list are shown."""
+
+
+def reasons(counts: Mapping[str, int]) -> str:
+    """How many of each, such as "9 hidden; 3 empty"."""
+    return "; ".join(f"{count:,} {reason}" for reason, count in counts.items())
+
+
+def first_few(names: Sequence[str]) -> str:
+    """The names, but of a long list only the first few and how many more there are."""
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return ", ".join(names[:FEW]) + more

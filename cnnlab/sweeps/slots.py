@@ -1,0 +1,52 @@
+"""How the GPUs, or the cores, of this machine are shared among jobs."""
+
+import os
+
+from cnnlab.errors import UserError
+from cnnlab.runtime.machine import installed_gpus, usable_cores
+from cnnlab.sweeps.job import Place
+
+
+def places(slots: str | int) -> list[Place]:
+    """Where jobs may run at the same time.
+
+    Args:
+        slots: how many; "auto" for one per GPU, and one where there is none.
+
+    Returns:
+        As many places. Fewer than there are GPUs have several each, more share them. Without GPUs the cores are
+        divided, so that every job counts the same number of threads whatever runs beside it.
+
+    Raises:
+        UserError: there are fewer cores than slots, or slots is no count.
+    """
+    gpus = _visible_gpus()
+    if slots == "auto":
+        slots = max(1, len(gpus))
+    if not isinstance(slots, int) or isinstance(slots, bool) or slots < 1:
+        raise UserError(f"hydra.launcher.slots={slots}: must be auto, or how many jobs run at a time, 1 or more")
+    if gpus:
+        shares = [gpus[number::slots] or [gpus[number % len(gpus)]] for number in range(slots)]
+        return [Place(f"gpu {','.join(share)}", {"CUDA_VISIBLE_DEVICES": ",".join(share)}) for share in shares]
+    if slots == 1:
+        return [Place("cpu", {})]
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(usable_cores()))
+    each = len(cores) // slots
+    if each == 0:
+        raise UserError(f"hydra.launcher.slots={slots}: this machine has {len(cores)} cores; at most {len(cores)}")
+    shares = [frozenset(cores[number * each : (number + 1) * each]) for number in range(slots)]
+    return [Place(f"cpu {_span(share)}", {}, share) for share in shares]
+
+
+def _visible_gpus() -> list[str]:
+    """What CUDA_VISIBLE_DEVICES may name: its own value, or a number per GPU of the machine."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return [str(number) for number in range(len(installed_gpus()))]
+    return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+
+
+def _span(cores: frozenset[int]) -> str:
+    ordered = sorted(cores)
+    whole = ordered == list(range(ordered[0], ordered[-1] + 1))
+    return f"{ordered[0]}-{ordered[-1]}" if whole and len(ordered) > 1 else ",".join(map(str, ordered))

@@ -1,0 +1,157 @@
+"""`method=augmentation`: what the augmentation does to training images."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tensorflow as tf
+from omegaconf import DictConfig, OmegaConf
+
+from cnnlab.augmentation.pipeline import MixingOperation, Operation, Pipeline, apply_operation, build_pipeline
+from cnnlab.augmentation.random_stream import Draws
+from cnnlab.config.instantiate import instantiate
+from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
+from cnnlab.config.targets import check_targets
+from cnnlab.data.dataset import Split
+from cnnlab.data.load import load_dataset
+from cnnlab.data.sample import sample
+from cnnlab.errors import UserError
+from cnnlab.visualize.drawing.grid import Row, draw_grid
+
+BISECTIONS = 12  # halvings of the interval in which the largest strength that works is searched
+NAMED_SHARE = 0.05  # of a mixed label, from which on a class is named
+ALL = 0.995  # from which on its share goes without saying
+
+
+def draw_augmentation(
+    config: DictConfig,
+    folder: Path,
+    *,
+    images: Annotated[int, AT_LEAST_1] = 8,
+    strengths: list[Annotated[float, AT_LEAST_0]] = (0.5, 1.0, 2.0),
+) -> None:
+    """Draw training images after each operation of `config.augmentation`, and each operation at several strengths.
+
+    Writes pipeline.png (a row for the originals and one after each operation, as the pipeline of a training
+    runs them), NAME.png for each operation that has a strength (a row per strength), and images.npz with the
+    same rows as arrays: `original`, `pipeline/NAME`, `NAME/FACTOR`, labels as `targets/NAME`, and `seed`.
+
+    Args:
+        config: `dataset`, `augmentation` and `seeds` are used.
+        folder: where to write.
+        images: how many images of the training split.
+        strengths: factors of the knobs that an operation class lists as its `strength`. One that goes beyond
+            what a knob allows is replaced by the largest that does not, and marked so.
+
+    Raises:
+        UserError: an operation refuses its arguments or the number of images.
+    """
+    dataset = load_dataset(config.dataset, config.seeds.split)
+    split, seed = dataset.splits["train"], config.seeds.augmentation
+    shown = sample(split, images, seed)
+    pipeline = build_pipeline(config.augmentation)
+    _require_pairs(pipeline, len(shown))
+    pipeline.adapt(split)
+    targets = tf.one_hot(shown.labels, len(dataset.class_names))
+    originals = Row("original", shown.images, _describe(targets, dataset.class_names))
+    metadata = {"Title": "augmentation", "Seed": str(seed), "Dataset": dataset.name}
+    arrays = {"original": shown.images, "targets/original": targets.numpy(), "seed": np.int64(seed)}
+
+    rows = [originals]
+    for name, after, mixed in _stages(pipeline, shown.images, targets, seed):
+        rows.append(Row(f"after {name}", after, _describe(mixed, dataset.class_names)))
+        arrays |= {f"pipeline/{name}": after, f"targets/{name}": mixed}
+    title = f"{dataset.name} · " + (" → ".join(pipeline.operations) or "no augmentation")
+    draw_grid(rows, folder / "pipeline.png", title, metadata)
+
+    for name, operation in pipeline.operations.items():
+        if not operation.strength:
+            continue
+        rows = [originals]
+        for label, changed in _at_strengths(config.augmentation[name], name, operation, strengths, split):
+            after, mixed = _apply(changed, shown.images, targets, _draws(seed, len(shown)))
+            rows.append(Row(label, after, _describe(mixed, dataset.class_names)))
+            arrays[f"{name}/{label.split()[0]}"] = after
+        draw_grid(rows, folder / f"{name}.png", f"{dataset.name} · {name}", metadata)
+    np.savez_compressed(folder / "images.npz", **arrays)
+
+
+def _require_pairs(pipeline: Pipeline, images: int) -> None:
+    for name, operation in pipeline.operations.items():
+        if isinstance(operation, MixingOperation) and images % 2:
+            raise UserError(f"method.images={images}: {name} mixes images in pairs; use an even number")
+
+
+def _draws(seed: int, count: int) -> Draws:
+    return Draws(tf.constant([seed, 0]), count, 0, count, tf.range(count, dtype=tf.int64), 0)
+
+
+def _stages(
+    pipeline: Pipeline, images: np.ndarray, targets: tf.Tensor, seed: int
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """What `pipeline` makes of a batch, after each of its operations."""
+    draws = _draws(seed, len(images))
+    images = tf.constant(images)
+    for name, operation in pipeline.operations.items():
+        images, targets = apply_operation(operation, images, targets, draws)
+        yield name, images.numpy(), targets.numpy()
+
+
+def _at_strengths(
+    node: DictConfig, name: str, operation: Operation, strengths: Sequence[float], split: Split
+) -> Iterator[tuple[str, Operation]]:
+    """The operation of `node` at each strength, with a title that tells the factor and its knobs."""
+    for factor in strengths:
+        possible = _largest_possible(node, name, operation.strength, factor)
+        changed = _scaled(node, name, operation.strength, possible)
+        Pipeline({name: changed}).adapt(split)
+        limit = "" if possible == factor else f" (the most of ×{factor:g})"
+        knobs = [f"{knob} {value:.3g}" for knob, value in _knobs(node, operation.strength, possible).items()]
+        yield "\n".join([f"×{possible:.3g}{limit}", *knobs]), changed
+
+
+def _largest_possible(node: DictConfig, name: str, knobs: Sequence[str], factor: float) -> float:
+    """The largest factor from 1 to `factor` that the operation accepts."""
+    if _accepts(node, name, knobs, factor):
+        return factor
+    low, high = 1.0, factor
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _accepts(node, name, knobs, middle) else (low, middle)
+    return low
+
+
+def _accepts(node: DictConfig, name: str, knobs: Sequence[str], factor: float) -> bool:
+    try:
+        _scaled(node, name, knobs, factor)
+    except UserError:
+        return False
+    return True
+
+
+def _scaled(node: DictConfig, name: str, knobs: Sequence[str], factor: float) -> Operation:
+    values = OmegaConf.to_container(node, resolve=True) | _knobs(node, knobs, factor)
+    check_targets(values, f"augmentation.{name}", ["cnnlab", "keras"])
+    return instantiate(OmegaConf.create(values))
+
+
+def _knobs(node: DictConfig, knobs: Sequence[str], factor: float) -> dict[str, float]:
+    """The knobs times the factor; whole numbers, such as pixels, stay whole."""
+    scaled = {knob: node[knob] * factor for knob in knobs}
+    return {knob: round(value) if isinstance(node[knob], int) else value for knob, value in scaled.items()}
+
+
+def _apply(operation: Operation, images: np.ndarray, targets: tf.Tensor, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+    after, mixed = apply_operation(operation, tf.constant(images), targets, draws)
+    return after.numpy(), mixed.numpy()
+
+
+def _describe(targets: np.ndarray | tf.Tensor, class_names: Sequence[str]) -> list[str]:
+    """The class of each row of targets; of a mixed one, the classes with their shares, the largest first."""
+    labels = []
+    for row in np.asarray(targets):
+        present = [number for number in np.argsort(-row) if row[number] >= NAMED_SHARE]
+        shares = [class_names[number] + (f" {row[number]:.2f}" if row[number] < ALL else "") for number in present]
+        labels.append("\n".join(shares))
+    return labels

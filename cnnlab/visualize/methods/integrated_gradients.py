@@ -1,0 +1,134 @@
+"""`method=integrated_gradients`: how the score of a class builds up from an image without content."""
+
+import logging
+from pathlib import Path
+from typing import Annotated, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from omegaconf import DictConfig
+
+from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
+from cnnlab.data.sample import sample
+from cnnlab.visualize.attribution.gradients import mean_gradients
+from cnnlab.visualize.attribution.maps import Images, Target, ask, attribute, report, summed
+from cnnlab.visualize.attribution.scores import class_scores
+from cnnlab.visualize.images import SplitName, choose_split
+from cnnlab.visualize.subject import Subject
+
+Baseline = Literal["black", "grey", "white", "mean"]
+
+GREY_LEVELS = {"black": 0.0, "grey": 127.5, "white": 255.0}
+MEAN_OF = 1000
+"""Training images that the mean image is made of."""
+
+TOLERANCE = 0.05
+"""Share of the score difference that may be missing from the sum before a warning."""
+
+log = logging.getLogger(__name__)
+
+
+def draw_integrated_gradients(
+    config: DictConfig,
+    folder: Path,
+    *,
+    images: Images = 4,
+    split: SplitName = "auto",
+    target: Target = None,
+    baseline: Baseline = "black",
+    steps: Annotated[int, AT_LEAST_1] = 100,
+    seed: Annotated[int, AT_LEAST_0] = 0,
+) -> None:
+    """Draw the share of each pixel in the score's difference to that of a baseline, summed over the channels.
+
+    Under each map stand the sum of all pixels and the difference it should equal. Writes integrated_gradients.png
+    and integrated_gradients.npz: `attributions` float32 (n, H, W, C), `maps` (n, H, W), `baseline` (H, W, C),
+    `sums` and `differences` (n,), and `images`, `classes`, `probabilities` and, where known, `labels`.
+
+    Args:
+        config: `run`, or `weights` with `model` and `dataset`.
+        folder: where to write.
+        images, split: see `choose_images`.
+        target: a class; None for the predicted one, "label" for the image's own.
+        baseline: an image of one colour, or the mean of training images.
+        steps: points of the integral.
+        seed: of the images drawn, also for the mean.
+
+    Raises:
+        UserError: there is no such image or class, or the training images cannot be read.
+    """
+    question = ask(config, images, split, target, seed)
+    network = question.subject.network
+    start = _baseline(question.subject, baseline, seed)
+
+    def integrate(pixels: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        whole = score_differences(network, pixels, classes, baseline=start)
+        return integrated_gradients(network, pixels, classes, baseline=start, steps=steps), whole
+
+    attributions, differences = attribute(question, integrate, "gradients on the way")
+    sums = attributions.sum(axis=(1, 2, 3))
+    _check_completeness(sums, differences, steps)
+    report(
+        question,
+        folder,
+        "integrated_gradients",
+        summed(attributions),
+        "logit",
+        signed=True,
+        notes=[f"sum {total:.3g} of {whole:.3g}" for total, whole in zip(sums, differences, strict=True)],
+        attributions=attributions,
+        baseline=start,
+        sums=sums,
+        differences=differences,
+    )
+
+
+def integrated_gradients(
+    network: keras.Model, images: tf.Tensor, classes: tf.Tensor, *, baseline: tf.Tensor, steps: int = 100
+) -> tf.Tensor:
+    """Integrate the gradient along the straight line from a baseline to the image, after Sundararajan, Taly and Yan,
+    "Axiomatic attribution for deep networks" (2017), section 3, by the midpoint rule.
+
+    Args:
+        network: from pixels to logits.
+        images: float32 (n, H, W, C), 0 to 255.
+        classes: int32 (n,).
+        baseline: float32 (H, W, C), 0 to 255.
+        steps: points of the integral.
+
+    Returns:
+        Float32 (n, H, W, C), in logits: its sum over an image tends to the difference between the scores of image and
+        baseline (completeness, proposition 1).
+    """
+
+    def on_the_way(ends: tf.Tensor, _: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        share = (tf.cast(step, tf.float32) + 0.5) / steps
+        return baseline + share[:, tf.newaxis, tf.newaxis, tf.newaxis] * (ends - baseline)
+
+    return (images - baseline) * mean_gradients(network, images, classes, on_the_way, steps)
+
+
+def score_differences(network: keras.Model, images: tf.Tensor, classes: tf.Tensor, *, baseline: tf.Tensor) -> tf.Tensor:
+    """The class scores of images less those of the baseline: float32 (n,)."""
+    of_baseline = tf.repeat(network(baseline[tf.newaxis]), tf.shape(images)[0], axis=0)
+    return class_scores(network(images), classes) - class_scores(of_baseline, classes)
+
+
+def _baseline(subject: Subject, kind: Baseline, seed: int) -> np.ndarray:
+    if kind in GREY_LEVELS:
+        return np.full(subject.image_shape, GREY_LEVELS[kind], np.float32)
+    images = sample(choose_split(subject, "train"), MEAN_OF, seed).images
+    return images.mean(axis=0, dtype=np.float64).astype(np.float32)
+
+
+def _check_completeness(sums: np.ndarray, differences: np.ndarray, steps: int) -> None:
+    missing = np.abs(sums - differences) / np.maximum(np.abs(differences), 1e-6)
+    log.info("completeness: the sums differ from the score differences by at most %.2g %%", 100 * missing.max())
+    if missing.max() > TOLERANCE:
+        log.warning(
+            "method.steps=%d: the attributions of %d images miss more than %.0f %% of the score difference; use more",
+            steps,
+            (missing > TOLERANCE).sum(),
+            100 * TOLERANCE,
+        )

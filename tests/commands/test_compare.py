@@ -1,0 +1,264 @@
+"""`cnnlab compare`: on real runs of a few seconds."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cnnlab import cli
+from cnnlab.commands.compare import find_arm
+from cnnlab.compare.collect import collect
+from cnnlab.compare.notes import counting_notes
+from cnnlab.compare.tables import METRICS, runs_table, summary_table
+from cnnlab.errors import UserError
+
+
+def copied(run: Path, to: Path, *changes: tuple[str, str], **record) -> Path:
+    """A copy of a run with other lines in its config.yaml and other fields in its record."""
+    shutil.copytree(run, to)
+    text = (to / "config.yaml").read_text()
+    for line, other in changes:
+        assert line in text
+        text = text.replace(line, other)
+    (to / "config.yaml").write_text(text)
+    (to / "run.json").write_text(json.dumps(json.loads((to / "run.json").read_text()) | record))
+    return to
+
+
+def test_a_sweep_is_compared_in_its_own_folder(sweep_of_four, capsys):
+    assert cli.main(["compare", f"runs={sweep_of_four}"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.strip() == str(sweep_of_four / "compare")
+    runs = pd.read_csv(sweep_of_four / "compare" / "runs.csv")
+    assert list(runs["status"]) == ["done", "done", "done", "failed"]
+    assert list(runs["optimizer"]) == ["adam", "adam", "sgd", "sgd"]
+    assert list(runs["seed"]) == [0, 1, 0, 1]
+    verdicts = (sweep_of_four / "compare" / "verdicts.txt").read_text()
+    assert "nothing can be said of final_val_accuracy with n = 1 shared seeds" in verdicts
+    assert "optimizer=sgd,seed=1 is failed: no such file" in verdicts
+    for figure in ("steps_accuracy.png", "steps_loss.png"):
+        assert (sweep_of_four / "compare" / figure).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_tables_hold_what_the_runs_measured(sweep_of_four):
+    runs = runs_table(collect([str(sweep_of_four)]))
+    history = pd.read_csv(sweep_of_four / "optimizer=adam,seed=1" / "metrics.csv")
+    row = runs[runs["run"] == "optimizer=adam,seed=1"].iloc[0]
+    assert row["best_val_accuracy"] == history["val_accuracy"].max()
+    assert row["final_loss"] == history["loss"].iloc[-1]
+    assert row["mean_val_accuracy"] == pytest.approx(history["val_accuracy"].mean())
+    assert row["best_val_loss"] == history["val_loss"].min()
+    assert (row["epochs"], row["steps"]) == (2, history["step"].iloc[-1])
+    summary = summary_table(runs).set_index(["arm", "metric"])
+    adam = runs[runs["arm"] == "optimizer=adam"]["final_accuracy"]
+    found = summary.loc[("optimizer=adam", "final_accuracy")]
+    assert found["mean"] == pytest.approx(adam.mean())
+    assert found["std"] == pytest.approx(adam.std())
+    assert found["low"] < adam.mean() < found["high"]
+    assert summary.loc[("optimizer=sgd", "final_accuracy")]["n"] == 1
+
+
+def test_runs_of_no_sweep_are_told_apart_by_what_differs_in_their_configurations(sweep_of_four):
+    comparison = collect([str(sweep_of_four / "optimizer=*")])
+    assert comparison.keys == ["optimizer"]
+    assert comparison.arms == ["optimizer=adam", "optimizer=sgd"]
+    assert [entry.seed for entry in comparison.entries] == [0, 1, 0]
+
+
+def test_runs_of_one_configuration_and_seed_are_one_observation_for_which_the_newest_counts(
+    sweep_of_four, tmp_path, capsys
+):
+    run = sweep_of_four / "optimizer=adam,seed=0"
+    for name, ended in (("newer", "2999-01-01T00:00:00+00:00"), ("older", "1999-01-01T00:00:00+00:00")):
+        copied(run, tmp_path / name, ended=ended)
+    history = (tmp_path / "newer" / "metrics.csv").read_text().splitlines()
+    values = dict(zip(history[0].split(","), history[-1].split(","), strict=True)) | {"val_accuracy": "0.125"}
+    history[-1] = ",".join(values.values())
+    (tmp_path / "newer" / "metrics.csv").write_text("\n".join(history) + "\n")
+
+    command = f"runs=[{sweep_of_four}/optimizer=*,{tmp_path}/newer,{tmp_path}/older]"
+    assert cli.main(["compare", command, f"hydra.run.dir={tmp_path / 'compare'}"]) == 0
+    summary = pd.read_csv(tmp_path / "compare" / "summary.csv").set_index(["arm", "metric"])
+    row = summary.loc[("optimizer=adam", "final_val_accuracy")]
+    other = pd.read_csv(sweep_of_four / "optimizer=adam,seed=1" / "metrics.csv")["val_accuracy"].iloc[-1]
+    assert row["n"] == 2
+    assert row["mean"] == pytest.approx((0.125 + other) / 2)
+    runs = pd.read_csv(tmp_path / "compare" / "runs.csv").set_index("run")
+    assert dict(runs["counted"]) == {
+        "optimizer=adam,seed=0": False,
+        "optimizer=adam,seed=1": True,
+        "optimizer=sgd,seed=0": True,
+        "newer": True,
+        "older": False,
+    }
+    told = "have one configuration and seed (optimizer=adam, seed 0): they are one observation, for which the newest"
+    line = next(line for line in capsys.readouterr().err.splitlines() if told in line)
+    assert "newer, " in line
+    assert "their final_val_accuracy differs: " in line
+    assert told in (tmp_path / "compare" / "report.html").read_text()
+
+
+def test_a_run_that_is_named_twice_is_one_run(sweep_of_four):
+    run = sweep_of_four / "optimizer=adam,seed=0"
+    assert len(collect([str(run), str(run), str(run.parent / "optimizer=adam*")]).entries) == 2
+
+
+def test_two_runs_of_one_configuration_and_seed_are_told_to_be_one_observation(sweep_of_four, tmp_path):
+    run = sweep_of_four / "optimizer=adam,seed=0"
+    comparison = collect([str(run), str(copied(run, tmp_path / "copy"))])
+    notes = counting_notes(comparison, runs_table(comparison), "final_val_accuracy")
+    assert any("have one configuration and seed: they are one observation" in note for note in notes)
+
+
+def test_what_a_glob_matches_and_is_no_run_is_left_out_and_told(sweep_of_four, capsys):
+    (sweep_of_four / "optimizer=notes").mkdir()
+    assert cli.main(["compare", f"runs={sweep_of_four}/optimizer=*", f"hydra.run.dir={sweep_of_four}/compare"]) == 0
+    (sweep_of_four / "optimizer=notes").rmdir()
+    assert "left out, for there is no run in it: optimizer=notes" in capsys.readouterr().err
+
+
+def test_what_sets_one_option_apart_from_itself_is_another_configuration(sweep_of_four, tmp_path):
+    """The option's name does not say it all where the same option has two learning rates."""
+    faster = copied(
+        sweep_of_four / "optimizer=adam,seed=0", tmp_path / "faster", ("learning_rate: 0.001", "learning_rate: 0.1")
+    )
+    comparison = collect([str(sweep_of_four / "optimizer=*"), str(faster)])
+    assert comparison.keys == ["optimizer", "optimizer.learning_rate"]
+    assert len(comparison.arms) == 3
+
+
+LONG = "/" + "long" * 20
+
+
+@pytest.mark.parametrize("key", ["weights", "dataset.root"])
+def test_other_weights_to_start_from_or_other_photographs_are_another_configuration(sweep_of_four, tmp_path, key):
+    own = ("_target_: cnnlab.data.digits.digits", "_target_: cnnlab.data.image_folder.image_folder\n  root: ROOT")
+    runs = []
+    for seed in (0, 1):
+        for value in (f"{LONG}/a", f"{LONG}/b"):
+            changes = [("weights: null", f"weights: {value}")] if key == "weights" else []
+            changes += [(own[0], own[1].replace("ROOT", value))] if key == "dataset.root" else []
+            source = sweep_of_four / f"optimizer=adam,seed={seed}"
+            runs.append(str(copied(source, tmp_path / f"{value[-1]}{seed}", *changes)))
+    comparison = collect(runs)
+    assert comparison.arms == [f"{key}={LONG}/a", f"{key}={LONG}/b"]
+    assert all(entry.counts for entry in comparison.entries)
+
+
+def test_a_seed_that_was_set_alone_makes_another_observation(sweep_of_four, tmp_path):
+    run = sweep_of_four / "optimizer=adam,seed=0"
+    order = next(line for line in (run / "config.yaml").read_text().splitlines() if line.startswith("  order: "))
+    other = copied(run, tmp_path / "other", (order, "  order: 7"))
+    comparison = collect([str(sweep_of_four / "optimizer=*"), str(other)])
+    assert [entry.seed for entry in comparison.entries] == [0, 1, 0, "0, order 7"]
+    assert all(entry.counts for entry in comparison.entries)
+    assert list(summary_table(runs_table(comparison)).query("metric == 'final_loss'")["n"]) == [3, 1]
+
+
+def test_the_baseline_and_the_correction_are_told_wherever_the_verdicts_are(sweep_of_four, capsys):
+    assert cli.main(["compare", f"runs={sweep_of_four}", "baseline=optimizer=sgd"]) == 0
+    chosen = capsys.readouterr().err
+    assert cli.main(["compare", f"runs={sweep_of_four}"]) == 0
+    for text in (
+        capsys.readouterr().err,
+        (sweep_of_four / "compare" / "verdicts.txt").read_text(),
+        (sweep_of_four / "compare" / "report.html").read_text(),
+    ):
+        best = "baseline: optimizer=adam (the largest mean final_val_accuracy of two seeds or more; choose another with"
+        assert best in text
+        assert "intervals of means: Student" in text
+    assert "baseline: optimizer=sgd (as given)" in chosen
+    assert "optimizer=adam and optimizer=sgd: nothing can be said" in chosen
+
+
+def test_the_correction_is_told_with_the_verdicts(sweep_of_four, tmp_path, capsys):
+    runs = [sweep_of_four / f"optimizer=adam,seed={seed}" for seed in (0, 1)]
+    others = [copied(run, tmp_path / run.name, ("learning_rate: 0.001", "learning_rate: 0.1")) for run in runs]
+    command = f"runs=[{','.join(map(str, [*runs, *others]))}]"
+    assert cli.main(["compare", command, f"hydra.run.dir={tmp_path / 'compare'}"]) == 0
+    told = (
+        "p and intervals are Bonferroni-corrected for 1 comparison (all pairs, since these results chose the baseline)"
+    )
+    assert told in capsys.readouterr().err
+    assert told in (tmp_path / "compare" / "report.html").read_text()
+    assert set(pd.read_csv(tmp_path / "compare" / "paired_differences.csv")["comparisons"]) == {1}
+
+
+ARMS = ["optimizer=adam, optimizer.learning_rate=0.1", "optimizer=sgd, optimizer.learning_rate=1", "augmentation=[a,b]"]
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("optimizer=adam, optimizer.learning_rate=0.1", 0),
+        ("optimizer=adam,optimizer.learning_rate=0.1", 0),
+        ("optimizer=adam", 0),
+        ("adam", 0),
+        ("learning_rate=0.1", 0),
+        ("1", 1),
+        ("augmentation=[a,b]", 2),
+        ("[a,b]", 2),
+    ],
+)
+def test_a_baseline_is_named_by_as_much_as_tells_it_apart(given, found):
+    assert find_arm(given, ARMS) == ARMS[found]
+
+
+def test_a_baseline_that_fits_several_or_none_is_refused():
+    with pytest.raises(UserError, match=r"baseline=sgd: several configurations fit: optimizer=sgd, seed=1; optimizer"):
+        find_arm("sgd", ["optimizer=sgd, seed=1", "optimizer=sgd, seed=2"])
+    with pytest.raises(UserError, match=r"baseline=adm: no such configuration; did you mean adam\?; there are"):
+        find_arm("adm", ARMS)
+
+
+def test_no_interval_of_an_accuracy_leaves_0_to_1(sweep_of_four):
+    summary = summary_table(runs_table(collect([str(sweep_of_four)]))).dropna()
+    assert {*METRICS} >= {*summary["metric"]}
+    shares = summary[summary["metric"].str.endswith("accuracy")]
+    assert len(shares)
+    assert shares["low"].between(0, 1).all()
+    assert shares["high"].between(0, 1).all()
+    assert (summary["low"] > 0).all()
+
+
+def test_a_run_that_was_killed_does_not_count(sweep_of_four, tmp_path):
+    sweep = shutil.copytree(sweep_of_four, tmp_path / "test")
+    path = sweep / "optimizer=adam,seed=0" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "running"}))
+    assert [entry.status for entry in collect([str(sweep)]).entries] == ["interrupted", "done", "done", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("metric=final_val_acuracy", "did you mean final_val_accuracy?"),
+        (
+            "baseline=optimizer=adamm",
+            "no such configuration; did you mean optimizer=adam?; there are optimizer=adam; optimizer=sgd",
+        ),
+        ("baseline=", "baseline=: no such configuration; there are optimizer=adam"),
+        ("metric=val_loss", "did you mean final_val_loss?"),
+        ("runs=/nowhere", "runs=/nowhere: no such folder"),
+        ("runs=[]", "runs=[]: give a sweep's folder, or runs"),
+        ("confidence=1.5", "confidence=1.5"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(sweep_of_four, capsys, argument, message):
+    arguments = [] if argument.startswith("runs=") else [f"runs={sweep_of_four}"]
+    assert cli.main(["compare", *arguments, argument]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_of_sweeps_is_no_sweep(sweep_of_four, capsys):
+    assert cli.main(["compare", f"runs={sweep_of_four.parent}"]) == 2
+    assert "holds sweeps; give one of them: test" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["compare", "doctor"])
+def test_nothing_is_compared_or_looked_up_several_times(command, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([command, "-m"]) == 2
+    assert capsys.readouterr().err == f"error: -m: {command} has nothing to sweep over; leave it out\n"
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,269 @@
+"""`cnnlab train` as its users see it: what a run directory holds, and what each knob of the trainer does."""
+
+import csv
+import html
+import json
+import signal
+import sys
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from omegaconf import OmegaConf
+
+from cnnlab import cli
+from cnnlab.config import extras
+from cnnlab.data.load import load_dataset
+from cnnlab.training.loop_setup import build_loop
+
+
+def record(run) -> dict:
+    return json.loads((run / "run.json").read_text())
+
+
+def metrics(run) -> pd.DataFrame:
+    return pd.read_csv(run / "metrics.csv")
+
+
+def steps(run) -> pd.DataFrame:
+    return pd.read_csv(run / "steps.csv")
+
+
+def split_of(run, name: str):
+    config = OmegaConf.load(run / "config.yaml")
+    return load_dataset(config.dataset, config.seeds.split).splits[name]
+
+
+def state(run, name: str = "best") -> dict[str, np.ndarray]:
+    [path] = (run / "checkpoints").glob(f"{name}.npz")
+    with np.load(path) as archive:
+        return {key: archive[key] for key in archive.files if key != "state"}
+
+
+def last_state(run) -> dict[str, np.ndarray]:
+    return state(run, sorted((run / "checkpoints").glob("step-*.npz"))[-1].stem)
+
+
+def test_a_run_directory_explains_itself(small_run):
+    names = {path.name for path in small_run.iterdir() if not path.name.startswith(".")}
+    assert names == {
+        *("config.yaml", "run.json", "metrics.csv", "steps.csv", "checkpoints", "plots"),
+        *("model.keras", "last.keras", "report.html"),
+    }
+    assert (small_run / "plots" / "curves.png").stat().st_size > 10_000
+    written = record(small_run)
+    assert written["status"] == "completed"
+    assert written["precision"] == "float32"
+    assert written["threads"] >= 1
+    assert written["total_params"] == keras.models.load_model(small_run / "model.keras").layers[2].count_params()
+    assert set(written["seeds"]) == {"initializer", "order", "augmentation", "split"}
+    assert all(isinstance(seed, int) for seed in written["seeds"].values())
+
+
+def test_the_tables_have_a_row_per_epoch_and_per_step(small_run):
+    header = "epoch,step,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds,images_per_second"
+    assert (small_run / "metrics.csv").read_text().splitlines()[0] == header
+    epochs, each = metrics(small_run), steps(small_run)
+    per_epoch = len(split_of(small_run, "train")) // 64
+    assert epochs.epoch.tolist() == [1, 2]
+    assert epochs.step.tolist() == [per_epoch, 2 * per_epoch]
+    assert each.step.tolist() == list(range(1, 2 * per_epoch + 1))
+    assert epochs.loss[1] == pytest.approx(each.loss[each.epoch == 2].mean(), abs=1e-6)
+    assert epochs.learning_rate.tolist() == [0.001, 0.001]
+
+
+def test_the_exported_model_takes_raw_images_and_scores_what_the_run_says(small_run):
+    model = keras.models.load_model(small_run / "model.keras")
+    validation = split_of(small_run, "validation")
+    probabilities = model.predict(validation.images, verbose=0)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    accuracy = np.mean(probabilities.argmax(axis=1) == validation.labels)
+    assert accuracy == pytest.approx(record(small_run)["best"]["value"], abs=1e-7)
+    loss = -np.log(probabilities[np.arange(len(validation)), validation.labels]).mean()
+    assert loss == pytest.approx(metrics(small_run).val_loss[1], rel=1e-4)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(train, small_run):
+    again, other = last_state(train()), last_state(train("seed=1"))
+    first = last_state(small_run)
+    assert all(first[key].tobytes() == again[key].tobytes() for key in first)
+    assert any(first[key].tobytes() != other[key].tobytes() for key in first)
+
+
+def test_stdout_is_the_run_directory_alone(train, capsys):
+    run = train("trainer.steps=2", "trainer.progress=plain")
+    captured = capsys.readouterr()
+    assert captured.out == f"{run}\n"
+    assert "epoch 1/1" in captured.err
+
+
+def test_a_plain_train_into_an_existing_run_is_refused(small_run, capsys):
+    before = (small_run / "run.json").read_text()
+    assert cli.main(["train", f"hydra.run.dir={small_run}"]) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert (small_run / "run.json").read_text() == before
+
+
+def test_without_validation_all_images_train_and_the_last_model_is_the_best(train):
+    run = train("dataset.validation=none", "trainer.keep_checkpoints=1")
+    assert len(split_of(run, "train")) > 1400
+    assert metrics(run).val_loss.isna().all()
+    best, last = state(run), last_state(run)
+    assert all(best[key].tobytes() == last[key].tobytes() for key in best)
+    assert record(run)["best"]["step"] == metrics(run).step.iloc[-1]
+
+
+def test_steps_set_the_length_and_validation_may_fall_inside_an_epoch(train):
+    run = train("trainer.steps=20", "trainer.validate_every='7 steps'")
+    rows = metrics(run)
+    assert rows.step.tolist() == [17, 20]
+    assert rows.val_loss.notna().all()
+    assert record(run)["best"]["step"] in (7, 14, 20)
+
+
+def test_a_longer_training_goes_on_inside_the_epoch_it_had_cut_short(train):
+    whole, part = train("trainer.steps=30"), train("trainer.steps=20")
+    assert metrics(part).step.tolist() == [17, 20]
+    assert cli.main(["train", f"resume={part}", "trainer.steps=30"]) == 0
+    clock = ["seconds", "images_per_second"]
+    pd.testing.assert_frame_equal(
+        metrics(part).drop(columns=clock), metrics(whole).drop(columns=clock), check_exact=True
+    )
+
+
+def test_an_epoch_may_be_longer_than_a_pass(train):
+    run = train("trainer.steps_per_epoch=25", "trainer.epochs=1")
+    assert metrics(run).step.tolist() == [25]
+
+
+def test_a_limited_validation_scores_the_first_batches_only(train):
+    run = train("trainer.validation_steps=1", "trainer.epochs=1")
+    first = split_of(run, "validation").images[:64]
+    labels = split_of(run, "validation").labels[:64]
+    model = keras.models.load_model(run / "last.keras")
+    accuracy = np.mean(model.predict(first, verbose=0).argmax(axis=1) == labels)
+    assert metrics(run).val_accuracy[0] == pytest.approx(accuracy, abs=1e-7)
+
+
+def test_training_starts_from_given_weights(train, small_run):
+    frozen = ("trainer.steps=1", "optimizer=sgd", "optimizer.learning_rate=1e-9")
+    fresh, warm = train(*frozen), train(*frozen, f"weights={small_run / 'last.keras'}")
+    assert metrics(warm).val_loss[0] == pytest.approx(metrics(small_run).val_loss[1], abs=1e-4)
+    assert metrics(fresh).val_loss[0] > metrics(warm).val_loss[0] + 0.1
+
+
+def test_weights_of_other_classes_start_a_training_without_their_head(train, small_run, capsys):
+    arguments = ("trainer.steps=1", "num_classes=12", f"weights={small_run / 'last.keras'}")
+    train(*arguments, code=2)
+    assert "weights_head=drop" in capsys.readouterr().err
+    run = train(*arguments, "weights_head=drop")
+    assert "left out as weights_head=drop says, and as initialised: logits" in capsys.readouterr().err
+    assert keras.models.load_model(run / "model.keras").output_shape == (None, 12)
+
+
+def test_the_moving_average_of_the_weights_is_what_is_judged_and_exported(train):
+    averaged = train("optimizer.use_ema=true", "optimizer.ema_momentum=0.9", "trainer.epochs=1")
+    plain = train("trainer.epochs=1")
+    exported = keras.models.load_model(averaged / "last.keras").layers[2].get_weights()
+    trained = [last_state(averaged)[f"v{index:05d}"] for index in range(len(exported))]
+    for ema, raw, reference in zip(exported, trained, last_state(plain).values(), strict=False):
+        np.testing.assert_array_equal(raw, reference)  # the average does not disturb the training
+        assert not np.array_equal(ema, raw)
+    assert metrics(averaged).val_loss[0] != metrics(plain).val_loss[0]
+
+
+def test_early_stopping_ends_the_run_and_keeps_the_best(train):
+    run = train(
+        *("trainer.epochs=50", "trainer.early_stopping_patience=2", "trainer.early_stopping_min_delta=0.5"),
+        *("trainer.monitor=val_loss", "optimizer.learning_rate=1e-6"),
+    )
+    assert metrics(run).epoch.tolist() == [1, 2, 3]
+    assert record(run)["status"] == "completed"
+    assert cli.main(["train", f"resume={run}"]) == 0
+    assert metrics(run).epoch.tolist() == [1, 2, 3]  # it has given up for good
+
+
+def test_plateau_lowers_the_learning_rate_when_validation_does_not_improve(train):
+    run = train(
+        *("trainer.epochs=4", "schedule=plateau", "schedule.patience=1", "schedule.factor=0.5"),
+        *("schedule.min_delta=10.0", "optimizer.learning_rate=0.002"),
+    )
+    rates = metrics(run).learning_rate.tolist()
+    assert rates[0] == 0.002
+    assert rates[-1] <= 0.001
+
+
+def test_any_keras_callback_follows_the_training(train, tmp_path):
+    run = train(
+        "+trainer.callbacks.log._target_=keras.callbacks.CSVLogger",
+        f"+trainer.callbacks.log.filename='{tmp_path / 'log.csv'}'",
+    )
+    with (tmp_path / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["val_accuracy"]) for row in rows] == metrics(run).val_accuracy.tolist()
+
+
+def test_keras_own_checkpoint_callback_works(train, tmp_path):
+    train(
+        "+trainer.callbacks.save._target_=keras.callbacks.ModelCheckpoint",
+        f"+trainer.callbacks.save.filepath='{tmp_path}/epoch-{{epoch}}.keras'",
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-1.keras", "epoch-2.keras"]
+
+
+def test_a_callback_that_lacks_its_package_is_refused_before_training(train, capsys, monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    run = train("+trainer.callbacks.board._target_=keras.callbacks.TensorBoard", code=2)
+    assert "pip install 'cnnlab[tensorboard]'" in capsys.readouterr().err
+    assert not run.exists()
+
+
+def test_divergence_names_the_step_and_keeps_the_last_finite_state(train, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["cnnlab", "train", "optimizer=sgd", "optimizer.learning_rate=1e12"])
+    run = train(
+        *("optimizer=sgd", "optimizer.learning_rate=1e12", "trainer.checkpoint_every='1 steps'"),
+        code=3,
+    )
+    message = capsys.readouterr().err
+    assert "error: " in message
+    assert "step" in message
+    anew = f"cnnlab train optimizer=sgd weights={run / 'model.keras'} optimizer.learning_rate=1e+11"
+    if not (run / "model.keras").exists():
+        anew = "cnnlab train optimizer=sgd optimizer.learning_rate=1e+11"
+    assert f"start anew with a smaller learning rate: {anew}" in message
+    assert record(run)["status"] == "diverged"
+    assert record(run)["error"] in html.unescape((run / "report.html").read_text())
+    for path in (run / "checkpoints").glob("*.npz"):
+        with np.load(path) as archive:
+            floats = [archive[key] for key in archive.files if archive[key].dtype.kind == "f"]
+        assert all(np.isfinite(array).all() for array in floats)
+
+
+def test_a_signal_before_the_first_step_ends_the_run_without_one(train, capsys, monkeypatch):
+    def build_after_a_signal(*arguments):
+        signal.raise_signal(signal.SIGUSR1)
+        return build_loop(*arguments)
+
+    monkeypatch.setattr("cnnlab.commands.train.build_loop", build_after_a_signal)
+    run = train("trainer.steps=2", code=128 + signal.SIGUSR1)
+    monkeypatch.undo()
+    assert (
+        f"interrupted: SIGUSR1; before the first step; resume with cnnlab train resume={run}" in capsys.readouterr().err
+    )
+    assert record(run)["status"] == "interrupted"
+    assert cli.main(["train", f"resume={run}"]) == 0
+    assert metrics(run).step.tolist() == [2]
+
+
+def test_a_batch_larger_than_the_split_is_refused_and_leaves_no_directory(tmp_path, capsys):
+    run = tmp_path / "run"
+    assert cli.main(["train", "trainer.batch_size=5000", f"hydra.run.dir={run}"]) == 2
+    assert "trainer.batch_size=5000: the training split has only 1149 images" in capsys.readouterr().err
+    assert not run.exists()
+
+
+def test_class_weights_name_classes(train, capsys):
+    train("trainer.class_weight={0:2.0,9:0.5}", "trainer.steps=2")
+    train("trainer.class_weight={zero:2.0}", "trainer.steps=2", code=2)
+    assert "trainer.class_weight.zero: digits has no such class" in capsys.readouterr().err

@@ -1,0 +1,104 @@
+"""`cnnlab compare runs=[A,B]`: in what two runs differ, and on which images."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+
+from cnnlab import cli
+from cnnlab.compare.pairs import disagreements, what_differs
+from cnnlab.runs.run import Run
+
+
+@pytest.fixture(scope="module")
+def pair(train, tmp_path_factory) -> tuple[Path, Path]:
+    """Two judged runs that differ in the optimizer alone."""
+    folder = tmp_path_factory.mktemp("pair")
+    for name in ("adam", "sgd"):
+        shutil.copytree(train(f"optimizer={name}"), folder / name)
+        assert cli.main(["eval", f"run={folder / name}", "split=test"]) == 0
+    return folder / "adam", folder / "sgd"
+
+
+def compared(pair, folder: Path) -> Path:
+    runs = ",".join(f"'{run}'" for run in pair)
+    assert cli.main(["compare", f"runs=[{runs}]", f"hydra.run.dir={folder}"]) == 0
+    return folder
+
+
+def test_images_that_one_run_alone_gets_right_are_listed_and_tested(pair, tmp_path):
+    folder = compared(pair, tmp_path / "compare")
+    tables = [pd.read_csv(run / "eval" / "test" / "predictions.csv") for run in pair]
+    right = [(table["predicted"] == table["true"]).to_numpy() for table in tables]
+    alone = [int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())]
+    assert sum(alone) > 10
+
+    listed = pd.read_csv(folder / "disagreements-test.csv").set_index("index")
+    assert list(listed.index) == list(np.flatnonzero(right[0] != right[1]))
+    assert [(listed["right"] == which).sum() for which in ("first", "second")] == alone
+    assert (listed["first"] == tables[0]["predicted"][listed.index]).all()
+    assert (listed["second"] == tables[1]["predicted"][listed.index]).all()
+
+    found = next(disagreements(*map(Run.open, pair)))
+    assert found.alone == tuple(alone)
+    assert found.p == pytest.approx(binomtest(alone[0], sum(alone)).pvalue)
+    sentence = f"adam alone gets {alone[0]:,} right, sgd alone {alone[1]:,}"
+    for name in ("verdicts.txt", "report.html"):
+        assert sentence in (folder / name).read_text()
+    for figure in ("confusion_difference-test.png", "only_first-test.png", "only_second-test.png"):
+        assert (folder / figure).read_bytes().startswith(b"\x89PNG")
+
+
+def test_models_that_agree_everywhere_are_not_distinguishable(pair, tmp_path):
+    twin = shutil.copytree(pair[0], tmp_path / "twin")
+    found = next(disagreements(Run.open(pair[0]), Run.open(twin)))
+    assert (found.alone, found.p, len(found.images)) == ((0, 0), 1.0, 0)
+    assert "not distinguishable" in found.sentence(0.95)
+
+
+def test_all_that_differs_is_listed_and_nothing_else(pair, tmp_path):
+    table = what_differs(*map(Run.open, pair)).set_index("key")
+    assert tuple(table.loc["optimizer.name"]) == ("configuration", "adam", "sgd")
+    assert tuple(table.loc["optimizer.momentum"])[1] == ""  # which adam has not
+    assert {"seed", "dataset.name", "trainer.batch_size", "versions.keras"} & {*table.index} == set()
+    assert table.loc["final_loss", "kind"] == "result"
+
+    other = shutil.copytree(pair[0], tmp_path / "other")
+    record = json.loads((other / "run.json").read_text())
+    record["versions"]["keras"], record["commit"] = "2.0", "1" * 40
+    (other / "run.json").write_text(json.dumps(record))
+    table = what_differs(Run.open(pair[0]), Run.open(other)).set_index("key")
+    assert {*table.index} == {"versions.keras", "commit"}
+    folder = compared((pair[0], other), tmp_path / "compare")
+    assert "the runs differ in versions.keras: " in (folder / "report.html").read_text()
+
+
+def test_runs_that_were_judged_on_other_images_are_not_compared_image_by_image(pair, train, tmp_path):
+    third = shutil.copytree(train("optimizer=adam", "seed=1"), tmp_path / "third")
+    assert cli.main(["eval", f"run={third}", "split=test"]) == 0
+    folder = compared((pair[0], third), tmp_path / "compare")
+    assert "adam and third were not judged on the same images" in (folder / "verdicts.txt").read_text()
+    assert not list(folder.glob("disagreements-*"))
+
+
+def test_what_was_evaluated_with_test_time_views_is_compared_too(pair, tmp_path):
+    runs = [Path(shutil.copytree(run, tmp_path / run.name)) for run in pair]
+    for run in runs:
+        shutil.copytree(run / "eval" / "test", run / "eval" / "test-flip")
+    folder = compared(runs, tmp_path / "compare")
+    images = [(folder / f"only_first-{name}.png").read_bytes() for name in ("test", "test-flip")]
+    assert all(image.startswith(b"\x89PNG") for image in images)
+
+
+def test_folders_of_one_name_with_other_data_are_not_compared(pair, tmp_path):
+    runs = [Path(shutil.copytree(run, tmp_path / run.name)) for run in pair]
+    for run in runs:
+        folder = Path(shutil.copytree(run / "eval" / "test", run / "eval" / "test-new"))
+        about = json.loads((folder / "metrics.json").read_text())
+        about |= {"changed": {"data": str(run)}, "root": str(run)}
+        (folder / "metrics.json").write_text(json.dumps(about))
+    assert [found.split for found in disagreements(*map(Run.open, runs))] == ["test"]

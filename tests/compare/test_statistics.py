@@ -1,0 +1,185 @@
+"""What a comparison says of simulated runs whose truth is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from cnnlab.compare.statistics import best_arm, mean_interval, paired_differences, seeds_needed
+
+
+def simulated(rng, effects: dict[str, float], seeds: int, scatter: float = 0.01) -> pd.DataFrame:
+    """Runs of several arms: a value per seed that all arms share, an effect per arm, and noise of their own."""
+    shared = rng.normal(0.8, 0.05, seeds)
+    rows = [
+        (arm, seed, True, shared[seed] + effect + rng.normal(0, scatter))
+        for arm, effect in effects.items()
+        for seed in range(seeds)
+    ]
+    return pd.DataFrame(rows, columns=["arm", "seed", "counted", "accuracy"])
+
+
+EFFECTS = {"a": 0.0, "b": 0.02, "c": 0.0, "d": -0.01}
+
+
+@pytest.mark.parametrize("chosen", [False, True], ids=["baseline given", "the best is the baseline"])
+def test_all_intervals_together_hold_the_true_differences_as_often_as_they_promise(chosen):
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(200):
+        runs = simulated(rng, EFFECTS, 4)
+        baseline = best_arm(runs, "accuracy") if chosen else "a"
+        found = paired_differences(runs, "accuracy", baseline, chosen=chosen)
+        held += all(each.low <= EFFECTS[each.arm] - EFFECTS[baseline] <= each.high for each in found)
+    assert stats.binomtest(held, 200, 0.95, alternative="less").pvalue > 0.001
+
+
+@pytest.mark.parametrize("chosen", [False, True], ids=["baseline given", "the best is the baseline"])
+def test_where_nothing_differs_any_of_six_arms_is_called_different_in_at_most_5_percent(chosen):
+    rng = np.random.default_rng(1)
+    alarms = 0
+    for _ in range(200):
+        runs = simulated(rng, dict.fromkeys("abcdef", 0.0), 5)
+        baseline = best_arm(runs, "accuracy") if chosen else "a"
+        found = paired_differences(runs, "accuracy", baseline, chosen=chosen)
+        alarms += any(each.distinguishable for each in found)
+    assert stats.binomtest(alarms, 200, 0.05, alternative="greater").pvalue > 0.01
+
+
+def test_a_pair_is_called_different_exactly_where_its_interval_excludes_0():
+    rng = np.random.default_rng(10)
+    found = [
+        each
+        for _ in range(50)
+        for chosen in (False, True)
+        for each in paired_differences(simulated(rng, EFFECTS, 3, scatter=0.004), "accuracy", "a", chosen=chosen)
+    ]
+    different = [each.distinguishable for each in found]
+    assert 25 < sum(different) < len(found) - 25
+    assert different == [each.low > 0 or each.high < 0 for each in found]
+    assert different == [each.adjusted < 0.05 for each in found]
+
+
+def test_all_pairs_are_corrected_for_where_the_data_chose_the_baseline_and_else_those_with_it():
+    runs = simulated(np.random.default_rng(11), EFFECTS, 3)
+    given, chosen = (paired_differences(runs, "accuracy", "b", chosen=chosen) for chosen in (False, True))
+    assert ({each.comparisons for each in given}, {each.comparisons for each in chosen}) == ({3}, {6})
+    for pairs in (given, chosen):
+        for each in pairs:
+            assert each.adjusted == pytest.approx(min(1.0, each.p * each.comparisons))
+    lone = runs[(runs["arm"] != "d") | (runs["seed"] == 0)]  # one seed is no test, so there is nothing to correct for
+    assert {each.comparisons for each in paired_differences(lone, "accuracy", "b", chosen=True)} == {3}
+
+
+def test_a_difference_of_accuracies_lies_within_minus_1_and_1():
+    runs = simulated(np.random.default_rng(12), {"a": 0.0, "b": -0.2}, 2, scatter=0.1)
+    (found,) = paired_differences(runs, "accuracy", "a")
+    assert (found.low, found.high) == (-1.0, 1.0)
+    runs["loss"] = 100 * runs["accuracy"]
+    assert paired_differences(runs, "loss", "a")[0].low < -1.0
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 10])
+@pytest.mark.parametrize(("mean", "scatter"), [(0.95, 0.02), (0.6, 0.1)])
+def test_an_interval_of_a_mean_accuracy_holds_it_as_often_as_it_promises_and_stays_within_0_and_1(mean, scatter, seeds):
+    rng = np.random.default_rng(13)
+    size = mean * (1 - mean) / scatter**2 - 1
+    intervals = [
+        mean_interval(values, "accuracy") for values in rng.beta(mean * size, (1 - mean) * size, (1000, seeds))
+    ]
+    assert all(0 < low < high < 1 for low, high in intervals)
+    held = sum(low <= mean <= high for low, high in intervals)
+    assert stats.binomtest(held, 1000, 0.95).pvalue > 0.001
+
+
+def test_two_seeds_far_apart_leave_a_wide_interval_of_what_is_possible():
+    low, high = mean_interval([0.2, 0.5], "final_val_accuracy")
+    assert 0 < low < 0.01
+    assert 0.99 < high < 1
+    low, high = mean_interval([0.1, 2.0], "final_loss")
+    assert 0 <= low < 0.1
+    assert high > 2.0
+
+
+@pytest.mark.parametrize("values", [[0.5], [1.0, 1.0], [0.1, 0.1, 0.1]])
+def test_one_seed_or_no_scatter_has_no_interval(values):
+    assert np.isnan(mean_interval(values, "accuracy")).all()
+
+
+def test_a_large_effect_is_found_whatever_the_seeds_share():
+    (found,) = paired_differences(simulated(np.random.default_rng(2), {"a": 0.0, "b": 0.1}, 5), "accuracy", "a")
+    assert found.distinguishable
+    assert found.low < 0.1 < found.high
+    assert found.sentence("accuracy").startswith("b has more accuracy than a: +0.")
+
+
+def test_too_few_seeds_are_named_with_how_many_would_tell():
+    runs = simulated(np.random.default_rng(3), {"a": 0.0, "b": 0.01}, 3)
+    (found,) = paired_differences(runs, "accuracy", "a")
+    assert not found.distinguishable
+    assert "not distinguishable in accuracy with n = 3" in found.sentence("accuracy")
+    assert f"about {found.needed} seeds would tell" in found.sentence("accuracy")
+
+
+def test_the_seeds_that_are_said_to_be_needed_find_the_effect_four_times_in_five():
+    rng = np.random.default_rng(4)
+    pilot = rng.normal(0.01, 0.012, 200_000)  # so many that effect and scatter are known
+    needed = seeds_needed(pilot)
+    tries = rng.normal(0.01, 0.012, (4000, needed))
+    found = (stats.ttest_1samp(tries, 0.0, axis=1).pvalue < 0.05).mean()
+    assert 0.78 < found < 0.86
+
+
+def test_only_shared_seeds_of_runs_that_count_do():
+    runs = simulated(np.random.default_rng(5), {"a": 0.0, "b": 0.1}, 4)
+    runs.loc[(runs["arm"] == "b") & (runs["seed"] == 0), "counted"] = False
+    runs.loc[(runs["arm"] == "a") & (runs["seed"] == 1), "seed"] = 99
+    (found,) = paired_differences(runs, "accuracy", "a")
+    assert found.n == 2
+
+
+@pytest.mark.parametrize("seeds", [0, 1])
+def test_one_seed_says_nothing(seeds):
+    runs = simulated(np.random.default_rng(6), {"a": 0.0, "b": 0.1}, max(1, seeds))
+    if not seeds:
+        runs.loc[runs["arm"] == "b", "counted"] = False
+    (found,) = paired_differences(runs, "accuracy", "a")
+    assert not found.distinguishable
+    assert f"nothing can be said of accuracy with n = {seeds}" in found.sentence("accuracy")
+
+
+def test_equal_runs_are_not_different():
+    runs = simulated(np.random.default_rng(7), {"a": 0.0, "b": 0.0}, 3, scatter=0.0)
+    (found,) = paired_differences(runs, "accuracy", "a")
+    assert (found.distinguishable, found.p) == (False, 1.0)
+
+
+def test_differences_that_do_not_scatter_prove_nothing():
+    runs = simulated(np.random.default_rng(7), {"a": 0.0, "b": 0.01}, 3, scatter=0.0)
+    (found,) = paired_differences(runs, "accuracy", "a")
+    assert not found.distinguishable
+    assert np.isnan([found.p, found.low, found.high]).all()
+    assert "nothing can be said of accuracy: all n = 3 differences are +0.0100" in found.sentence("accuracy")
+    assert seeds_needed(found.differences) is None
+
+
+def test_where_it_is_close_the_seeds_that_would_tell_are_more_than_there_are():
+    runs = simulated(np.random.default_rng(0), {"a": 0.0, "b": 0.02}, 4, scatter=0.01)
+    for scale in np.linspace(0.9, 1.1, 10):
+        stretched = runs.assign(accuracy=np.where(runs["arm"] == "b", runs["accuracy"] * scale, runs["accuracy"]))
+        for found in paired_differences(stretched, "accuracy", "a"):
+            assert found.needed is None or found.needed > found.n
+
+
+def test_the_best_arm_has_the_highest_accuracy_or_the_lowest_loss():
+    runs = simulated(np.random.default_rng(8), {"a": 0.0, "b": 0.1}, 3)
+    runs["loss"] = -runs["accuracy"]
+    assert (best_arm(runs, "accuracy"), best_arm(runs, "loss")) == ("b", "b")
+    runs["counted"] = False
+    assert best_arm(runs, "accuracy") is None
+
+
+def test_the_best_of_several_seeds_is_preferred_to_a_lucky_one():
+    runs = simulated(np.random.default_rng(9), {"a": 0.0, "b": 0.01, "c": 0.1}, 3)
+    runs.loc[(runs["arm"] == "c") & (runs["seed"] > 0), "counted"] = False
+    assert best_arm(runs, "accuracy") == "b"

@@ -1,0 +1,232 @@
+"""What holds for every attribution method, whatever the network; and the methods one by one."""
+
+from functools import partial
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cnnlab import cli
+from cnnlab.errors import UserError
+from cnnlab.models.airbench import airbench
+from cnnlab.models.alexnet import alexnet
+from cnnlab.models.all_cnn_c import all_cnn_c
+from cnnlab.models.googlenet import googlenet
+from cnnlab.models.mnist_cnn import mnist_cnn
+from cnnlab.models.resnet import resnet
+from cnnlab.visualize.attribution.maps import in_batches, strongest
+from cnnlab.visualize.methods.grad_cam import grad_cam, map_layer
+from cnnlab.visualize.methods.guided_backprop import guided_backprop, require_relu
+from cnnlab.visualize.methods.integrated_gradients import integrated_gradients, score_differences
+from cnnlab.visualize.methods.saliency import saliency
+from cnnlab.visualize.methods.smoothgrad import smoothgrad
+
+METHODS = {
+    "saliency": saliency,
+    "smoothgrad": partial(smoothgrad, samples=3),
+    "integrated_gradients": lambda *inputs: integrated_gradients(*inputs, baseline=tf.zeros(()), steps=3),
+    "guided_backprop": guided_backprop,
+    "grad_cam": grad_cam,
+}
+NETWORKS = {
+    "plain, one channel": lambda: mnist_cnn((28, 28, 1), 3),
+    "sigmoid head": lambda: mnist_cnn((28, 28, 3), 1),
+    "strided convolutions": lambda: all_cnn_c((32, 32, 3), 3),
+    "LRN and groups": lambda: alexnet((67, 67, 3), 3, conv1_padding="valid"),
+    "residual": lambda: resnet((16, 16, 3), 3, depth=18, stem="cifar"),
+    "branches": lambda: googlenet((64, 64, 3), 3),
+    "other activation": lambda: airbench((32, 32, 3), 3),
+}
+
+
+@pytest.fixture(autouse=True)
+def in_float32():
+    """Trainings of other tests leave their precision behind."""
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def network(request):
+    """From pixels to logits; the network is nested in it."""
+    keras.config.set_dtype_policy("float32")
+    keras.utils.set_random_seed(0)
+    inner = NETWORKS[request.param]()
+    for layer in inner.layers:
+        if hasattr(layer, "adapt"):
+            layer.adapt([photographs(inner.input_shape[1:]) / np.float32(64) - 2])
+    pixels = keras.Input(inner.input_shape[1:])
+    return keras.Model(pixels, inner(keras.layers.Rescaling(1 / 64, offset=-2)(pixels)))
+
+
+def photographs(shape, count=3):
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_looks_into_every_network(network, method):
+    compute = partial(METHODS[method], network)
+    if method == "guided_backprop" and network.layers[-1].name == "airbench":
+        with pytest.raises(UserError, match="no ReLU to guide through, only gelu"):
+            require_relu(network)
+        return
+    shape = network.input_shape[1:]
+    images, classes = photographs(shape), np.array([0, 1, 1], np.int32)
+    if method == "grad_cam":
+        compute = partial(compute, layer=map_layer(network, None))
+    found = in_batches(compute, shape, 1)(images, classes)
+    assert np.isfinite(found).all()
+    if method == "grad_cam":
+        assert found.ndim == 3
+        assert (found >= 0).all()
+        assert len(found) == 3
+    else:
+        assert found.shape == images.shape
+        assert (strongest(found).max(axis=(1, 2)) > 0).all()
+
+
+def test_the_two_classes_of_a_sigmoid_head_have_opposite_gradients():
+    keras.utils.set_random_seed(0)
+    net = mnist_cnn((18, 18, 1), 1)
+    images = tf.constant(photographs((18, 18, 1)), tf.float32)
+    first, second = (saliency(net, images, tf.fill([3], label)) for label in (0, 1))
+    np.testing.assert_array_equal(first, -second)
+    assert np.abs(first).max() > 0
+
+
+def test_maps_do_not_depend_on_how_many_images_share_a_batch():
+    keras.utils.set_random_seed(0)
+    net = mnist_cnn((18, 18, 1), 3)
+    images, classes = photographs((18, 18, 1), 150), np.arange(150, dtype=np.int32) % 3
+    whole = in_batches(partial(saliency, net), (18, 18, 1), 1)(images, classes)
+    alone = in_batches(partial(saliency, net), (18, 18, 1), 1)(images[140:141], classes[140:141])
+    np.testing.assert_allclose(whole[140:141], alone, rtol=1e-4, atol=1e-7)
+
+
+def test_a_network_trained_in_bfloat16_is_looked_into_in_float32(train, tmp_path):
+    run = train("trainer.precision=bfloat16")
+    assert cli.main(["visualize", f"run={run}", "method=guided_backprop", "method.images=2"]) == 0
+    with np.load(run / "visualize" / "guided_backprop" / "guided_backprop.npz") as arrays:
+        assert arrays["gradients"].dtype == np.float32
+        assert (strongest(arrays["gradients"]).max(axis=(1, 2)) > 0).all()
+
+
+def test_integrated_gradients_add_up_to_the_score_difference():
+    keras.utils.set_random_seed(0)
+    net = mnist_cnn((18, 18, 3), 4, activation="tanh")
+    scaled = keras.Model(pixels := keras.Input((18, 18, 3)), net(keras.layers.Rescaling(1 / 255)(pixels)))
+    images, classes = tf.constant(photographs((18, 18, 3)), tf.float32), tf.constant([0, 3, 1])
+    baseline = np.full((18, 18, 3), 40, np.float32)
+    parts = integrated_gradients(scaled, images, classes, baseline=baseline, steps=60)
+    expected = score_differences(scaled, images, classes, baseline=baseline)
+    assert np.abs(expected).min() > 1e-3
+    np.testing.assert_allclose(tf.reduce_sum(parts, axis=(1, 2, 3)), expected, rtol=1e-2)
+
+
+def test_integrated_gradients_of_a_linear_network_are_weights_times_change():
+    net = keras.Sequential([keras.Input((3, 3, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    images = tf.constant(photographs((3, 3, 1)), tf.float32)
+    parts = integrated_gradients(net, images, tf.constant([1, 1, 1]), baseline=np.float32(7), steps=2)
+    expected = (images - 7) * net.get_weights()[0][:, 1].reshape(3, 3, 1)
+    np.testing.assert_allclose(parts, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_smoothgrad_of_a_quadratic_network_is_the_gradient_without_noise():
+    pixels = keras.Input((4, 4, 1))
+    net = keras.Model(pixels, keras.layers.Dense(1)(keras.layers.Flatten()(pixels * pixels)))
+    images, classes = tf.constant(photographs((4, 4, 1)), tf.float32), tf.constant([1, 1, 1])
+    smooth = smoothgrad(net, images, classes, noise=0.2, samples=2000)
+    plain = saliency(net, images, classes)
+    standard_error = 2 * np.abs(net.get_weights()[0].reshape(4, 4, 1)) * 0.2 * 255 / np.sqrt(2000)
+    assert (np.abs(smooth - plain) < 5 * standard_error).all()
+    assert np.abs(smooth - plain).max() > 0
+
+
+def test_the_noise_of_smoothgrad_is_repeatable_and_each_copys_own():
+    keras.utils.set_random_seed(0)
+    net = mnist_cnn((18, 18, 1), 3)
+    images, classes = tf.constant(photographs((18, 18, 1)), tf.float32), tf.constant([0, 1, 2])
+    first, again, other = (smoothgrad(net, images, classes, samples=4, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0
+    same = tf.repeat(images[:1], 2, axis=0)
+    twice = smoothgrad(net, same, tf.constant([0, 0]), samples=4)
+    assert np.abs(twice[0] - twice[1]).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("method.target=twelve", "method.target=twelve: no such class"),
+        ("method.layer=conv4", "method.layer=conv4: no such layer; did you mean conv3?"),
+        ("method.layer=logits", "method.layer=logits: returns no maps but [10] per image; choose a layer before it"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(run, override, message, capsys):
+    assert cli.main(["visualize", f"run={run}", "method=grad_cam", override]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f"error: {message}")
+
+
+def test_the_class_asked_about_may_be_given_predicted_or_the_images_own(run):
+    found = {}
+    for name, target in (("given", "3"), ("predicted", "null"), ("own", "label")):
+        given = ["visualize", f"run={run}", "method=saliency", f"method.name={name}", "method.images=5"]
+        assert cli.main([*given, f"method.target={target}"]) == 0
+        found[name] = np.load(run / "visualize" / name / "saliency.npz")
+    assert set(found["given"]["classes"]) == {3}
+    np.testing.assert_array_equal(found["predicted"]["classes"], found["predicted"]["probabilities"].argmax(axis=1))
+    np.testing.assert_array_equal(found["own"]["classes"], found["own"]["labels"])
+    assert not np.array_equal(found["given"]["maps"], found["own"]["maps"])
+
+
+def asked():
+    """A model, images and their classes, for two implementations to look into."""
+    keras.utils.set_random_seed(0)
+    return mnist_cnn((18, 18, 3), 4), photographs((18, 18, 3)).astype(np.float32), [0, 3, 1]
+
+
+def test_saliency_is_that_of_tf_keras_vis():
+    oracle = pytest.importorskip("tf_keras_vis.saliency")
+    scores = pytest.importorskip("tf_keras_vis.utils.scores")
+    model, images, classes = asked()
+    expected = oracle.Saliency(model, clone=False)(scores.CategoricalScore(classes), images, normalize_map=False)
+    found = strongest(saliency(model, tf.constant(images), tf.constant(classes)).numpy())
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
+
+
+def test_smoothgrad_tends_to_that_of_tf_keras_vis():
+    """The noise differs, so the means of many copies are compared."""
+    oracle = pytest.importorskip("tf_keras_vis.saliency")
+    scores = pytest.importorskip("tf_keras_vis.utils.scores")
+    model, images, classes = asked()  # seeds NumPy too, whose global generator the oracle draws from
+    expected = oracle.Saliency(model, clone=False)(
+        scores.CategoricalScore(classes),
+        images,
+        smooth_samples=60,
+        smooth_noise=0.15,
+        keepdims=True,
+        gradient_modifier=None,
+        normalize_map=False,
+    )
+    found = smoothgrad(model, tf.constant(images), tf.constant(classes), noise=0.15, samples=60).numpy()
+    for ours, theirs in zip(found, np.asarray(expected), strict=True):
+        assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.95
+    np.testing.assert_allclose(np.abs(found).mean(), np.abs(expected).mean(), rtol=0.05)
+
+
+def test_grad_cam_is_that_of_tf_keras_vis():
+    oracle = pytest.importorskip("tf_keras_vis.gradcam")
+    scores = pytest.importorskip("tf_keras_vis.utils.scores")
+    model, images, classes = asked()
+    expected = oracle.Gradcam(model, clone=False)(
+        scores.CategoricalScore(classes),
+        images,
+        penultimate_layer="conv2_act",
+        seek_penultimate_conv_layer=False,
+        expand_cam=False,
+        normalize_cam=False,
+    )
+    found = grad_cam(model, tf.constant(images), tf.constant(classes), layer="conv2_act")
+    assert np.abs(found).max() > 0
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)

@@ -1,0 +1,108 @@
+"""`cnnlab visualize method=augmentation`, from the command line to the pictures."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from cnnlab import cli
+from cnnlab.augmentation.pipeline import build_pipeline
+from cnnlab.augmentation.random_stream import Draws
+from cnnlab.runs.run import Run
+
+SMALL = ("input_shape=[8,8,1]", "model.padding=same", "method.images=4", "trainer.precision=float32")
+CHAIN = "augmentation=[shift,brightness,mixup]"
+
+
+@pytest.fixture
+def visualize(tmp_path, capsys):
+    """`visualize(*overrides)` draws without a run and returns the folder that was printed."""
+
+    def draw(*overrides: str):
+        directory = f"hydra.run.dir={tmp_path}/figures"
+        assert cli.main(["visualize", "method=augmentation", *SMALL, directory, *overrides]) == 0
+        return tmp_path / "figures" / "augmentation"
+
+    return draw
+
+
+def test_there_is_a_picture_of_the_pipeline_and_one_of_each_operation(visualize, capsys):
+    folder = visualize(CHAIN)
+    assert capsys.readouterr().out == f"{folder}\n"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"pipeline.png", "shift.png", "brightness.png", "mixup.png", "images.npz", "config.yaml"}
+    with Image.open(folder / "pipeline.png") as picture:
+        assert picture.width > picture.height * 0.8
+        assert picture.text["Dataset"] == "digits"
+        assert int(picture.text["Seed"]) == np.load(folder / "images.npz")["seed"]
+
+
+def test_a_runs_own_augmentation_is_what_its_pipeline_makes(small_run):
+    assert cli.main(["visualize", f"run={small_run}", "method=augmentation", "method.images=4"]) == 0
+    with np.load(small_run / "visualize" / "augmentation" / "images.npz") as arrays:
+        original, after, targets = (arrays[key] for key in ("original", "pipeline/shift", "targets/shift"))
+    config = Run.open(small_run).config
+    draws = Draws(tf.constant([config.seeds.augmentation, 0]), 4, 0, 4, tf.range(4, dtype=tf.int64), 0)
+    expected, labels = build_pipeline(config.augmentation)(tf.constant(original), tf.constant(targets), draws)
+    np.testing.assert_array_equal(after, expected)
+    np.testing.assert_array_equal(targets, labels)
+
+
+def test_mixed_labels_follow_the_images(visualize):
+    with np.load(visualize(CHAIN) / "images.npz") as arrays:
+        assert ((arrays["targets/original"] == 0) | (arrays["targets/original"] == 1)).all()
+        np.testing.assert_allclose(arrays["targets/mixup"].sum(axis=1), 1, rtol=1e-6)
+        assert (arrays["targets/mixup"].max(axis=1) < 1).any()
+
+
+def test_strengths_multiply_an_operations_knobs(visualize):
+    folder = visualize("augmentation=brightness", "augmentation.brightness.brightness=0.4", "method.strengths=[0,1,2]")
+    with np.load(folder / "images.npz") as arrays:
+        original = arrays["original"].astype(int)
+        changes = [np.abs(arrays[f"brightness/×{factor}"] - original).mean() for factor in (0, 1, 2)]
+    assert changes[0] == 0
+    assert changes[0] < changes[1] < changes[2]
+
+
+def test_a_strength_beyond_what_a_knob_allows_becomes_the_largest_that_it_does(visualize):
+    folder = visualize("augmentation=brightness", "augmentation.brightness.brightness=0.4", "method.strengths=[10]")
+    with np.load(folder / "images.npz") as arrays:
+        (factor,) = (key.removeprefix("brightness/×") for key in arrays if key.startswith("brightness/"))
+    assert float(factor) == pytest.approx(2.5, abs=0.01)
+
+
+def test_without_augmentation_there_are_just_the_originals(visualize):
+    folder = visualize("augmentation=none")
+    assert {path.name for path in folder.iterdir()} == {"pipeline.png", "images.npz", "config.yaml"}
+
+
+def test_the_same_command_draws_the_same_arrays_again(visualize):
+    first = (visualize(CHAIN) / "images.npz").read_bytes()
+    assert (visualize(CHAIN) / "images.npz").read_bytes() == first
+
+
+def test_a_failure_leaves_the_figures_of_an_earlier_call(visualize, tmp_path, capsys):
+    folder = visualize("augmentation=shift")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    given = ["augmentation=mixup", "method.images=3", f"hydra.run.dir={tmp_path}/figures"]
+    assert cli.main(["visualize", "method=augmentation", *SMALL, *given]) == 2
+    assert "error: method.images=3: mixup mixes images in pairs" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("method=augmentatoin", "augmentation"),
+        ("method.images=0", "method.images=0: must be at least 1"),
+        ("method.strengths=[-1]", "must be at least 0"),
+        ("method.image=4", "did you mean images?"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(override, message, tmp_path, capsys):
+    assert cli.main(["visualize", "method=augmentation", override, f"hydra.run.dir={tmp_path}/figures"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1

@@ -1,0 +1,94 @@
+"""Sanity checks: maps of a network that has lost what it learnt."""
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from keras import layers
+from matplotlib.figure import Figure
+
+from cnnlab import cli
+from cnnlab.reporting.figure import COLORS
+from cnnlab.visualize.methods.sanity import correlations, randomised
+
+
+@pytest.fixture
+def network() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1))
+    x = layers.BatchNormalization(name="bn")(layers.Conv2D(4, 3, name="conv")(inputs))
+    network = keras.Model(inputs, layers.Dense(3, name="logits")(layers.Flatten()(x)))
+    network.get_layer("bn").moving_mean.assign([1.0, 2.0, 3.0, 4.0])
+    return network
+
+
+def test_layers_become_random_one_after_the_other_and_are_restored(network):
+    chosen = [network.get_layer(name) for name in ("logits", "bn", "conv")]
+    learnt = [layer.get_weights() for layer in chosen]
+    names = []
+    for count, name in enumerate(randomised(chosen, 1), 1):
+        names.append(name)
+        unchanged = [
+            all(np.array_equal(now, before) for now, before in zip(layer.get_weights(), weights, strict=True))
+            for layer, weights in zip(chosen, learnt, strict=True)
+        ]
+        assert unchanged == [False] * count + [True] * (3 - count)
+    assert names == ["logits", "bn", "conv"]
+    for layer, weights in zip(chosen, learnt, strict=True):
+        for now, before in zip(layer.get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(now, before)
+
+
+def test_weights_are_restored_when_the_iteration_is_given_up(network):
+    before = network.get_layer("logits").get_weights()[0]
+    cascade = randomised([network.get_layer("logits"), network.get_layer("conv")], 0)
+    next(cascade)
+    cascade.close()
+    np.testing.assert_array_equal(network.get_layer("logits").get_weights()[0], before)
+
+
+def test_the_seed_repeats_the_random_weights(network):
+    def kernel(seed: int) -> np.ndarray:
+        return next(network.get_layer("conv").get_weights()[0] for _ in randomised([network.get_layer("conv")], seed))
+
+    np.testing.assert_array_equal(kernel(3), kernel(3))
+    assert not np.array_equal(kernel(3), kernel(4))
+
+
+def test_correlations_are_of_ranks_with_and_without_the_sign():
+    maps = np.random.default_rng(0).normal(size=(3, 20, 20))
+    np.testing.assert_allclose(correlations(maps, maps**3), (1, 1))
+    np.testing.assert_allclose(correlations(maps, -maps), (1, -1))
+    assert np.abs(correlations(maps, maps[::-1, ::-1])).max() < 0.1
+    assert correlations(maps, np.zeros_like(maps)) == (0, 0)
+
+
+def test_a_run_is_checked_and_left_as_it_was(run, caplog, drawn):
+    before = (run / "model.keras").read_bytes()
+    given = ["method.methods=[saliency,grad_cam]", "method.images=3", "method.seeds=2", "method.threshold=0.0"]
+    assert cli.main(["visualize", f"run={run}", "method=sanity", *given]) == 0
+    folder = run / "visualize" / "sanity"
+    table = pd.read_csv(folder / "sanity.csv").set_index("method")
+    assert list(table.index) == ["saliency", "grad_cam"]
+    assert table.flagged["saliency"]
+    assert "saliency hardly changes" in caplog.text
+    steps = pd.read_csv(folder / "correlations.csv")
+    layer = steps.drop_duplicates("randomised").sort_values("randomised").layer
+    assert list(layer) == ["logits", "dense1", "conv3", "conv2", "conv1"]
+    assert len(steps) == 2 * 2 * 5
+    assert (folder / "sanity.png").is_file()
+    assert (run / "model.keras").read_bytes() == before
+    _check_figure(drawn[0])
+
+
+def _check_figure(figure: Figure) -> None:
+    """Its legend covers no curve, and its curves differ in more than colours."""
+    (legend,) = figure.legends
+    for axes in figure.axes:
+        assert axes.get_legend() is None
+        assert not legend.get_window_extent().overlaps(axes.get_window_extent())
+        first, second = (line for line in axes.lines if line.get_marker() != "None")
+        assert first.get_marker() != second.get_marker()
+        assert first.get_linestyle() != second.get_linestyle()
+        assert {first.get_color(), second.get_color()} <= set(COLORS)
+    assert "mean of 3 images, band over 2 seeds" in " ".join(figure.get_suptitle().split())
