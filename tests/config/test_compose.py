@@ -184,3 +184,19 @@ def test_an_experiment_that_is_a_sweep_needs_no_flag(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     launch("train", ["experiment=sweep_optimizers", "seed=0,1", "sweep.dry_run=true"], lambda config, directory: None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_text_from_the_environment_where_a_number_belongs_is_told_with_what_makes_one_of_it(compose, monkeypatch):
+    monkeypatch.setenv("LR", "0.25")
+    mended = 'optimizer.learning_rate="${oc.decode:${oc.env:LR}}"'
+    with pytest.raises(UserError) as error:
+        compose("train", "optimizer.learning_rate=${oc.env:LR}")
+    assert str(error.value) == (
+        f"optimizer.learning_rate=0.25: must be a number; ${{oc.env:LR}} is text; decode it: '{mended}'"
+    )
+    config, _ = compose("train", mended)
+    assert config.optimizer.learning_rate == 0.25
+    with pytest.raises(UserError, match=r"quote the value: 'optimizer\.learning_rate=\"\$\{oc\.decode"):
+        compose("train", mended.replace('"', ""))
+    with pytest.raises(UserError, match=r"^seed=0\.25: must be an integer; \$\{oc\.env:LR\} is text"):
+        compose("train", "seed=${oc.env:LR}")

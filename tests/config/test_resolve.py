@@ -20,6 +20,7 @@ def resolved(**changes):
             "num_classes": None,
             "weights": None,
             "images": None,
+            "logger": {"mlflow": {"tracking_uri": None}},
         }
     )
     OmegaConf.set_struct(config, True)
@@ -70,3 +71,14 @@ def test_patterns_of_images_keep_their_form(monkeypatch):
     monkeypatch.setenv("HOME", "/home/someone")
     assert resolved(images="~/photos/*.jpg").images == "/home/someone/photos/*.jpg"
     assert resolved(images=["~/a.png", "b/*.png"]).images == ["/home/someone/a.png", "b/*.png"]
+
+
+def test_the_sqlite_file_of_mlflow_stays_where_it_was(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for uri, absolute in {
+        "sqlite:///outputs/mlflow.db": f"sqlite:///{tmp_path}/outputs/mlflow.db",
+        f"sqlite:///{tmp_path}/a.db": f"sqlite:///{tmp_path}/a.db",
+        "http://localhost:5000": "http://localhost:5000",
+    }.items():
+        config = resolved(**{"logger.mlflow.tracking_uri": uri})
+        assert config.logger.mlflow.tracking_uri == absolute

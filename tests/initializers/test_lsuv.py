@@ -287,3 +287,19 @@ def test_a_knob_out_of_range_is_the_users_mistake(knob, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=rf"^initializer\.{knob}: must be"):
         launch("train", ["initializer=lsuv", f"initializer.{knob}"], task=lambda config, directory: None)
+
+
+def test_kernels_inside_of_a_subclassed_model_are_named_as_left_alone(caplog):
+    class Hidden(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.inner = layers.Conv2D(8, 3, name="inner")
+
+        def call(self, x):
+            return self.inner(x)
+
+    images = keras.Input(IMAGES.shape[1:])
+    outputs = layers.Conv2D(8, 3, name="outer")(Hidden()(images))
+    lsuv(keras.Model(images, outputs))
+    (record,) = caplog.records
+    assert record.message.startswith("lsuv: inner keep the kernels they were built with: inside of a subclassed model")

@@ -75,3 +75,19 @@ def test_a_layer_is_described_for_a_batch_in_its_precision():
 def test_the_layers_add_up_to_the_network():
     network = mnist_cnn((28, 28, 1), 10, batch_norm=True)
     assert sum(cost.params for cost in layer_costs(network, 1)) == network.count_params()
+
+
+def test_layers_whose_use_is_hidden_are_named_as_not_counted(caplog):
+    class Block(L.Layer):
+        def __init__(self):
+            super().__init__(name="block")
+            self.inner = L.Dense(8)
+
+        def call(self, x):
+            return self.inner(self.inner(x))
+
+    images = keras.Input((6, 6, 8))
+    costs = layer_costs(keras.Model(images, L.Conv2D(2, 3)(Block()(images))), batch_size=1)
+    assert [cost.macs for cost in costs] == [0, 0, 4 * 4 * 9 * 8 * 2]
+    (record,) = caplog.records
+    assert record.message.startswith("block: the multiply-adds and activations of the layers inside are not counted")

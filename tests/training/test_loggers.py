@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from cnnlab import cli
 from cnnlab.config import extras
 
-OFFLINE = {"tensorboard": [], "mlflow": ["logger.mlflow.tracking_uri=null"], "wandb": ["logger.wandb.mode=offline"]}
+OFFLINE = {"tensorboard": [], "mlflow": [], "wandb": ["logger.wandb.mode=offline"]}
 MEASURED = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "images_per_second"}
 
 
@@ -22,7 +22,24 @@ def _packages(request):
     """Tests of a logger whose package is not installed are skipped."""
     logger = request.node.callspec.params.get("logger") if hasattr(request.node, "callspec") else None
     if logger:
-        pytest.importorskip(logger, reason=f"{logger} is not installed: pip install 'cnnlab[{logger}]'")
+        require(logger)
+
+
+def require(logger: str) -> None:
+    for package in ("mlflow", "sqlalchemy") if logger == "mlflow" else (logger,):
+        pytest.importorskip(package, reason=f"{package} is not installed: pip install 'cnnlab[{logger}]'")
+
+
+@pytest.fixture(scope="module")
+def working_directory(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(autouse=True)
+def _in_one_working_directory(working_directory, monkeypatch) -> None:
+    """All runs of these tests share what is below it, as MLflow's database."""
+    monkeypatch.chdir(working_directory)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 def logged_by_tensorboard(run: Path) -> dict[str, list[tuple[int, float]]]:
@@ -49,12 +66,18 @@ def logged_by_mlflow(run: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def mlflow_run(run: Path):
-    """The client of RUN/mlruns, and the one MLflow run in it."""
+    """A client of outputs/mlflow.db, and the MLflow run of a run in it."""
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=(run / "mlruns").as_uri())
-    (found,) = client.search_runs([client.get_experiment_by_name("cnnlab").experiment_id])
+    client = MlflowClient(tracking_uri=f"sqlite:///{Path.cwd()}/outputs/mlflow.db")
+    (experiment,) = (found for found in client.search_experiments() if found.name == "cnnlab")
+    assert experiment.artifact_location == (Path.cwd() / "outputs" / "mlartifacts").as_uri()
+    (found,) = (found for found in client.search_runs([experiment.experiment_id]) if of_run(found) == run)
     return client, found
+
+
+def of_run(found) -> Path:
+    return Path(found.data.tags["cnnlab.run"])
 
 
 def logged_by_wandb(run: Path) -> dict[str, list[tuple[int, float]]]:
@@ -121,17 +144,39 @@ def test_tensorboard_has_the_hyperparameters(train):
 
 
 def test_mlflow_has_the_hyperparameters_and_how_the_run_ended(train):
-    pytest.importorskip("mlflow", reason="mlflow is not installed: pip install 'cnnlab[mlflow]'")
-    diverging = ["optimizer=sgd", "optimizer.learning_rate=1e12"]
-    run = train("logger=mlflow", *OFFLINE["mlflow"], *diverging, code=3)
+    require("mlflow")
+    run = train("logger=mlflow", "optimizer=sgd", "optimizer.learning_rate=1e12", code=3)
     _, found = mlflow_run(run)
     assert found.info.status == "FAILED"
     assert found.data.params["optimizer._target_"] == "keras.optimizers.SGD"
     assert found.data.params["dataset.image_shape"] == "[8, 8, 1]"
     assert found.data.params["trainer.steps"] == "null"
     assert "logger.mlflow.experiment" not in found.data.params
-    finished = train("logger=mlflow", *OFFLINE["mlflow"], "trainer.epochs=1")
-    assert mlflow_run(finished)[1].info.status == "FINISHED"
+
+
+def test_mlflow_is_told_in_tags_what_a_resumed_run_goes_on_with(train, tmp_path, monkeypatch, capsys):
+    require("mlflow")
+    run = train("logger=mlflow", "trainer.epochs=1")
+    with monkeypatch.context() as elsewhere:  # the run knows where its database is
+        elsewhere.chdir(tmp_path)
+        assert cli.main(["train", f"resume={run}", "trainer.epochs=2"]) == 0
+    assert "the tag trainer.epochs says 2, before 1" in capsys.readouterr().err
+    _, found = mlflow_run(run)
+    assert (found.data.params["trainer.epochs"], found.data.tags["trainer.epochs"]) == ("1", "2")
+    assert found.info.status == "FINISHED"
+    assert cli.main(["train", f"resume={run}", "trainer.epochs=2"]) == 0
+    assert "the tag" not in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_trainings_begin_one_database_at_once(tmp_path, monkeypatch, cnnlab_process):
+    require("mlflow")
+    monkeypatch.chdir(tmp_path)
+    small = ["input_shape=[8,8,1]", "model.padding=same", "trainer.steps=3", "trainer.progress=none"]
+    processes = [cnnlab_process("train", *small, "logger=mlflow", f"hydra.run.dir={tmp_path}/{name}") for name in "ab"]
+    assert [process.wait() for process in processes] == [0, 0]
+    for name in "ab":
+        assert_logged(tmp_path / name, logged_by_mlflow(tmp_path / name), [1])
 
 
 def test_wandb_has_the_hyperparameters_and_keeps_its_id(train):
@@ -146,7 +191,7 @@ def test_wandb_has_the_hyperparameters_and_keeps_its_id(train):
 
 
 def test_loggers_change_nothing_in_what_is_trained(train, small_run):
-    chosen = [name for name in READERS if extras.is_installed(name)]
+    chosen = [name for name in READERS if extras.is_installed("sqlalchemy" if name == "mlflow" else name)]
     run = train(f"logger=[{','.join(chosen)}]", *(knob for name in chosen for knob in OFFLINE[name]))
     with np.load(run / "checkpoints" / "best.npz") as logged, np.load(small_run / "checkpoints" / "best.npz") as plain:
         assert logged.files == plain.files
@@ -186,9 +231,30 @@ def test_a_run_is_judged_without_the_package_it_was_logged_with(train, monkeypat
     assert cli.main(["eval", f"run={run}"]) == 0
 
 
-def test_mlflow_out_of_reach_is_told_in_one_line(train, capsys, monkeypatch):
-    pytest.importorskip("mlflow", reason="mlflow is not installed: pip install 'cnnlab[mlflow]'")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+@pytest.mark.timeout(120)  # MLflow itself would try for four minutes
+def test_mlflow_out_of_reach_is_told_soon_and_in_one_line(train, capsys):
+    require("mlflow")
     train("logger=mlflow", "logger.mlflow.tracking_uri=http://127.0.0.1:9", code=2)
-    *_, line = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: logger.mlflow.tracking_uri=http://127.0.0.1:9: ")
+    lines = capsys.readouterr().err.splitlines()
+    assert any(line.endswith("MLflow: experiment cnnlab at http://127.0.0.1:9") for line in lines)
+    assert lines[-1].startswith("error: logger.mlflow.tracking_uri=http://127.0.0.1:9: ")
+    assert not any("Traceback" in line for line in lines)
+
+
+def test_a_database_that_cannot_be_opened_is_told_in_one_line(train, capsys, tmp_path):
+    require("mlflow")
+    (tmp_path / "full.db").write_text("no database at all")
+    train("logger=mlflow", f"logger.mlflow.tracking_uri=sqlite:///{tmp_path}/full.db", code=2)
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f"error: logger.mlflow.tracking_uri=sqlite:///{tmp_path}/full.db: ")
+    assert "file is not a database" in line
+
+
+def test_the_client_of_mlflow_alone_has_no_database(train, capsys, monkeypatch):
+    monkeypatch.setattr(
+        extras, "find_spec", lambda name: None if name == "sqlalchemy" else ModuleSpec(name, None, origin="a")
+    )
+    train("logger=mlflow", code=2)
+    assert capsys.readouterr().err == (
+        "error: logger=mlflow: sqlalchemy is not installed; pip install 'cnnlab[mlflow]'\n"
+    )
