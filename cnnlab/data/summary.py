@@ -1,6 +1,7 @@
 """What a dataset consists of, in a line per split: images, classes, and what was left out."""
 
 import csv
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import numpy as np
 from cnnlab.data.dataset import Dataset, Skipped
 from cnnlab.reporting.words import first_few, reasons
 from cnnlab.runs.files import write_atomically
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,14 @@ def _count(number: int, one: str, several: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
-def write_skipped(path: Path, skipped: Skipped) -> None:
-    """Write a table with the columns path and reason; bytes of a name that are no UTF-8 are escaped."""
+def list_skipped(path: Path, skipped: Skipped) -> None:
+    """Write a table with the columns path and reason, and say so; where nothing was left out, there is no table.
+
+    Bytes of a name that are no UTF-8 are escaped.
+    """
+    if not any(skipped.values()):
+        path.unlink(missing_ok=True)
+        return
     with (
         write_atomically(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
@@ -81,6 +90,7 @@ def write_skipped(path: Path, skipped: Skipped) -> None:
         writer.writerow(["path", "reason"])
         for files in skipped.values():
             writer.writerows(files.items())
+    log.info("the skipped files are listed in %s", path)
 
 
 def _by_final_split(skipped: Skipped, splits: Mapping[str, object]) -> dict[str, dict[str, str]]:

@@ -10,9 +10,10 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from cnnlab.commands.inspect import inspect, measure, print_table
+from cnnlab.commands.inspect import inspect
 from cnnlab.config.compose import launch
 from cnnlab.errors import UserError
+from cnnlab.models.inspection import measure, print_table
 from cnnlab.models.mnist_cnn import mnist_cnn
 
 

@@ -1,0 +1,95 @@
+"""The model and the images that `eval` brings together, and where their results go."""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+from omegaconf import DictConfig, OmegaConf
+
+from cnnlab.config.flat import flat
+from cnnlab.data.dataset import Dataset, ImageShape, Split
+from cnnlab.data.load import load_dataset, load_split
+from cnnlab.errors import UserError
+from cnnlab.evaluation.load_model import class_count, load_best, load_weights_file
+from cnnlab.runs.files import numbered_folder
+from cnnlab.runs.run import Run
+
+log = logging.getLogger(__name__)
+
+_DATA = ("dataset", "root", "split", "tta", "changed")
+"""What tells the evaluations of a run apart, in metrics.json."""
+
+
+def load_model_and_data(
+    config: DictConfig, run: Run | None, class_names: tuple[str, ...] | None
+) -> tuple[keras.Model, Dataset]:
+    """The model, and the data with the classes that they name; those of a nameless model are the configuration's."""
+    dataset = None
+    if config.data is None or (run is None and not config.weights.endswith(".keras")):
+        dataset = load_dataset(config.dataset, config.seeds.split, own_classes=class_names is not None)
+    model = load_best(run, config.targets) if run else load_weights_file(config, dataset)
+    if config.data is not None:
+        shape = _image_shape(model, config.dataset.image_shape)
+        dataset = load_split(Path(config.data), config.split, shape, class_count(model))
+        if class_names is None and len(dataset.class_names) != class_count(model):
+            raise UserError(
+                f"data={config.data}: has {len(dataset.class_names)} classes, the model {class_count(model)}, and no "
+                "class names by which they could be matched"
+            )
+    return model, dataset
+
+
+def _image_shape(model: keras.Model, otherwise: ImageShape) -> ImageShape:
+    """What a model takes; sides that it leaves open are those of the configuration."""
+    height, width, channels = (side or given for side, given in zip(model.input_shape[1:], otherwise, strict=True))
+    return height, width, channels
+
+
+def require_split(config: DictConfig, dataset: Dataset, run: Run | None) -> Split:
+    if config.split in dataset.splits:
+        return dataset.splits[config.split]
+    moved = run is not None and config.dataset.get("root") != run.config.dataset.get("root")
+    way_on = "; data=DIR, instead of dataset.root, takes all images of class folders" if moved else ""
+    found = ", ".join(dataset.splits)
+    raise UserError(f"split={config.split}: {dataset.name} has no such split, but {found}{way_on}")
+
+
+def changed_settings(config: DictConfig, run: Run) -> dict[str, Any]:
+    """The keys, with their values, that make the data others than the run's own."""
+    if config.data is not None:
+        return {"data": config.data}
+    settings = [
+        flat({"dataset": OmegaConf.to_container(node.dataset), "seeds": {"split": node.seeds.split}})
+        for node in (run.config, config)
+    ]
+    was, asked = settings
+    keys = (was.keys() | asked.keys()) - {"dataset.num_classes"}
+    return {key: asked.get(key) for key in sorted(keys) if was.get(key) != asked.get(key)}
+
+
+def result_folder(directory: Path, run: Run, about: Mapping[str, Any]) -> Path:
+    """Where results go: those of other data than the run's own do not take the place of any others."""
+    parts = [about["split"]] + [about["tta"]] * (about["tta"] != "none")
+    if not about["changed"]:
+        return directory / "eval" / "-".join(parts)
+    moved = "dataset.root" in about["changed"] and about["dataset"] == run.config.dataset.name
+    root = Path(about["root"] or "")
+    parts.append((root.name if root.is_dir() else root.stem) if moved and about["root"] else about["dataset"])
+
+    def is_same_data(folder: Path) -> bool:
+        file = folder / "metrics.json"
+        found = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+        return all(found.get(key) == about[key] for key in _DATA)
+
+    return numbered_folder(directory / "eval" / "-".join(parts), is_same_data)
+
+
+def tell_redrawn(split: str, changed: Mapping[str, Any]) -> None:
+    """Say so where a split of the run's own images is drawn in another way than for its training."""
+    draws = changed.keys() & {"dataset.validation", "dataset.test_fraction", "seeds.split"}
+    if draws and changed.keys() == draws and split != "train":
+        settings = ", ".join(f"{key}={changed[key]}" for key in sorted(draws))
+        log.warning("split=%s: is drawn anew (%s) and may hold images that the run was trained on", split, settings)

@@ -1,0 +1,100 @@
+"""The run directory that a training writes: opened or made, described, and reported however the training ends."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import tensorflow as tf
+from omegaconf import DictConfig
+
+from cnnlab.data.classes import differing_names
+from cnnlab.data.dataset import Dataset
+from cnnlab.errors import Diverged, Interrupted, UserError
+from cnnlab.reporting.curves import draw_curves
+from cnnlab.reporting.run_page import write_report
+from cnnlab.runs.anew import command_anew
+from cnnlab.runs.run import Run
+from cnnlab.runtime.devices import is_chief, thread_count
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def output_directory(directory: Path, strategy: tf.distribute.Strategy) -> Iterator[Path]:
+    """Where this process writes: the run directory for the chief, one that is dropped for its helpers."""
+    if is_chief(strategy):
+        directory.mkdir(parents=True, exist_ok=True)
+        yield directory
+    else:
+        with TemporaryDirectory(prefix="cnnlab-worker-") as temporary:
+            yield Path(temporary)
+
+
+def open_or_create(path: Path, config: DictConfig) -> Run:
+    """The run to write: a new one, or on resume the one that is there, with the changes asked for."""
+    config = config.copy()
+    resumed, config.resume = config.resume is not None, None
+    if not resumed or not (path / "run.json").exists():
+        return Run.create(path, config)
+    run = Run.open(path)
+    run.resume(config)
+    return run
+
+
+def requested_precision(config: DictConfig) -> str:
+    """The configured precision; where that is `auto`, a run goes on in the one it began with."""
+    requested = config.trainer.precision
+    if requested == "auto" and config.resume is not None:
+        return Run.open(config.resume).record.get("precision", requested)
+    return requested
+
+
+def require_same_classes(run: Run, dataset: Dataset) -> None:
+    """A run goes on with the classes it began with: the model's outputs stand for them, in their order."""
+    if "class_names" not in run.record:  # it was stopped before it had looked at its data
+        return
+    difference = differing_names(run.record["class_names"], dataset.own_names)
+    if difference:
+        raise UserError(
+            f"resume={run.path}: {dataset.name} no longer has the classes that the run began with ({difference}); "
+            "restore them, or train a new run"
+        )
+
+
+def same_threads(run: Run) -> int:
+    """The thread count; says so where a resumed run had another, since the last bits then differ."""
+    before, now = run.record.get("threads"), thread_count()
+    if before not in (None, now):
+        log.warning(
+            "%s ran with %d threads, now with %d: results differ in the last bits; set trainer.threads=%d",
+            run.path,
+            before,
+            now,
+            before,
+        )
+    return now
+
+
+@contextmanager
+def reported(run: Run, strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Draw the curves and write the report after the block, also of a run that did not come to its end."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, Diverged) and is_chief(strategy):
+            log.warning("start anew with a smaller learning rate: %s", command_anew(run))
+        if run.history() or isinstance(error, Interrupted | Diverged):
+            with suppress(OSError):  # a full disk does not hide what ended the run
+                _report(run)
+        raise
+    _report(run)
+
+
+def _report(run: Run) -> None:
+    history = run.history()
+    if history:
+        best = run.record.get("best") or {}
+        draw_curves(history, run.plots / "curves.png", best.get("epoch"), run.config.name)
+    write_report(run)
