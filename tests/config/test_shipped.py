@@ -35,7 +35,8 @@ OPTIONS = [
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_is_valid(compose, group, option):
     command = "train" if group not in {*METHODS, "logger"} else "visualize"  # which needs no logger's package
-    config, _ = compose(command, f"{group}={option}", "hydra.mode=RUN")  # a sweep's file would run it
+    method = ["method=dataset"] if group == "logger" else []
+    config, _ = compose(command, f"{group}={option}", *method, "hydra.mode=RUN")  # a sweep's file would run it
     if group in SEVERAL:
         assert list(config[group]) == ([] if option == "none" else [option])
     elif group in GROUPS | METHODS:
