@@ -8,21 +8,21 @@ import tensorflow as tf
 from omegaconf import OmegaConf
 
 from cnnlab.commands import doctor
-from cnnlab.runtime import machine
+from cnnlab.runtime import examine, machine
 from cnnlab.runtime.precision import choose_precision
 
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch):
     """Measure small products: what they say about this machine is of no interest here."""
-    monkeypatch.setattr(doctor, "SMALLEST", 64)
-    monkeypatch.setattr(doctor, "LARGEST", 64)
+    monkeypatch.setattr(examine, "SMALLEST", 64)
+    monkeypatch.setattr(examine, "LARGEST", 64)
 
 
 @pytest.fixture
 def report(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    return doctor.examine
+    return examine.examine
 
 
 def test_tells_versions_machine_and_what_precision_auto_means(report):

@@ -36,7 +36,9 @@ OPTIONS = [
 def test_every_option_composes_and_is_valid(compose, group, option):
     command = "train" if group not in {*METHODS, "logger"} else "visualize"  # which needs no logger's package
     own_data = ["dataset.root=."] if option in ("image_folder", "arrays") else []
-    config, _ = compose(command, f"{group}={option}", "hydra.mode=RUN", *own_data)  # a sweep's file would run it
+    method = ["method=dataset"] if group == "logger" else []
+    given = [f"{group}={option}", *own_data, *method, "hydra.mode=RUN"]  # a sweep's file would run it
+    config, _ = compose(command, *given)
     if group in SEVERAL:
         assert list(config[group]) == ([] if option == "none" else [option])
     elif group in GROUPS | METHODS and not own_data:

@@ -82,7 +82,13 @@ def test_loggers_may_change_on_the_way(compose, stored_run):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["train", "resume="], ["eval", "run="], ["visualize", "run="], ["predict", "images=a.png", "run="]]
+    "arguments",
+    [
+        ["train", "resume="],
+        ["eval", "run="],
+        ["visualize", "method=kernels", "run="],
+        ["predict", "images=a.png", "run="],
+    ],
 )
 def test_a_run_of_before_there_were_loggers_has_none(compose, stored_run, arguments):
     stored = OmegaConf.load(stored_run / "config.yaml")
