@@ -18,6 +18,7 @@ from rich.text import Text
 from cnnlab.config.flat import flat
 from cnnlab.data.classes import align_classes, list_names
 from cnnlab.data.dataset import Dataset, ImageShape, Split
+from cnnlab.data.fingerprint import fingerprints
 from cnnlab.data.load import load_dataset, load_split
 from cnnlab.data.sample import draw
 from cnnlab.errors import UserError
@@ -65,6 +66,9 @@ def evaluate(config: DictConfig, directory: Path) -> None:
     file = run.best_model if run else Path(config.weights)
     class_names = run_classes(run) if run else read_class_names(file)
     model, dataset = _load(config, run, class_names)
+    changed = _changed(config, run) if run else {}
+    if run and not changed:
+        _tell_other_images(config, run, dataset)
     splits = {config.split: _split(config, dataset, run)}
     if config.tta != "none" and "validation" in dataset.splits:
         splits["validation"] = dataset.splits["validation"]
@@ -85,11 +89,11 @@ def evaluate(config: DictConfig, directory: Path) -> None:
         "root": config.data or config.dataset.get("root"),
         "split": config.split,
         "tta": config.tta,
-        "changed": _changed(config, run) if run else {},
+        "changed": changed,
         "model": str(file),
         "left_out": len(left_out),
     }
-    _tell_redrawn(config.split, about["changed"])
+    _tell_redrawn(config.split, changed)
     folder = _folder(directory, run, about) if run else directory
     title = " · ".join(part for part in (dataset.name, config.split, config.tta) if part != "none")
     positions = np.delete(np.arange(len(split) + len(left_out)), left_out)
@@ -196,6 +200,19 @@ def _tell_redrawn(split: str, changed: Mapping[str, Any]) -> None:
     if draws and changed.keys() == draws and split != "train":
         settings = ", ".join(f"{key}={changed[key]}" for key in sorted(draws))
         log.warning("split=%s: is drawn anew (%s) and may hold images that the run was trained on", split, settings)
+
+
+def _tell_other_images(config: DictConfig, run: Run, dataset: Dataset) -> None:
+    """Say so where the run's own folder or file no longer holds the images that it held for the training."""
+    before, now = run.record.get("fingerprints", {}).get(config.split), fingerprints(dataset).get(config.split)
+    if before is None or now is None or before == now:
+        return
+    drawn = {"test": config.dataset.get("test_fraction"), "validation": config.dataset.validation}.get(config.split)
+    log.warning(
+        "split=%s: no longer the images of the training (then %s, now %s)%s", config.split,
+        f"{run.record['data'][config.split]['images']:,}", f"{len(dataset.splits[config.split]):,}",
+        "; it is drawn anew and may hold images that the run was trained on" if isinstance(drawn, float) else "",
+    )  # fmt: skip
 
 
 def _validation(config: DictConfig, dataset: Dataset, class_names: tuple[str, ...] | None) -> Split | None:

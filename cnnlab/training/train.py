@@ -12,7 +12,9 @@ from omegaconf import DictConfig
 
 from cnnlab.data.classes import differing_names
 from cnnlab.data.dataset import Dataset
+from cnnlab.data.fingerprint import fingerprints
 from cnnlab.data.load import load_dataset
+from cnnlab.data.overlap import tell_shared
 from cnnlab.data.summary import summarize, write_skipped
 from cnnlab.errors import Diverged, Interrupted, UserError
 from cnnlab.evaluation.curves import draw_curves
@@ -43,7 +45,7 @@ def train(config: DictConfig, directory: Path) -> None:
 
     Raises:
         UserError: the data or the machine do not fit the configuration, the directory holds another run, or the
-            classes are no longer those of the run that is to go on.
+            classes or images are no longer those of the run that is to go on.
         Interrupted, Diverged: see Loop.run.
     """
     configure_runtime(config.trainer)
@@ -52,8 +54,10 @@ def train(config: DictConfig, directory: Path) -> None:
     precision, reason = choose_precision(_requested_precision(config))
     with phase("reading the dataset", progress):
         dataset = load_dataset(config.dataset, config.seeds.split)
+        tell_shared(dataset)
     if config.resume is not None:
         _require_same_classes(Run.open(config.resume), dataset)
+        _require_same_images(Run.open(config.resume), dataset)
     config.dataset.num_classes, config.dataset.validation = len(dataset.class_names), dataset.validation
     plan = build_plan(config.trainer, len(dataset.splits["train"]))
     schedule = build_schedule(config.schedule, config.optimizer.learning_rate, plan.steps_per_epoch, plan.total_steps)
@@ -77,6 +81,7 @@ def train(config: DictConfig, directory: Path) -> None:
                 total_params=learner.network.count_params(),
                 class_names=dataset.own_names,
                 data={name: asdict(summary) for name, summary in summarize(dataset).items()},
+                fingerprints=fingerprints(dataset),
             )
             _list_skipped(output / "skipped_files.csv", dataset)
             try:
@@ -151,6 +156,20 @@ def _require_same_classes(run: Run, dataset: Dataset) -> None:
             f"resume={run.path}: {dataset.name} no longer has the classes that the run began with ({difference}); "
             "restore them, or train a new run"
         )
+
+
+def _require_same_images(run: Run, dataset: Dataset) -> None:
+    """A run goes on with the images it began with: a new draw would put images that it was trained on to validation."""
+    if "fingerprints" not in run.record:  # it was stopped before it had looked at its data
+        return
+    before, now = run.record["fingerprints"], fingerprints(dataset)
+    for split in ("train", "validation"):
+        if before.get(split) != now.get(split):
+            images, count = run.record["data"].get(split, {}).get("images", 0), len(dataset.splits.get(split, ()))
+            raise UserError(
+                f"resume={run.path}: {dataset.name}, {split}: no longer the images that the run began with (then "
+                f"{images:,}, now {count:,}); restore them, or train a new run, from weights={run.path / 'last.keras'}"
+            )
 
 
 def _requested_precision(config: DictConfig) -> str:
