@@ -13,6 +13,7 @@ from cnnlab.evaluation.evaluated_data import (
     load_model_and_data,
     require_split,
     result_folder,
+    tell_other_images,
     tell_redrawn,
 )
 from cnnlab.evaluation.load_model import require_fit, require_probabilities, run_classes, tell_positions
@@ -45,6 +46,9 @@ def evaluate(config: DictConfig, directory: Path) -> None:
     file = run.best_model if run else Path(config.weights)
     class_names = run_classes(run) if run else read_class_names(file)
     model, dataset = load_model_and_data(config, run, class_names)
+    changed = changed_settings(config, run) if run else {}
+    if run and not changed:
+        tell_other_images(config, run, dataset)
     splits = {config.split: require_split(config, dataset, run)}
     if config.tta != "none" and "validation" in dataset.splits:
         splits["validation"] = dataset.splits["validation"]
@@ -65,11 +69,11 @@ def evaluate(config: DictConfig, directory: Path) -> None:
         "root": config.data or config.dataset.get("root"),
         "split": config.split,
         "tta": config.tta,
-        "changed": changed_settings(config, run) if run else {},
+        "changed": changed,
         "model": str(file),
         "left_out": len(left_out),
     }
-    tell_redrawn(config.split, about["changed"])
+    tell_redrawn(config.split, changed)
     folder = result_folder(directory, run, about) if run else directory
     title = " · ".join(part for part in (dataset.name, config.split, config.tta) if part != "none")
     positions = np.delete(np.arange(len(split) + len(left_out)), left_out)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from cnnlab.data.fingerprint import fingerprints
 from cnnlab.data.load import load_dataset
+from cnnlab.data.overlap import tell_shared
 from cnnlab.data.summary import list_skipped, summarize
 from cnnlab.runs.lock import sole_writer
 from cnnlab.runs.run import Run
@@ -22,7 +24,7 @@ from cnnlab.training.run_record import (
     output_directory,
     reported,
     requested_precision,
-    require_same_classes,
+    require_same_data,
     same_threads,
 )
 from cnnlab.training.signals import stop_on_signals
@@ -38,7 +40,7 @@ def train(config: DictConfig, directory: Path) -> None:
 
     Raises:
         UserError: the data or the machine do not fit the configuration, the directory holds another run, or the
-            classes are no longer those of the run that is to go on.
+            classes or images are no longer those of the run that is resumed.
         Interrupted, Diverged: see Loop.run.
     """
     configure_runtime(config.trainer)
@@ -47,8 +49,9 @@ def train(config: DictConfig, directory: Path) -> None:
     precision, reason = choose_precision(requested_precision(config))
     with phase("reading the dataset", progress):
         dataset = load_dataset(config.dataset, config.seeds.split)
+        tell_shared(dataset)
     if config.resume is not None:
-        require_same_classes(Run.open(config.resume), dataset)
+        require_same_data(Run.open(config.resume), dataset)
     config.dataset.num_classes, config.dataset.validation = len(dataset.class_names), dataset.validation
     plan = build_plan(config.trainer, len(dataset.splits["train"]))
     schedule = build_schedule(config.schedule, config.optimizer.learning_rate, plan.steps_per_epoch, plan.total_steps)
@@ -72,6 +75,7 @@ def train(config: DictConfig, directory: Path) -> None:
                 total_params=learner.network.count_params(),
                 class_names=dataset.own_names,
                 data={name: asdict(summary) for name, summary in summarize(dataset).items()},
+                fingerprints=fingerprints(dataset),
             )
             list_skipped(output / "skipped_files.csv", dataset.skipped)
             loop.run()

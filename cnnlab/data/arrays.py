@@ -1,8 +1,9 @@
 """A NumPy archive (.npz) with the key names of Keras's own: x_train, y_train, x_test, y_test."""
 
+import logging
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,13 @@ from cnnlab.data.checks import checked_split
 from cnnlab.data.classes import numbered_classes
 from cnnlab.data.dataset import PublishedDataset, Split
 from cnnlab.data.locate import existing_root
+from cnnlab.data.split_folders import ALIASES, SPLIT_OF
 from cnnlab.errors import UserError
 
-SUFFIXES = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}
+log = logging.getLogger(__name__)
+
+DARK = 32
+"""Images without a pixel as bright as this, of 255, are told: they are likely to have another range."""
 
 
 def arrays(
@@ -22,7 +27,8 @@ def arrays(
     """Images and labels from one .npz file.
 
     The file holds x_SPLIT, uint8 of shape (N, H, W) or (N, H, W, 1 or 3), and y_SPLIT, integers of shape (N,)
-    or (N, 1), for SPLIT train and, as it likes, validation (or val) and test; and, as it likes, class_names.
+    or (N, 1), for SPLIT train and, as it likes, validation and test, or the other names that the folders of these
+    splits may have (`ALIASES`), in any case; and, as it likes, class_names. Further arrays are told and not used.
 
     Args:
         root: the file.
@@ -38,7 +44,7 @@ def arrays(
     published = read_arrays(path, num_classes, class_names)
     if "train" not in published.splits:
         found = ", ".join(f"x_{split}" for split in published.splits)
-        raise UserError(f"{path}: x_train is missing; found {found or 'nothing'}")
+        raise UserError(f"{path}: x_train is missing; found {found}")
     return published
 
 
@@ -64,12 +70,45 @@ def read_arrays(path: Path, num_classes: int, class_names: Sequence[str] | None 
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"{path}: two classes are called {twice}; give each a name of its own")
-    splits = {}
-    for split, suffixes in SUFFIXES.items():
-        for suffix in suffixes:
-            if f"x_{suffix}" in content:
-                splits[split] = _read_split(content, suffix, len(names), path)
+    keys = _find_splits(content, path)
+    splits = {split: _read_split(content, *pair, len(names), path) for split, pair in keys.items()}
+    if class_names is None:
+        _tell_first_label(splits, path)
     return PublishedDataset(names, splits, named=class_names is not None)
+
+
+def _find_splits(content: Mapping[str, np.ndarray], path: Path) -> dict[str, tuple[str, str]]:
+    """The keys of the images and labels of each split; what is renamed or not used is told."""
+    keys: dict[str, tuple[str, str]] = {}
+    for key in content:
+        axis, _, suffix = key.partition("_")
+        split = SPLIT_OF.get(suffix.lower())
+        if axis.lower() != "x" or split is None:
+            continue
+        if split in keys:
+            raise UserError(f"{path}: {keys[split][0]} and {key} stand for one split, {split}; keep one of them")
+        labels = next((other for other in content if other.lower() == f"y_{suffix}".lower()), None)
+        if labels is None:
+            raise UserError(f"{path}: {key} has no labels y_{suffix}")
+        keys[split] = key, labels
+        if suffix != split:
+            log.info("%s: %s is used as %s", path.name, key, split)
+    unused = sorted(content.keys() - {key for pair in keys.values() for key in pair} - {"class_names"})
+    if not keys:
+        raise UserError(f"{path}: holds {', '.join(unused) or 'nothing'}; expected x_train, y_train, x_test, y_test, …")
+    if unused:
+        log.warning("%s: %s: not used; expected x_SPLIT and y_SPLIT", path.name, ", ".join(unused))
+    return {split: keys[split] for split in ALIASES if split in keys}
+
+
+def _tell_first_label(splits: Mapping[str, Split], path: Path) -> None:
+    """Labels that count from 1 would make a class 0 that no image has."""
+    first = {split: int(part.labels.min()) for split, part in splits.items()}
+    if first.get("train", 0) > 0:
+        log.warning(
+            "%s: the smallest label of y_train is %s, so no image is of class 0; if labels count from 1, subtract 1",
+            path.name, first["train"],
+        )  # fmt: skip
 
 
 def _highest(content: dict[str, np.ndarray]) -> int:
@@ -78,12 +117,15 @@ def _highest(content: dict[str, np.ndarray]) -> int:
     return max((int(array.max()) for array in labels if array.size and array.dtype.kind in "iu"), default=-1)
 
 
-def _read_split(content: dict[str, np.ndarray], suffix: str, num_classes: int, path: Path) -> Split:
-    images, labels = content[f"x_{suffix}"], content.get(f"y_{suffix}")
-    if labels is None:
-        raise UserError(f"{path}: x_{suffix} has no labels y_{suffix}")
+def _read_split(content: Mapping[str, np.ndarray], x: str, y: str, num_classes: int, path: Path) -> Split:
+    images, labels = content[x], content[y]
     if images.ndim == 3:
         images = images[..., np.newaxis]
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    return checked_split(images, labels, num_classes, f"{path}: x_{suffix}, y_{suffix}")
+    split = checked_split(images, labels, num_classes, f"{path}: {x}, {y}")
+    if (brightest := images.max()) < DARK:
+        log.warning(
+            "%s: the largest pixel of %s is %s of 255; where white is %s, multiply", path.name, x, brightest, brightest
+        )
+    return split

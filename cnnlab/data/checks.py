@@ -21,10 +21,13 @@ def checked_split(images: np.ndarray, labels: np.ndarray, num_classes: int, sour
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
         raise UserError(
             f"{source}: images are {images.dtype} of shape {images.shape}; "
-            "expected uint8 (0..255) of shape (N, height, width, 1 or 3)"
+            f"expected uint8 (0..255) of shape (N, height, width, 1 or 3){_image_hint(images)}"
         )
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise UserError(f"{source}: labels are {labels.dtype} of shape {labels.shape}; expected integers of shape (N,)")
+        raise UserError(
+            f"{source}: labels are {labels.dtype} of shape {labels.shape}; "
+            f"expected integers of shape (N,){_label_hint(labels)}"
+        )
     if len(images) != len(labels):
         raise UserError(f"{source}: {len(images)} images, but {len(labels)} labels")
     if not len(images):
@@ -36,3 +39,27 @@ def checked_split(images: np.ndarray, labels: np.ndarray, num_classes: int, sour
             f"({len(bad)} such labels)"
         )
     return Split(images, labels.astype(np.int32))
+
+
+def _image_hint(images: np.ndarray) -> str:
+    """How to store such images as they are expected; empty where that is not plain."""
+    if images.ndim == 4 and images.shape[-1] not in (1, 3) and images.shape[1] in (1, 3):
+        return "; channels come last: np.moveaxis(x, 1, -1)"
+    if images.ndim == 4 and images.shape[-1] == 4:
+        return "; drop the alpha channel: x[..., :3]"
+    if images.dtype == np.bool_:
+        return '; use x.astype("uint8") * 255'
+    if images.dtype.kind == "f" and images.size and images.min() >= 0 and images.max() <= 255:
+        return f'; use ({"x * 255" if images.max() <= 1 else "x"}).round().astype("uint8")'
+    return ""
+
+
+def _label_hint(labels: np.ndarray) -> str:
+    """How to store such labels as they are expected; empty where that is not plain."""
+    if labels.ndim == 2 and labels.dtype.kind in "iufb":
+        return "; of one-hot labels: y.argmax(1)"
+    if labels.ndim == 1 and labels.dtype.kind in "US":
+        return "; of names: class_names, y = np.unique(y, return_inverse=True)"
+    if labels.ndim == 1 and labels.dtype.kind in "fb":
+        return '; use y.astype("int64")'
+    return ""

@@ -1,6 +1,7 @@
 """Labels mean what they say: the classes of data are found among a model's by their names."""
 
 import logging
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -23,7 +24,8 @@ def numbered_classes(count: int) -> tuple[str, ...]:
 def align_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
     """Give a dataset the classes of a model: labels are mapped by name, and what is done is told in a line each.
 
-    Images of classes that the model does not know cannot be classified rightly and are left out. Data without
+    Names are the same in either Unicode form, as macOS and others write an accent. Images of classes that the model
+    does not know cannot be classified rightly and are left out. Data without
     names keep their labels, which then stand for the model's outputs in their order.
 
     Args:
@@ -40,8 +42,8 @@ def align_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
         return _by_position(dataset, tuple(class_names))
     positions: dict[str, int] = {}
     for position, name in enumerate(class_names):
-        positions.setdefault(name, position)
-    mapping = np.array([positions.get(name, -1) for name in dataset.class_names], np.int32)
+        positions.setdefault(_composed(name), position)
+    mapping = np.array([positions.get(_composed(name), -1) for name in dataset.class_names], np.int32)
     known = np.flatnonzero(mapping >= 0)
     if (mapping[known] != known).any():
         logger.info(
@@ -64,7 +66,7 @@ def differing_names(were: Sequence[str] | None, are: Sequence[str] | None) -> st
     were_known, are_known = were is not None, are is not None
     if were_known != are_known:
         return "they had no names" if are_known else f"they were called {list_names(were)}"
-    if not were_known or list(were) == list(are):
+    if not were_known or [*map(_composed, were)] == [*map(_composed, are)]:
         return ""
     gone, new = [name for name in were if name not in are], [name for name in are if name not in were]
     if not gone and not new:
@@ -73,10 +75,25 @@ def differing_names(were: Sequence[str] | None, are: Sequence[str] | None) -> st
     return "; ".join(f"{what}: {list_names(names)}" for what, names in parts.items() if names)
 
 
+def tell_lookalikes(dataset: Dataset) -> None:
+    """Warn of classes whose names differ in nothing but case, spaces or Unicode form: they may be meant as one."""
+    alike: dict[str, list[str]] = {}
+    for name in dataset.class_names:
+        alike.setdefault("".join(unicodedata.normalize("NFKC", name).casefold().split()), []).append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            shown = ", ".join(ascii(name) for name in names)
+            logger.warning("%s: has several classes of nearly the same name: %s", dataset.name, shown)
+
+
 def list_names(names: Sequence[str]) -> str:
     """Names in a line, the first of many."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _tell_left_out(dataset: Dataset, split: str, left_out: np.ndarray, class_names: Sequence[str]) -> None:

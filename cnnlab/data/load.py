@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from cnnlab.config.instantiate import instantiate
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.data.arrays import read_arrays
+from cnnlab.data.classes import tell_lookalikes
 from cnnlab.data.dataset import Dataset, ImageFiles, ImageShape, PublishedDataset, Split
 from cnnlab.data.image_folder import split_of_folders
 from cnnlab.data.splits import carve_test, carve_validation, choose_validation, parse_validation
@@ -63,6 +64,7 @@ def load_dataset(cfg: DictConfig, split_seed: int, *, own_classes: bool = False)
         named=published.named,
     )
     _tell(dataset)
+    tell_lookalikes(dataset)
     return dataset
 
 

@@ -20,7 +20,7 @@ ALIASES = {
 }
 """What the folders of the splits are called, in upper or lower case; the split's own name comes first."""
 
-_SPLIT_OF = {alias: split for split, aliases in ALIASES.items() for alias in aliases}
+SPLIT_OF = {alias: split for split, aliases in ALIASES.items() for alias in aliases}
 _WAY_OUT = "dataset.splits=none learns such folders as classes"
 
 
@@ -80,7 +80,7 @@ def _by_split(base: Path, names: Sequence[str]) -> dict[str, str]:
     """The folder whose name stands for a split, by split, in the order of `ALIASES`."""
     found = {}
     for split in ALIASES:
-        folders = [name for name in names if _SPLIT_OF.get(name.lower()) == split]
+        folders = [name for name in names if SPLIT_OF.get(name.lower()) == split]
         if len(folders) > 1:
             raise UserError(f"{base}: {_listed(folders)} stand for one split, {split}; keep one of them ({_WAY_OUT})")
         if folders:
@@ -93,11 +93,11 @@ def _tell_layout(base: Path, usable: Mapping[str, str], inside: Mapping[str, Seq
     if renamed:
         log.info("%s: %s", base, ", ".join(renamed))
     unused = [name for name in inside if name not in usable.values()]
-    unknown = [name for name in unused if name.lower() not in _SPLIT_OF and (inside[name] or images_in(base / name))]
+    unknown = [name for name in unused if name.lower() not in SPLIT_OF and (inside[name] or images_in(base / name))]
     if unknown:
         log.warning("%s: %s not used, but only %s (%s)", base, _are(unknown), _listed(usable.values()), _WAY_OUT)
     for name in unused:
-        if name.lower() in _SPLIT_OF:
+        if name.lower() in SPLIT_OF:
             log.warning("%s: %s/ has no class folders and is not used", base, name)
 
 

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.flat import flat
 from cnnlab.data.dataset import Dataset, ImageShape, Split
+from cnnlab.data.fingerprint import fingerprints
 from cnnlab.data.load import load_dataset, load_split
 from cnnlab.errors import UserError
 from cnnlab.evaluation.load_model import class_count, load_best, load_weights_file
@@ -93,3 +94,16 @@ def tell_redrawn(split: str, changed: Mapping[str, Any]) -> None:
     if draws and changed.keys() == draws and split != "train":
         settings = ", ".join(f"{key}={changed[key]}" for key in sorted(draws))
         log.warning("split=%s: is drawn anew (%s) and may hold images that the run was trained on", split, settings)
+
+
+def tell_other_images(config: DictConfig, run: Run, dataset: Dataset) -> None:
+    """Say so where the run's own folder or file no longer holds the images that it held for the training."""
+    before, now = run.record.get("fingerprints", {}).get(config.split), fingerprints(dataset).get(config.split)
+    if before is None or now is None or before == now:
+        return
+    drawn = {"test": config.dataset.get("test_fraction"), "validation": config.dataset.validation}.get(config.split)
+    log.warning(
+        "split=%s: no longer the images of the training (then %s, now %s)%s", config.split,
+        f"{run.record['data'][config.split]['images']:,}", f"{len(dataset.splits[config.split]):,}",
+        "; it is drawn anew and may hold images that the run was trained on" if isinstance(drawn, float) else "",
+    )  # fmt: skip

@@ -19,6 +19,7 @@ from cnnlab.runs.files import write_atomically
 from cnnlab.runs.run import Run
 
 _HEADLINES = {"best", "status", "error", "started", "ended", "class_names", "data"}  # shown elsewhere on the page
+_INTERNAL = {"fingerprints"}  # of no use to people
 
 
 def write_report(run: Run) -> None:
@@ -147,7 +148,7 @@ def _share(text: str) -> str:
 def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """run.json as rows of a table, nested keys joined."""
     for key, value in record.items():
-        if prefix == "" and key in _HEADLINES:
+        if prefix == "" and key in _HEADLINES | _INTERNAL:
             continue
         name = f"{prefix}{key.replace('_', ' ')}"
         if isinstance(value, Mapping):

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from cnnlab.data.classes import differing_names
 from cnnlab.data.dataset import Dataset
+from cnnlab.data.fingerprint import fingerprints
 from cnnlab.errors import Diverged, Interrupted, UserError
 from cnnlab.reporting.curves import draw_curves
 from cnnlab.reporting.run_page import write_report
@@ -51,7 +52,17 @@ def requested_precision(config: DictConfig) -> str:
     return requested
 
 
-def require_same_classes(run: Run, dataset: Dataset) -> None:
+def require_same_data(run: Run, dataset: Dataset) -> None:
+    """Check that a run is resumed on the classes and the images it began with.
+
+    Raises:
+        UserError: they differ.
+    """
+    _require_same_classes(run, dataset)
+    _require_same_images(run, dataset)
+
+
+def _require_same_classes(run: Run, dataset: Dataset) -> None:
     """A run goes on with the classes it began with: the model's outputs stand for them, in their order."""
     if "class_names" not in run.record:  # it was stopped before it had looked at its data
         return
@@ -61,6 +72,20 @@ def require_same_classes(run: Run, dataset: Dataset) -> None:
             f"resume={run.path}: {dataset.name} no longer has the classes that the run began with ({difference}); "
             "restore them, or train a new run"
         )
+
+
+def _require_same_images(run: Run, dataset: Dataset) -> None:
+    """Another draw would put images that the run was trained on into the validation split."""
+    if "fingerprints" not in run.record:  # it was stopped before it had looked at its data
+        return
+    before, now = run.record["fingerprints"], fingerprints(dataset)
+    for split in ("train", "validation"):
+        if before.get(split) != now.get(split):
+            images, count = run.record["data"].get(split, {}).get("images", 0), len(dataset.splits.get(split, ()))
+            raise UserError(
+                f"resume={run.path}: {dataset.name}, {split}: no longer the images that the run began with (then "
+                f"{images:,}, now {count:,}); restore them, or train a new run, from weights={run.path / 'last.keras'}"
+            )
 
 
 def same_threads(run: Run) -> int:

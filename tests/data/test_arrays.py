@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from cnnlab.errors import UserError
+
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (30, 6, 5, 3), np.uint8)
 LABELS = np.arange(30) % 3
@@ -48,3 +50,41 @@ def test_mnist_as_keras_packs_it(load, tmp_path, cnnlab_data):
     for split in ("train", "test"):
         np.testing.assert_array_equal(packed.splits[split].images, mnist.splits[split].images)
         np.testing.assert_array_equal(packed.splits[split].labels, mnist.splits[split].labels)
+
+
+def test_the_other_names_of_splits_are_used_and_what_is_not_used_is_told(load, tmp_path, caplog):
+    caplog.set_level("INFO")
+    part = {"X_Train": IMAGES, "Y_Train": LABELS, "x_valid": IMAGES[:6], "y_valid": LABELS[:6], "weights": LABELS}
+    np.savez(tmp_path / "set.npz", **part)
+    dataset = load("arrays", root=tmp_path / "set.npz", **SHAPE)
+    assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 30, "validation": 6}
+    assert "set.npz: x_valid is used as validation" in caplog.text
+    assert "set.npz: weights: not used" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": IMAGES, "y": LABELS}, "holds x, y; expected x_train, y_train"),
+        ({"x_val": IMAGES, "y_val": LABELS, "x_dev": IMAGES, "y_dev": LABELS}, "x_val and x_dev stand for one split"),
+        ({"x_train": IMAGES / 255, "y_train": LABELS}, r"use \(x \* 255\).round\(\).astype"),
+        ({"x_train": IMAGES > 9, "y_train": LABELS}, r'use x.astype\("uint8"\) \* 255'),
+        ({"x_train": np.moveaxis(IMAGES, -1, 1), "y_train": LABELS}, r"np.moveaxis\(x, 1, -1\)"),
+        ({"x_train": IMAGES[..., [0, 1, 2, 2]], "y_train": LABELS}, "drop the alpha channel"),
+        ({"x_train": IMAGES, "y_train": np.eye(3)[LABELS]}, r"y.argmax\(1\)"),
+        ({"x_train": IMAGES, "y_train": LABELS.astype(str)}, r"np.unique\(y, return_inverse=True\)"),
+        ({"x_train": IMAGES, "y_train": LABELS / 1}, r'y.astype\("int64"\)'),
+    ],
+)
+def test_other_arrays_are_refused_with_the_way_out(load, tmp_path, arrays, message):
+    np.savez(tmp_path / "set.npz", **arrays)
+    with pytest.raises(UserError, match=message):
+        load("arrays", root=tmp_path / "set.npz", **SHAPE)
+
+
+def test_labels_that_count_from_one_and_pixels_that_end_at_one_are_told(load, tmp_path, caplog):
+    np.savez(tmp_path / "set.npz", x_train=IMAGES // 128, y_train=LABELS + 1)
+    dataset = load("arrays", root=tmp_path / "set.npz", image_shape=[6, 5, 3])
+    assert dataset.class_names == ("0", "1", "2", "3")
+    assert "the smallest label of y_train is 1, so no image is of class 0" in caplog.text
+    assert "the largest pixel of x_train is 1 of 255" in caplog.text

@@ -5,14 +5,14 @@ import logging
 import numpy as np
 import pytest
 
-from cnnlab.data.classes import align_classes, differing_names
+from cnnlab.data.classes import align_classes, differing_names, tell_lookalikes
 from cnnlab.data.dataset import Dataset, Split
 from cnnlab.errors import UserError
 
 
 def dataset(class_names: tuple[str, ...], labels: list[int], *, named: bool = True) -> Dataset:
     images = np.arange(len(labels), dtype=np.uint8).reshape(-1, 1, 1, 1)
-    return Dataset("zoo", (1, 1, 1), class_names, {"test": Split(images, np.array(labels, np.int32))}, named)
+    return Dataset("zoo", (1, 1, 1), class_names, {"test": Split(images, np.array(labels, np.int32))}, named=named)
 
 
 def test_labels_are_mapped_by_name_and_that_is_told(caplog):
@@ -77,3 +77,16 @@ def test_labels_without_names_beyond_the_models_classes_are_refused():
 )
 def test_how_names_differ_is_told_in_words(were, are, difference):
     assert differing_names(were, are) == difference
+
+
+def test_an_accent_is_the_same_in_either_unicode_form():
+    data = dataset(["cafe\u0301", "dog"], [0, 1])
+    assert align_classes(data, ["dog", "caf\u00e9"]).splits["test"].labels.tolist() == [1, 0]
+    assert differing_names(["caf\u00e9"], ["cafe\u0301"]) == ""
+
+
+def test_classes_of_nearly_the_same_name_are_told(caplog):
+    tell_lookalikes(dataset(["Cat", "cat ", "caf\u00e9", "cafe\u0301", "dog"], [0]))
+    assert r"several classes of nearly the same name: 'Cat', 'cat '" in caplog.text
+    assert r"'caf\xe9', 'cafe\u0301'" in caplog.text
+    assert "dog" not in caplog.text

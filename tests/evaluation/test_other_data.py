@@ -9,10 +9,14 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 
 from cnnlab import cli
+from cnnlab.data.fingerprint import fingerprints
+from cnnlab.data.load import load_dataset
 from cnnlab.models.archive import read_class_names, save_model
+from cnnlab.runs.run import Run
 
 COLOURS = {"a": (200, 200, 0), "b": (200, 0, 0), "c": (0, 200, 0), "d": (0, 0, 200)}
 
@@ -222,6 +226,42 @@ def test_a_run_goes_on_with_its_own_classes_only(run, save_folders, tmp_path, ca
     line = refusal(capsys, "train", f"resume={run}", f"dataset.root={renamed}", "trainer.epochs=6")
     assert "image_folder no longer has the classes that the run began with (gone: d; new: a)" in line
     assert before == ((run / "run.json").read_bytes(), (run / "model.keras").read_bytes())
+
+
+class TestImagesThatChanged:
+    """Held-out splits are drawn from what is there: images that come or go change which are drawn."""
+
+    @pytest.fixture
+    def grown(self, run, photos) -> Path:
+        """A copy of the run whose folder got four more images of a class."""
+        folder = run.parent / "grown"
+        shutil.copytree(run, folder, dirs_exist_ok=True)
+        root = shutil.copytree(photos, folder / "photos", dirs_exist_ok=True)
+        for number in range(4):
+            shutil.copy(root / "b" / f"{number}.png", root / "b" / f"new-{number}.png")
+        text = (folder / "config.yaml").read_text()
+        (folder / "config.yaml").write_text(text.replace(f"root: {photos}", f"root: {root}"))
+        return folder
+
+    def test_eval_says_that_the_split_is_another(self, grown, evaluate):
+        _, _, told = evaluate(f"run={grown}", "split=validation")
+        assert "split=validation: no longer the images of the training (then 24, now 25); it is drawn anew" in told
+
+    def test_eval_of_the_same_images_needs_no_word(self, run, evaluate):
+        _, _, told = evaluate(f"run={run}", "split=validation")
+        assert "no longer the images" not in told
+
+    def test_a_run_does_not_go_on_with_them(self, grown, capsys):
+        line = refusal(capsys, "train", f"resume={grown}", "trainer.epochs=6")
+        assert "train: no longer the images that the run began with (then 96, now 99)" in line
+        assert f"weights={grown / 'last.keras'}" in line
+
+    def test_a_folder_that_has_moved_is_the_same(self, run, photos, tmp_path):
+        dataset, moved = (
+            load_dataset(OmegaConf.merge(Run.open(run).config.dataset, {"root": str(root)}), 0)
+            for root in (photos, shutil.copytree(photos, tmp_path / "moved"))
+        )
+        assert fingerprints(dataset) == fingerprints(moved)
 
 
 def test_names_need_not_be_there_to_train_on_arrays(train, tmp_path, capsys):

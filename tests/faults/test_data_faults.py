@@ -270,7 +270,7 @@ def test_more_images_than_labels_are_refused(mnist, cifar10):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ({}, "x_train is missing; found nothing"),
+        ({}, "holds nothing; expected x_train"),
         ({"x_test": np.zeros((2, 4, 4), np.uint8), "y_test": np.zeros(2, int)}, "x_train is missing"),
         ({"x_train": np.zeros((2, 4, 4), np.uint8)}, "x_train has no labels y_train"),
         ({"x_train": np.zeros((2, 4, 4)), "y_train": np.zeros(2, int)}, "images are float64 of shape (2, 4, 4, 1)"),

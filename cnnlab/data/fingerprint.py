@@ -1,0 +1,30 @@
+"""Whether a split is made of the same images as before: a short digest of which they are, in their order."""
+
+import hashlib
+import os
+
+from cnnlab.data.dataset import Dataset, ImageFiles, Split
+
+DIGEST_BYTES = 8
+
+
+def fingerprints(dataset: Dataset) -> dict[str, str]:
+    """A digest of each split that changes when images are added, removed, renamed or drawn in another way.
+
+    Of files it tells their names below the folder that holds them all, so that a dataset may move, and their
+    classes; of arrays their labels. Neither pixels nor the content of files are looked at.
+
+    Returns:
+        16 hexadecimal digits per split.
+    """
+    return {name: _digest(split, dataset.class_names) for name, split in dataset.splits.items()}
+
+
+def _digest(split: Split, class_names: tuple[str, ...]) -> str:
+    digest = hashlib.blake2b(split.labels.tobytes(), digest_size=DIGEST_BYTES)
+    if isinstance(split.images, ImageFiles):
+        paths = split.images.paths.tolist()
+        above = os.path.commonpath(paths)
+        for path, label in zip(paths, split.labels, strict=True):
+            digest.update(os.fsencode(f"{class_names[label]}\0{os.path.relpath(path, above)}\0"))
+    return digest.hexdigest()
