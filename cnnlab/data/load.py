@@ -53,6 +53,7 @@ def load_dataset(cfg: DictConfig, split_seed: int, *, own_classes: bool = False)
     splits = carve_test(published.splits, cfg.get("test_fraction"), split_seed, class_names)
     validation = choose_validation(validation, splits)
     splits = carve_validation(splits, validation, split_seed, class_names)
+    _tell_conversion(cfg.name, splits["train"], image_shape)
     fitted = {name: Split(_fit(split.images, image_shape), split.labels) for name, split in splits.items()}
     dataset = Dataset(
         cfg.name,
@@ -102,6 +103,7 @@ def load_split(path: Path, split: str, image_shape: ImageShape, num_classes: int
     else:
         raise UserError(f"data={path}: no such folder or file")
     chosen = published.splits[split]
+    _tell_conversion(path.name, chosen, image_shape)
     dataset = Dataset(
         path.name if path.is_dir() else path.stem,
         image_shape,
@@ -112,6 +114,13 @@ def load_split(path: Path, split: str, image_shape: ImageShape, num_classes: int
     )
     _tell(dataset)
     return dataset
+
+
+def _tell_conversion(name: str, split: Split, image_shape: ImageShape) -> None:
+    """Say so where arrays have another shape than the one asked for; files have sizes of their own."""
+    if isinstance(split.images, np.ndarray) and split.images.shape[1:] != image_shape:
+        stored, asked = ("x".join(map(str, shape)) for shape in (split.images.shape[1:], image_shape))
+        log.info("%s: images of %s are converted to %s", name, stored, asked)
 
 
 def _tell(dataset: Dataset) -> None:

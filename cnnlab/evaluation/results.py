@@ -53,7 +53,7 @@ def write_results(
     draw_confusion(counts, folder / "confusion_matrix.png", f"{title} · {score}")
     draw_reliability(reliability, figures["ece"], folder / "calibration.png", f"{title} · calibration")
     gallery = f"{title} · most confident mistakes (red: predicted)"
-    draw_mistakes(split, probabilities, class_names, folder / "mistakes.png", gallery)
+    draw_mistakes(split, probabilities, class_names, folder / "mistakes.png", gallery, positions=positions)
     metrics = {**about, **figures}
     write_json(folder / "metrics.json", metrics)
     return metrics
