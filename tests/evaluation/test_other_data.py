@@ -67,7 +67,7 @@ def trained(train, photos) -> Path:
     """A run that tells the colours of b, c and d apart without a mistake; tests may add evaluations to it."""
     return train(
         *("dataset=image_folder", f"dataset.root={photos}", "dataset.num_classes=3", "dataset.validation=0.2"),
-        *("input_shape=[8,8,3]", "augmentation=none", "trainer.batch_size=16", "trainer.epochs=5"),
+        *("model=mnist_cnn", "input_shape=[8,8,3]", "augmentation=none", "trainer.batch_size=16", "trainer.epochs=5"),
     )
 
 
@@ -224,7 +224,7 @@ def test_a_run_goes_on_with_its_own_classes_only(run, save_folders, tmp_path, ca
     renamed = save_folders(tmp_path / "renamed", "b c d:a", 40)
     before = (run / "run.json").read_bytes(), (run / "model.keras").read_bytes()
     line = refusal(capsys, "train", f"resume={run}", f"dataset.root={renamed}", "trainer.epochs=6")
-    assert "image_folder no longer has the classes that the run began with (gone: d; new: a)" in line
+    assert "photos no longer has the classes that the run began with (gone: d; new: a)" in line
     assert before == ((run / "run.json").read_bytes(), (run / "model.keras").read_bytes())
 
 
