@@ -192,11 +192,11 @@ class TestWhere:
         assert [folder.name for folder in (own, first[0], second[0], again[0])] == names
         assert json.loads((own / "metrics.json").read_text()) == before
         assert [found["root"] for found in (before, first[1], second[1])] == [str(photos), str(one), str(other)]
-        assert (first[1]["dataset"], first[1]["split"]) == ("image_folder", "validation")
+        assert (first[1]["dataset"], first[1]["split"]) == ("photos", "validation")
 
     def test_a_split_that_is_drawn_anew_is_told_and_kept_apart(self, run, evaluate):
         folder, found, told = evaluate(f"run={run}", "split=validation", "dataset.validation=0.5")
-        assert folder.name == "validation-image_folder"
+        assert folder.name == "validation-photos"
         assert found["changed"] == {"dataset.validation": 0.5}
         assert "is drawn anew (dataset.validation=0.5) and may hold images that the run was trained on" in told
 
