@@ -94,9 +94,20 @@ def _unknown_key(error: OmegaConfBaseException, arguments: Sequence[str]) -> str
         listed = (
             f"; the keys are {', '.join(candidates)}" if candidates else "; it is empty: a + before the key adds it"
         )
-        way_out = f"; did you mean {namesakes[0]}?" if namesakes else listed
+        others = "" if namesakes else _options_with(where, name)
+        way_out = f"; did you mean {namesakes[0]}?" if namesakes else others or listed
     place = f" in {where}" if where else ""
     return f"{_as_given(str(error.full_key), arguments)}: no such key{place}{way_out}"
+
+
+def _options_with(group: str, key: str) -> str:
+    """Which options of a group have a key that the chosen one lacks; empty where none has."""
+    found = []
+    for option in shipped_options(group) if group in GROUP_NAMES else ():
+        file = files("cnnlab.conf") / group / f"{option}.yaml"
+        if re.search(rf"^{re.escape(key)}:", file.read_text("utf-8"), re.MULTILINE):
+            found.append(f"{group}={option}")
+    return f"; {' or '.join(found)} {'have' if len(found) > 1 else 'has'} it" if found else ""
 
 
 def _all_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:

@@ -41,6 +41,8 @@ def arrays(
     if root is None:
         raise UserError("dataset.root is null: set it to the .npz file (x_train, y_train, x_test, y_test)")
     path = existing_root(root)
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder, no .npz file; class folders: dataset=image_folder")
     published = read_arrays(path, num_classes, class_names)
     if "train" not in published.splits:
         found = ", ".join(f"x_{split}" for split in published.splits)

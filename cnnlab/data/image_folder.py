@@ -107,7 +107,8 @@ def _find(root: str | None, folder: str | None) -> Path:
             raise UserError(f"{folder}: not in {SEARCHED}; set dataset.root=DIR to the folder that holds {folder}/")
         base = found
     if not base.is_dir():
-        raise UserError(f"{base}: is no folder")
+        way_out = "; an .npz file is read by dataset=arrays" if base.suffix == ".npz" else ""
+        raise UserError(f"{base}: is no folder{way_out}")
     return base
 
 

@@ -25,7 +25,8 @@ def summarize(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
         [0, 1]; `loss`, the mean cross-entropy in nats; `ece`, see `calibration`; `macro_precision`,
         `macro_recall` and `macro_f1`, unweighted means over the classes for which they are defined (see `per_class`),
         of which there are `precision_classes`, `recall_classes` and `f1_classes` among `classes`. Each `…_interval` is
-        the 95 % interval [low, high]: Wilson's for the accuracies, Student's t for the loss (None for one example).
+        the 95 % interval [low, high]: Wilson's for the accuracies, Student's t for the loss, from 0 at least (None for
+        one example).
     """
     classes = np.arange(probabilities.shape[1])
     predicted = probabilities.argmax(axis=1)
@@ -124,4 +125,4 @@ def _loss(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     floor = np.finfo(probabilities.dtype).eps
     losses = -np.log(probabilities[np.arange(len(labels)), labels].clip(floor))
     half_width = float(stats.t.ppf((1 + CONFIDENCE_LEVEL) / 2, len(labels) - 1) * stats.sem(losses))
-    return {"loss": loss, "loss_interval": [loss - half_width, loss + half_width]}
+    return {"loss": loss, "loss_interval": [max(0.0, loss - half_width), loss + half_width]}

@@ -22,17 +22,22 @@ def header_lines(
     """
     splits = [name for name in ("train", "validation", "test") if name in dataset.splits]
     sizes = ", ".join(f"{len(dataset.splits[name]):,} {name}" for name in splits)
-    batch = config.trainer.batch_size
-    if plan.total_steps == plan.epochs * plan.steps_per_epoch:
-        length = f"{_count(plan.epochs, 'epoch')} of {_count(plan.steps_per_epoch, 'step')}, {batch} images each"
-    else:
-        length = f"{_count(plan.total_steps, 'step')}, {batch} images each, {plan.steps_per_epoch:,} to an epoch"
     return [
         f"{config.model.name}: {learner.network.count_params():,} parameters, {precision} on {_devices(learner)}",
         f"{dataset.name}: {sizes} images, {_count(len(dataset.class_names), 'class', 'classes')}",
-        length,
+        length(plan, config.trainer.batch_size, len(dataset.splits["train"])),
         f"run directory: {shown_path(directory)}",
     ]
+
+
+def length(plan: Plan, batch_size: int, images: int) -> str:
+    """How long a training is, and how many of its images an epoch leaves out, since batches are whole."""
+    if plan.total_steps == plan.epochs * plan.steps_per_epoch:
+        line = f"{_count(plan.epochs, 'epoch')} of {_count(plan.steps_per_epoch, 'step')}, {batch_size} images each"
+    else:
+        line = f"{_count(plan.total_steps, 'step')}, {batch_size} images each, {plan.steps_per_epoch:,} to an epoch"
+    rest = images % batch_size
+    return f"{line}; {_count(rest, 'image')}, others each time, left over" if rest else line
 
 
 def _devices(learner: Learner) -> str:

@@ -15,6 +15,8 @@ MISTAKES = {
     "optimizer.lr=0.1": r"optimizer\.lr=0\.1: no such key in optimizer",
     "+optimizer.learning_rat=1": r"optimizer\.learning_rat=1: no such key in optimizer; did you mean learning_rate\?",
     "+dataset.strict=true": r"dataset\.strict=true: no such key in dataset",
+    "dataset.root=photos": r"dataset\.root=photos: no such key in dataset; dataset=arrays or .* have it",
+    "model.depth=50": r"model\.depth=50: no such key in model; model=resnet has it",
     "hydra.run.dri=x": r"hydra\.run\.dri=x: no such key in hydra\.run; did you mean dir\?",
     "trainer.epochs.x=3": r"trainer\.epochs\.x=3: no such key in trainer\.epochs",
     "~seed_": r"'seed_' does not exist",

@@ -70,6 +70,12 @@ def test_a_certain_model_has_a_finite_loss_right_or_wrong():
     assert wrong["ece"] == pytest.approx(1)
 
 
+def test_the_interval_of_a_loss_begins_at_zero_at_least():
+    probabilities = np.array([[0.999, 0.001]] * 30)
+    low, high = summarize(np.array([0] * 29 + [1]), probabilities)["loss_interval"]
+    assert low == 0 < high
+
+
 def test_one_example_has_a_loss_without_an_interval(probabilities):
     assert summarize(np.array([3]), probabilities[:1])["loss_interval"] is None
 

@@ -67,7 +67,7 @@ def trained(train, photos) -> Path:
     """A run that tells the colours of b, c and d apart without a mistake; tests may add evaluations to it."""
     return train(
         *("dataset=image_folder", f"dataset.root={photos}", "dataset.num_classes=3", "dataset.validation=0.2"),
-        *("input_shape=[8,8,3]", "augmentation=none", "trainer.batch_size=16", "trainer.epochs=5"),
+        *("model=mnist_cnn", "input_shape=[8,8,3]", "augmentation=none", "trainer.batch_size=16", "trainer.epochs=5"),
     )
 
 
@@ -192,11 +192,11 @@ class TestWhere:
         assert [folder.name for folder in (own, first[0], second[0], again[0])] == names
         assert json.loads((own / "metrics.json").read_text()) == before
         assert [found["root"] for found in (before, first[1], second[1])] == [str(photos), str(one), str(other)]
-        assert (first[1]["dataset"], first[1]["split"]) == ("image_folder", "validation")
+        assert (first[1]["dataset"], first[1]["split"]) == ("photos", "validation")
 
     def test_a_split_that_is_drawn_anew_is_told_and_kept_apart(self, run, evaluate):
         folder, found, told = evaluate(f"run={run}", "split=validation", "dataset.validation=0.5")
-        assert folder.name == "validation-image_folder"
+        assert folder.name == "validation-photos"
         assert found["changed"] == {"dataset.validation": 0.5}
         assert "is drawn anew (dataset.validation=0.5) and may hold images that the run was trained on" in told
 
@@ -224,7 +224,7 @@ def test_a_run_goes_on_with_its_own_classes_only(run, save_folders, tmp_path, ca
     renamed = save_folders(tmp_path / "renamed", "b c d:a", 40)
     before = (run / "run.json").read_bytes(), (run / "model.keras").read_bytes()
     line = refusal(capsys, "train", f"resume={run}", f"dataset.root={renamed}", "trainer.epochs=6")
-    assert "image_folder no longer has the classes that the run began with (gone: d; new: a)" in line
+    assert "photos no longer has the classes that the run began with (gone: d; new: a)" in line
     assert before == ((run / "run.json").read_bytes(), (run / "model.keras").read_bytes())
 
 

@@ -371,4 +371,8 @@ def test_a_link_to_itself_is_one_that_is_broken(photos):
 
 
 def test_a_file_where_a_folder_should_be_is_refused(archive):
-    assert refusal("image_folder", archive) == f"{archive}: is no folder"
+    assert refusal("image_folder", archive) == f"{archive}: is no folder; an .npz file is read by dataset=arrays"
+
+
+def test_a_folder_where_a_file_should_be_is_refused(photos):
+    assert refusal("arrays", photos) == f"{photos}: is a folder, no .npz file; class folders: dataset=image_folder"
