@@ -81,8 +81,8 @@ def train(config: DictConfig, directory: Path) -> None:
             _list_skipped(output / "skipped_files.csv", dataset)
             try:
                 loop.run()
-            except Diverged:
-                if is_chief(strategy):
+            except Diverged as error:
+                if is_chief(strategy) and error.learnt:
                     log.warning("start anew with a smaller learning rate: %s", command_anew(run))
                 raise
     if is_chief(strategy):
