@@ -5,6 +5,7 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 
+from cnnlab.config.resolvers import register_resolvers
 from cnnlab.errors import UserError
 from cnnlab.sweeps.grid import LONGEST, read_grid
 
@@ -12,6 +13,7 @@ from cnnlab.sweeps.grid import LONGEST, read_grid
 @pytest.fixture
 def grid():
     """`grid(*arguments, **arms)` reads a grid as `cnnlab train -m` does."""
+    register_resolvers()
     with initialize_config_module("cnnlab.conf", version_base="1.3"):
         compose("train")
         yield lambda *arguments, **arms: read_grid(GlobalHydra.instance().config_loader(), arguments, arms)
