@@ -22,7 +22,15 @@ class WrongType(UserError):
 
 
 class Diverged(Exception):
-    """The loss or a weight became NaN or infinite (exit code 3)."""
+    """The loss or a weight became NaN or infinite (exit code 3).
+
+    Attributes:
+        learnt: whether a step had changed the weights before; else no learning rate is to blame.
+    """
+
+    def __init__(self, message: str, *, learnt: bool = True):
+        super().__init__(message)
+        self.learnt = learnt
 
 
 class Interrupted(Exception):

@@ -56,6 +56,19 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     return [*flags, *(quote_path(override, sweep=parsed.multirun) for override in overrides)]
 
 
+def overridden(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The arguments that do not count, since a later one sets the same key to another value, with that later one."""
+    last = {_key(argument): argument for argument in arguments if not argument.startswith(("-", "~"))}
+    for argument in arguments:
+        later = last.get(_key(argument), argument)
+        if "=" in argument and later.lstrip("+") != argument.lstrip("+"):
+            yield argument, later
+
+
+def _key(argument: str) -> str:
+    return argument.partition("=")[0].lstrip("+")
+
+
 def path_argument(arguments: Sequence[str], key: str) -> str | None:
     """The path that the last `key=…` among the arguments names; None where there is none."""
     path = None

@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from cnnlab.config.arguments import given_overrides, prepare
+from cnnlab.config.arguments import given_overrides, overridden, prepare
 from cnnlab.config.explain import decoding_hint, explain
 from cnnlab.config.once import is_one_job, run_once
 from cnnlab.config.resolve import resolve
@@ -55,6 +55,8 @@ def launch(command: str, arguments: Sequence[str], task: Task, train_job: TrainJ
     """
     if command in ONCE and {"-m", "--multirun"} & {*arguments}:
         raise UserError(f"-m: {command} has nothing to sweep over; leave it out")
+    for argument, later in overridden(arguments):
+        log.warning("%s: does not count, since %s comes later", argument, later)
     register_resolvers()
     run = stored_run(command, arguments)
     job = _Job(command, run, task, train_job, arguments)

@@ -39,11 +39,13 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
 
 
 def decoding_hint(config: DictConfig, key: str) -> str:
-    """How to make a number of the text that `${oc.env:LR}` gives; empty where the key's value is no interpolation."""
+    """How to make a number of the text that `${oc.env:LR}` or "0.1" in quotes gives; empty where there is no such."""
     owner, _, name = key.rpartition(".")
     node = OmegaConf.select(config, owner) if owner else config
     if not (isinstance(node, DictConfig) and OmegaConf.is_interpolation(node, name)):
-        return ""
+        value = OmegaConf.select(config, key)
+        quoted = isinstance(value, str) and re.fullmatch(r"[-+\d.]+(e[-+]?\d+)?|true|false|null", value, re.IGNORECASE)
+        return f"; '{value}' in quotes is text: leave them out" if quoted else ""
     interpolation = node._get_node(name)._value()
     return f"; {interpolation} is text; decode it: {_quoted(key, f'${{oc.decode:{interpolation}}}')}"
 

@@ -56,7 +56,8 @@ def find_signature(target: str) -> Signature | None:
         package without Python source.
 
     Raises:
-        UserError: there is no such module, or no such name in it; the message names the nearest.
+        UserError: there is no such module, or no such name in it, the nearest of which the message names; or the
+            module is no Python.
     """
     owner, dot, name = target.rpartition(".")
     if not dot:
@@ -103,7 +104,10 @@ def _module_body(owner: str) -> list[ast.stmt] | None:
 
 @lru_cache(maxsize=32)
 def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    try:
+        return ast.parse(path.read_bytes(), path)
+    except SyntaxError as error:
+        raise UserError(f"{path}, line {error.lineno}: {error.msg}") from error
 
 
 def _definitions(body: list[ast.stmt]) -> dict[str, ast.ClassDef | ast.FunctionDef]:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Collection, Sequence
 from functools import cache
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,23 @@ def plugin_packages() -> frozenset[str]:
 
 
 def find_in_working_directory(packages: Sequence[str]) -> None:
-    """Let packages that the command line names be found in the working directory too, after all that is installed."""
-    here = str(Path.cwd())
-    if any(package not in DEFAULT_PACKAGES for package in packages) and here not in sys.path:
-        sys.path.append(here)
+    """Let packages that the command line names be found in the working directory too, after all that is installed.
+
+    Raises:
+        UserError: something installed, or of Python's own, hides one of them that lies in the working directory.
+    """
+    own = [package for package in packages if package not in DEFAULT_PACKAGES]
+    here = Path.cwd()
+    if own and str(here) not in sys.path:
+        sys.path.append(str(here))
+    for package in own:
+        meant = [path for path in (here / f"{package}.py", here / package / "__init__.py") if path.is_file()]
+        spec = find_spec(package) if meant and package.isidentifier() else None
+        if spec and not any(spec.origin and path.samefile(spec.origin) for path in meant if spec.has_location):
+            raise UserError(
+                f"targets: {meant[0]} is hidden by another {package}, {spec.origin}, which Python finds first; "
+                "rename yours, or name it from another directory if the other one is meant"
+            )
 
 
 def check_targets(value: Any, key: str, packages: Sequence[str], labels: Collection[str] = ()) -> None:

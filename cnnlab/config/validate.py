@@ -38,6 +38,7 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
     for key, node in _nodes(values):
         _check_group(node, key, packages)
     _check_length(values.get("trainer") or {})
+    _check_recipe(values)
     check(values, COMMANDS[command], "")
     if command == "visualize" and values.get("method") is None:
         options = [name for name in shipped_options("method") if name != "all"]
@@ -78,6 +79,15 @@ def _check_command(values: dict[str, Any], command: str, given: set[str]) -> Non
         )
     if command != "train" and values.get("resume") is not None:
         raise UserError(f"resume={values['resume']}: only train goes on with a run; give {command} run=RUN")
+
+
+def _check_recipe(values: dict[str, Any]) -> None:
+    """A recipe's keys stand at the top if its first line says so; else Hydra puts them below its folder's name."""
+    if isinstance(values.get("experiment"), dict):
+        raise UserError(
+            f"experiment={shown(values['experiment'])}: a recipe sets keys of all groups; begin its file with the line "
+            "`# @package _global_`, and save it without a byte order mark"
+        )
 
 
 def _check_length(trainer: dict[str, Any]) -> None:

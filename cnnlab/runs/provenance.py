@@ -33,6 +33,20 @@ def provenance() -> dict[str, Any]:
     }
 
 
+def differing_code(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """In which versions, and in which commit of cnnlab's own source, two records of `provenance` differ.
+
+    Returns:
+        What a record does not know does not count; empty where nothing differs.
+    """
+    was, is_now = before.get("versions", {}), now["versions"]
+    changed = [f"{name} {was[name]} → {is_now[name]}" for name in is_now if was.get(name, is_now[name]) != is_now[name]]
+    commits = before.get("commit"), now["commit"]
+    if None not in commits and commits[0] != commits[1]:
+        changed.append(f"commit {commits[0][:8]} → {commits[1][:8]}")
+    return ", ".join(changed)
+
+
 def _commit() -> tuple[str | None, bool | None]:
     """The commit cnnlab's own source stands at, and whether it was changed since; None outside a checkout."""
     source = Path(__file__).parents[2]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from cnnlab.errors import Diverged, Interrupted, UserError
 from cnnlab.runs.files import remove_leftovers, write_atomically, write_json
 from cnnlab.runs.status import Status, status_of
+
+log = logging.getLogger(__name__)
 
 
 class Run:
@@ -62,14 +65,19 @@ class Run:
 
     def begin(self) -> None:
         """Write config.yaml and run.json: from now on the run is there, and running."""
-        from cnnlab.runs.provenance import provenance  # not sooner: it reads the metadata of packages
+        from cnnlab.runs.provenance import differing_code, provenance  # not sooner: it reads the metadata of packages
 
         for folder in (self.path, self.checkpoints, self.plots):
             remove_leftovers(folder)
         with write_atomically(self.path / "config.yaml") as temporary:
             temporary.write_text(OmegaConf.to_yaml(self.config))
+        origin = provenance()
+        if changed := differing_code(self.record, origin):
+            log.warning(
+                "%s goes on with other code (%s): results may differ from an unbroken training", self.path, changed
+            )
         times = {"status": "running", "started": _now(), "ended": None, "error": None}
-        self.update(**provenance(), **times, config=OmegaConf.to_container(self.config))
+        self.update(**origin, **times, config=OmegaConf.to_container(self.config))
 
     def update(self, **fields: Any) -> None:
         """Merge `fields` into run.json and rewrite it atomically."""
@@ -83,7 +91,7 @@ class Run:
 
     def resume(self, config: DictConfig) -> None:
         """Prepare to go on with this run under `config`, which may differ in what resuming allows."""
-        earlier = {key: self.record.get(key) for key in ("command", "commit", "started", "ended", "status")}
+        earlier = {key: self.record.get(key) for key in ("command", "commit", "versions", "started", "ended", "status")}
         if earlier["status"] == "running":  # the lock is ours by now
             earlier["status"] = "interrupted"
         self.record["earlier_sessions"] = [*self.record.get("earlier_sessions", []), earlier]

@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from cnnlab.config.arguments import is_path, unquote_path
+from cnnlab.errors import UserError
 
 LONGEST = 120
 """Characters of a folder's name; file systems allow 255 bytes."""
@@ -46,11 +47,13 @@ class Grid:
         keys: the swept ones, in the order of the cells' names.
         cells: in the order they are trained in.
         fixed: the overrides that all cells share.
+        repeated: how many combinations were a cell once more, since a value was given twice.
     """
 
     keys: tuple[str, ...]
     cells: tuple[Cell, ...]
     fixed: tuple[str, ...]
+    repeated: int
 
     def name(self) -> str:
         """A name for the sweep that follows from what it trains: the same grid has the same name."""
@@ -70,6 +73,7 @@ def read_grid(loader: ConfigLoader, arguments: Sequence[str], arms: Mapping[str,
 
     Raises:
         HydraException: an override cannot be read, or sweeps over what is not a list of values.
+        UserError: a key is swept over no value at all, as by seed=range(0,0) or a glob that nothing matches.
     """
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
     swept = {override.get_key_element() for override in overrides if override.is_sweep_override()}
@@ -78,9 +82,15 @@ def read_grid(loader: ConfigLoader, arguments: Sequence[str], arms: Mapping[str,
     combinations = BasicSweeper.split_arguments(list(last.values()), None)[0]
     named = arms.items() or [(None, ())]
     cells = [_cell(keys, combination, arm, extra) for arm, extra in named for combination in combinations]
+    if not cells:
+        given = ", ".join(last[key].input_line or key for key in keys)
+        raise UserError(
+            f"{given}: no value to train with{' in one of these' if len(keys) > 1 else ''}; give at least one"
+        )
     unique = {cell.name: cell for cell in cells}  # seed=0,0 is one cell
     fixed = [f"{key}={override.get_value_element_as_str()}" for key, override in last.items() if key not in keys]
-    return Grid((ARM, *keys) if arms else keys, tuple(unique.values()), tuple(sorted(fixed)))
+    swept_keys = (ARM, *keys) if arms else keys
+    return Grid(swept_keys, tuple(unique.values()), tuple(sorted(fixed)), repeated=len(cells) - len(unique))
 
 
 def sanitised(text: str) -> str:

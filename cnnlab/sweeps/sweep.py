@@ -66,6 +66,7 @@ def sweep(
     ledger = Ledger.of_grid(
         directory, grid.keys, shlex.join(["cnnlab", "train", *map(unquote_path, sys.argv[1:])]), cells
     )
+    _tell_surprises(grid, ledger)
     states = AGAIN | RETRIED if config.sweep.retry_failed else AGAIN
     names = [cell.name for cell in cells if ledger.entries[cell.name].state in states]
     if config.sweep.dry_run:
@@ -166,6 +167,17 @@ def _check_cells(context: HydraContext, config: DictConfig, cells: Sequence[Cell
                 f"{directory / cell.name}: was trained with another configuration ({changed}); "
                 "choose another sweep.name, or move this folder away"
             )
+
+
+def _tell_surprises(grid: Grid, ledger: Ledger) -> None:
+    """Say where the sweep is not just the combinations that were typed."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    if grid.repeated:
+        console.print(f"{grid.repeated} combinations came up again, since a value is given twice; each is trained once")
+    others = len(ledger.entries) - len(grid.cells)
+    if others:
+        way_out = "give another sweep.name if these are two sweeps"
+        console.print(f"{ledger.directory} holds {others} more cells, of an earlier grid; {way_out}", markup=False)
 
 
 @contextmanager

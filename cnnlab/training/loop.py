@@ -1,5 +1,6 @@
 """The training loop: chunks of steps, and what happens between them."""
 
+import logging
 import shlex
 import time
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from cnnlab.training.outputs import DIVERGENCE_ADVICE, Outputs
 from cnnlab.training.plan import Plan
 from cnnlab.training.progress import ProgressDisplay, Pulse
 from cnnlab.training.signals import STOP_SIGNALS, StopRequest
+
+log = logging.getLogger(__name__)
 
 CHUNK_SECONDS = 1.0  # how long the device works between two looks at its results
 LONGEST_CHUNK = 1024  # steps
@@ -100,12 +103,22 @@ class Loop:
                 self._train_chunk()
                 if self._between_chunks():
                     break
+            self._tell_early_end()
             self.outputs.finish()
         finally:
             self.display.stop()
         self.callbacks.on_train_end()
         if self._ended_by:
             raise Interrupted(self._ended_by, self._way_on(self._ended_by))
+
+    def _tell_early_end(self) -> None:
+        """Say why a training ends before its length, where no signal ended it."""
+        step, steps = self.state.step, self.plan.total_steps
+        if self._ended_by or step == steps:
+            return
+        stale = f"{self.selection.monitor} was no better for {self.state.stale} validations"
+        reason = stale if self.selection.gives_up(self.state) else "a callback set stop_training"
+        log.info("ended early, at step %d of %d: %s", step, steps, reason)
 
     def _way_on(self, signal_number: int) -> str:
         by = "" if signal_number == SIGINT else f"{Signals(signal_number).name}; "
@@ -173,6 +186,12 @@ class Loop:
             bad = first + int(np.argmin(finite))
             epoch = self.plan.epoch_of(bad)
             loss = results[bad - first, 0]
+            if bad == 1:
+                raise Diverged(
+                    f"the loss is {loss} at step 1, before the weights have changed; "
+                    "look at the images, the preprocessing, the starting weights and the model itself",
+                    learnt=False,
+                )
             raise Diverged(f"the loss became {loss} at step {bad} (epoch {epoch}); {DIVERGENCE_ADVICE}")
         for number, (loss, accuracy, _) in enumerate(results):
             batch, logs = (state.step + number) % steps_per_epoch, {"loss": float(loss), "accuracy": float(accuracy)}

@@ -108,7 +108,7 @@ def reported(run: Run, strategy: tf.distribute.Strategy) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, Diverged) and is_chief(strategy):
+        if isinstance(error, Diverged) and error.learnt and is_chief(strategy):
             log.warning("start anew with a smaller learning rate: %s", command_anew(run))
         if run.history() or isinstance(error, Interrupted | Diverged):
             with suppress(OSError):  # a full disk does not hide what ended the run

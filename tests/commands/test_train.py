@@ -3,6 +3,7 @@
 import csv
 import html
 import json
+import re
 import signal
 import sys
 
@@ -173,15 +174,25 @@ def test_the_moving_average_of_the_weights_is_what_is_judged_and_exported(train)
     assert metrics(averaged).val_loss[0] != metrics(plain).val_loss[0]
 
 
-def test_early_stopping_ends_the_run_and_keeps_the_best(train):
+def test_early_stopping_ends_the_run_and_keeps_the_best(train, capsys):
     run = train(
         *("trainer.epochs=50", "trainer.early_stopping_patience=2", "trainer.early_stopping_min_delta=0.5"),
         *("trainer.monitor=val_loss", "optimizer.learning_rate=1e-6"),
     )
     assert metrics(run).epoch.tolist() == [1, 2, 3]
     assert record(run)["status"] == "completed"
+    told = r"ended early, at step (\d+) of \d+: val_loss was no better for 2 validations"
+    assert re.search(told, capsys.readouterr().err)[1] == str(metrics(run).step.iloc[-1])
     assert cli.main(["train", f"resume={run}"]) == 0
+    assert re.search(told, capsys.readouterr().err)
     assert metrics(run).epoch.tolist() == [1, 2, 3]  # it has given up for good
+
+
+def test_a_callback_that_ends_the_run_is_told(train, capsys):
+    stop = {"_target_": "keras.callbacks.EarlyStopping", "monitor": "val_loss", "patience": 1, "min_delta": 9}
+    run = train("trainer.epochs=9", *(f"+trainer.callbacks.stop.{key}={value}" for key, value in stop.items()))
+    step = metrics(run).step.iloc[-1]
+    assert f"ended early, at step {step} of {step // 2 * 9}: a callback set stop_training" in capsys.readouterr().err
 
 
 def test_plateau_lowers_the_learning_rate_when_validation_does_not_improve(train):
@@ -238,6 +249,13 @@ def test_divergence_names_the_step_and_keeps_the_last_finite_state(train, capsys
         with np.load(path) as archive:
             floats = [archive[key] for key in archive.files if archive[key].dtype.kind == "f"]
         assert all(np.isfinite(array).all() for array in floats)
+
+
+def test_a_loss_that_is_nan_before_anything_was_learnt_is_no_learning_rates_fault(train, capsys):
+    train("initializer=gaussian", "initializer.stddev=1e30", "trainer.steps=1", code=3)
+    message = capsys.readouterr().err
+    assert "at step 1, before the weights have changed; look at the images, the preprocessing, the starting" in message
+    assert "learning rate" not in message
 
 
 def test_a_signal_before_the_first_step_ends_the_run_without_one(train, capsys, monkeypatch):

@@ -1,5 +1,7 @@
 """Refusing what cannot work, in one line that says what would."""
 
+import sys
+
 import pytest
 
 from cnnlab.errors import UserError
@@ -264,3 +266,31 @@ def test_data_that_tells_the_classes_is_asked_for(compose, command, dataset):
 
 def test_a_number_of_classes_does_without_data_where_none_is_read(compose):
     assert compose("inspect", "dataset=image_folder", "num_classes=3")[0].dataset.num_classes == 3
+
+
+def test_a_module_that_another_one_hides_is_told(compose, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "calendar.py").write_text("def build(input_shape, num_classes): ...\n")
+    with pytest.raises(UserError, match=r"calendar\.py is hidden by another calendar, .*; rename yours"):
+        compose("train", "targets=[cnnlab,keras,calendar]", "model._target_=calendar.build")
+
+
+def test_a_syntax_error_in_a_module_of_ones_own_is_told_with_its_line(compose, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "unclosed.py").write_text("\ndef build(input_shape:\n    pass\n")
+    with pytest.raises(UserError, match=rf"^model\._target_=unclosed\.build: {tmp_path}/unclosed\.py, line 2: "):
+        compose("train", "targets=[cnnlab,keras,unclosed]", "model._target_=unclosed.build")
+
+
+@pytest.mark.parametrize("text", ["trainer: {epochs: 1}\n", "\ufeff# @package _global_\ntrainer: {epochs: 1}\n", ""])
+def test_a_recipe_whose_keys_do_not_reach_the_top_is_told_its_first_line(compose, tmp_path, text):
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "low.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"^experiment=\{.*begin its file with the line `# @package _global_`"):
+        compose("train", "--config-dir", str(tmp_path / "mine"), "experiment=low")
+
+
+@pytest.mark.parametrize("value", ["1", "2.5e-3", "true"])
+def test_a_number_in_quotes_is_told_to_be_text(compose, value):
+    with pytest.raises(UserError, match=rf"must be a number; '{value}' in quotes is text: leave them out$"):
+        compose("train", f"trainer.epochs='{value}'")

@@ -70,6 +70,20 @@ def test_a_resumed_run_remembers_its_earlier_sessions(tmp_path):
     assert [session["status"] for session in written["earlier_sessions"]] == ["interrupted"]
 
 
+def test_a_run_that_goes_on_with_other_versions_says_so_and_keeps_both(tmp_path, caplog):
+    Run.create(tmp_path, CONFIG).begin()
+    assert caplog.messages == []
+    begun = Run.open(tmp_path)
+    now = begun.record["versions"]["keras"]
+    begun.update(versions=begun.record["versions"] | {"keras": "3.0.0"})
+    begun.resume(CONFIG)
+    begun.begin()
+    [told] = caplog.messages
+    assert f"goes on with other code (keras 3.0.0 → {now})" in told
+    assert record(tmp_path)["versions"]["keras"] == now
+    assert record(tmp_path)["earlier_sessions"][0]["versions"]["keras"] == "3.0.0"
+
+
 def test_opening_what_is_no_run_names_the_runs_inside(tmp_path):
     Run.create(tmp_path / "name" / "first", CONFIG).begin()
     with pytest.raises(UserError, match=r"is no run itself.*name/first"):

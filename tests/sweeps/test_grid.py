@@ -5,12 +5,15 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 
+from cnnlab.config.resolvers import register_resolvers
+from cnnlab.errors import UserError
 from cnnlab.sweeps.grid import LONGEST, read_grid
 
 
 @pytest.fixture
 def grid():
     """`grid(*arguments, **arms)` reads a grid as `cnnlab train -m` does."""
+    register_resolvers()
     with initialize_config_module("cnnlab.conf", version_base="1.3"):
         compose("train")
         yield lambda *arguments, **arms: read_grid(GlobalHydra.instance().config_loader(), arguments, arms)
@@ -92,6 +95,23 @@ def test_a_key_that_an_experiment_sweeps_stays_swept_where_the_command_line_give
 
 def test_the_same_value_twice_is_one_cell(grid):
     assert names(grid("seed=0,0,1")) == ["seed=0", "seed=1"]
+
+
+def test_combinations_that_came_up_again_are_counted(grid):
+    assert grid("seed=0,0,1", "optimizer=adam,sgd").repeated == 2
+    assert grid("seed=0,1").repeated == 0
+
+
+def test_a_sweep_over_nothing_is_refused(grid):
+    with pytest.raises(
+        UserError,
+        match=r"^optimizer=adam,sgd, seed=range\(0,0\): no value to train with in one of these; give at least one$",
+    ):
+        grid("optimizer=adam,sgd", "seed=range(0,0)")
+    with pytest.raises(
+        UserError, match=r"^model=glob\(nothing_like_it\*\): no value to train with; give at least one$"
+    ):
+        grid("model=glob(nothing_like_it*)")
 
 
 def test_what_is_no_list_of_values_is_refused(grid):

@@ -214,6 +214,9 @@ def test_a_cell_with_another_configuration_is_refused_and_stays_as_it_is(sweep):
     assert "was trained with another configuration (optimizer.learning_rate: 0.001 → 0.5)" in sweep.messages
     assert "choose another sweep.name" in sweep.messages
     assert (sweep.directory / "single" / "run.json").read_bytes() == before
+    assert sweep.run("optimizer=sgd,adam", "seed=0,0", *TWO_EPOCHS, "sweep.dry_run=true") == 0
+    assert "2 combinations came up again, since a value is given twice; each is trained once" in sweep.messages
+    assert f"{sweep.directory} holds 1 more cells, of an earlier grid" in sweep.messages
 
 
 def test_a_dry_run_prints_the_grid_and_writes_nothing(sweep, tmp_path):
