@@ -22,7 +22,7 @@ def write_page(chapters: Sequence[Chapter], folder: Path) -> None:
         folder: which holds CHAPTER_NAME.png for each figure.
 
     Raises:
-        KeyError: the words of a chapter ask for a figure or value that it does not have.
+        KeyError: the words of a chapter name a figure or value that it does not have.
     """
     page = _template("page").substitute(
         contents="".join(f'<li><a href="#{chapter.name}">{escape(chapter.title)}</a></li>' for chapter in chapters),
