@@ -30,10 +30,8 @@ def draw_grad_cam(
     `images`, `classes`, `probabilities` and, where known, `labels`.
 
     Args:
-        config: `run`, or `weights` with `model` and `dataset`.
+        config, images, split, target, seed: see `choose_targets`.
         folder: where to write.
-        images, split, seed: see `choose_images`.
-        target: a class; None for the predicted one, "label" for the image's own.
         layer: its name; None for the last convolution, after its activation where that is a layer of its own.
 
     Raises:

@@ -45,10 +45,8 @@ def draw_integrated_gradients(
     `sums` and `differences` (n,), and `images`, `classes`, `probabilities` and, where known, `labels`.
 
     Args:
-        config: `run`, or `weights` with `model` and `dataset`.
+        config, images, split, target: see `choose_targets`.
         folder: where to write.
-        images, split: see `choose_images`.
-        target: a class; None for the predicted one, "label" for the image's own.
         baseline: an image of one colour, or the mean of training images.
         steps: points of the integral.
         seed: of the images drawn, also for the mean.

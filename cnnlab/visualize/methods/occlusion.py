@@ -78,13 +78,11 @@ def draw_occlusion(
     `images`, `classes`, `probabilities` and, where known, `labels`.
 
     Args:
-        config: `run`, or `weights` with `model` and `dataset`.
+        config, images, split, target, seed: see `choose_targets`.
         folder: where to write.
         layer: whose strongest channel is watched; None for the last convolution's (its activation's).
         size: side of the square in pixels; None for a quarter of the image's shorter side.
         stride: pixels from one place to the next; None for an eighth of the square, at least 1.
-        images, split, seed: see `choose_images`.
-        target: a class; None for the predicted one, "label" for the image's own.
 
     Raises:
         UserError: there is no such image, class or layer, or the square is larger than the image.

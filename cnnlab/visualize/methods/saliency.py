@@ -27,10 +27,8 @@ def draw_saliency(
     `probabilities` and, where known, `labels`.
 
     Args:
-        config: `run`, or `weights` with `model` and `dataset`.
+        config, images, split, target, seed: see `choose_targets`.
         folder: where to write.
-        images, split, seed: see `choose_images`.
-        target: a class; None for the predicted one, "label" for the image's own.
 
     Raises:
         UserError: there is no such image or class.

@@ -29,10 +29,8 @@ def draw_smoothgrad(
     `classes`, `probabilities` and, where known, `labels`.
 
     Args:
-        config: `run`, or `weights` with `model` and `dataset`.
+        config, images, split, target: see `choose_targets`.
         folder: where to write.
-        images, split: see `choose_images`.
-        target: a class; None for the predicted one, "label" for the image's own.
         noise, samples: see `smoothgrad`.
         seed: of the images drawn and of the noise.
 

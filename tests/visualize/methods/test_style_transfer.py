@@ -173,12 +173,12 @@ def test_where_nothing_has_a_weight_the_content_comes_out(files, tmp_path):
 
 
 def test_the_function_has_the_defaults_of_the_yaml():
-    knobs = OmegaConf.to_container(
+    options = OmegaConf.to_container(
         OmegaConf.create((resources("cnnlab.conf") / "method/style_transfer.yaml").read_text())
     )
     parameters = inspect.signature(draw_style_transfer).parameters.values()
     defaults = {each.name: each.default for each in parameters if each.default is not inspect.Parameter.empty}
-    written = {name: tuple(value) if isinstance(value, list) else value for name, value in knobs.items()}
+    written = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     assert defaults == {name: value for name, value in written.items() if name not in ("_target_", "name")}
 
 
