@@ -69,7 +69,7 @@ def climb(network: keras.Model, name: str, filters: list[int], iterations: int, 
     ascent = Ascent(iterations=iterations, starts=[0.0], contrast=0.1, jitter=0.0)
     noise = starting_noise(0, name, filters, SHAPE)
     chunk = chunk or patterns_per_chunk(network, ascent)
-    ascend(filter_score(network, name, rousing=True), filters, noise, ascent, seed=0, chunk=chunk, what=name)
+    ascend(filter_score(network, name, leaky=True), filters, noise, ascent, seed=0, chunk=chunk, what=name)
 
 
 def tf_keras_vis(network: keras.Model, counts: dict[str, int], iterations: int) -> float:

@@ -1,10 +1,10 @@
-"""Finding and projecting the top nine images of 16 maps: images per second, and memory against their number.
+"""Finding and projecting the top nine images of 16 channels: images per second, and memory against their number.
 
     CNNLAB_DATA=DIR python benchmarks/deconvnet.py [--dataset cifar10] [--images 2500,10000,40000] [--rounds 3]
 
-The maps are of several layers, from the first to the last, of all_cnn_c on CIFAR-10 or mnist_cnn on MNIST, with random
-weights. A plain forward pass over the same batches, in turns with the search, is the limit; tracing is part of the
-search and of the projecting only. Each number of images has a process of its own, whose peak of resident memory is
+The channels are of several layers, from the first to the last, of all_cnn_c on CIFAR-10 or mnist_cnn on MNIST, with
+random weights. A plain forward pass over the same batches, in turns with the search, is the limit; tracing is part of
+the search and of the projecting only. Each number of images has a process of its own, whose peak of resident memory is
 taken after a forward pass and again at the end; beyond the dataset the images are repeated, so that only what is
 kept per image could make a difference.
 """
@@ -36,7 +36,7 @@ from cnnlab.visualize.methods.deconvnet import project_top
 from cnnlab.visualize.subject import pixels_to_logits
 
 TOP = 9
-MAPS = {  # of which layers how many
+CHANNELS = {  # of which layers how many
     "cifar10": {"conv1_act": 4, "conv3_act": 4, "conv6_act": 4, "conv9": 4},
     "mnist": {"conv1_act": 5, "conv2_act": 5, "conv3_act": 6},
 }
@@ -57,7 +57,7 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", choices=MAPS, default="cifar10")
+    parser.add_argument("--dataset", choices=CHANNELS, default="cifar10")
     parser.add_argument("--images", default="2500,10000,40000", help="how many, separated by commas")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--alone", action="store_true", help="measure one number of images in this process")
@@ -67,15 +67,15 @@ def parse_arguments() -> argparse.Namespace:
 def measure(dataset: str, count: int, rounds: int) -> None:
     """Print one line: the median of the rounds."""
     network, split = prepare(dataset)
-    maps = {name: list(range(channels)) for name, channels in MAPS[dataset].items()}
+    chosen = {name: list(range(channels)) for name, channels in CHANNELS[dataset].items()}
     forward = tf.function(network, autograph=False)
     once(forward, split, count)
     before = peak()
-    found = top_activations(network, maps, batches(split, count), TOP)
+    found = top_activations(network, chosen, batches(split, count), TOP)
     seconds: dict[str, list[float]] = {"forward": [], "search": []}
     for _ in range(rounds):
         seconds["forward"].append(timed(lambda: once(forward, split, count)))
-        seconds["search"].append(timed(lambda: top_activations(network, maps, batches(split, count), TOP)))
+        seconds["search"].append(timed(lambda: top_activations(network, chosen, batches(split, count), TOP)))
     fields = receptive_fields(network)
 
     def project() -> None:

@@ -29,7 +29,7 @@ class Figure:
         picture: which of the method's figures it is.
         method: that draws it.
         run: whose network it shows; None where the method needs none.
-        knobs: of the method.
+        options: of the method.
     """
 
     file: str
@@ -37,7 +37,7 @@ class Figure:
     picture: str
     method: str
     run: str | None
-    knobs: dict[str, str]
+    options: dict[str, str]
 
 
 README = (
@@ -92,8 +92,8 @@ def main() -> None:
 def draw(figure: Figure, runs: Path) -> Path:
     """The folder with the figures that the method has drawn."""
     run = [] if figure.run is None else [f"run={runs / figure.run}"]
-    knobs = [f"method.{key}={value}" for key, value in figure.knobs.items()]
-    command = [sys.executable, "-m", "cnnlab.cli", "visualize", *run, f"method={figure.method}", *knobs]
+    options = [f"method.{key}={value}" for key, value in figure.options.items()]
+    command = [sys.executable, "-m", "cnnlab.cli", "visualize", *run, f"method={figure.method}", *options]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return Path(printed.splitlines()[-1])
 

@@ -1,4 +1,4 @@
-"""`cnnlab inspect`: what a model consists of, what it costs, and if asked for how its training would start."""
+"""`cnnlab inspect`: what a model consists of, what it costs, and on request how its training would start."""
 
 import json
 import sys

@@ -1,1 +1,1 @@
-"""Judging models: probabilities, metrics, figures and the report page of a run."""
+"""Evaluating models: probabilities, metrics and figures."""

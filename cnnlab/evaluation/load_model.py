@@ -1,4 +1,4 @@
-"""The model that `eval` and `predict` judge: a run's best, or one with weights from a file."""
+"""The model that `eval` and `predict` evaluate: a run's best, or one with weights from a file."""
 
 import logging
 import shlex
@@ -96,8 +96,8 @@ def require_fit(model: keras.Model, dataset: Dataset) -> None:
     classes = class_count(model)
     names = len(dataset.class_names)
     if classes != names:
-        way_out = f"set num_classes={classes}" if classes > names else "choose the dataset it was trained on"
-        raise UserError(f"dataset={dataset.name}: has {names} classes, the model {classes}; {way_out}")
+        hint = f"set num_classes={classes}" if classes > names else "choose the dataset it was trained on"
+        raise UserError(f"dataset={dataset.name}: has {names} classes, the model {classes}; {hint}")
 
 
 def class_count(model: keras.Model) -> int:

@@ -20,7 +20,7 @@ def draw_mistakes(
     """Draw the most confident mistakes, the worst first, with what was predicted, what is true, and which image it is.
 
     Args:
-        split: the N judged images; of files only those that are shown are decoded.
+        split: the N evaluated images; of files only those that are shown are decoded.
         probabilities: (N, K).
         class_names: one name per class.
         path: the PNG to write or replace.

@@ -30,11 +30,11 @@ def write_results(
 
     Args:
         folder: where to write; made where it is missing.
-        split: the N judged images and their labels.
+        split: the N evaluated images and their labels.
         probabilities: (N, K).
         class_names: K names.
         title: of the figures: the dataset and the split.
-        about: what was judged, put before the figures in metrics.json.
+        about: what was evaluated, put before the figures in metrics.json.
         positions: (N,) where the images are in the split as it is on disk.
 
     Returns:

@@ -23,7 +23,7 @@ NAMES = ("vertical", "horizontal")
 
 DETAIL = (120, 180)
 CORNERS = {"china": (190, 130), "flower": (110, 190)}
-"""Rows and columns of the part of each photograph whose maps are drawn, and where it begins; both even."""
+"""Rows and columns of the part of each photograph whose feature maps are drawn, and where it begins; both even."""
 
 
 def filters_chapter() -> Chapter:
@@ -71,7 +71,7 @@ def over_colours(filters: np.ndarray) -> np.ndarray:
 
 
 def convolve(image: np.ndarray, kernel: np.ndarray, stride: int = 1) -> np.ndarray:
-    """The maps (H', W', n) of an image (H, W, C) under a kernel (h, w, C, n), with SAME padding."""
+    """The feature maps (H', W', n) of an image (H, W, C) under a kernel (h, w, C, n), with SAME padding."""
     return tf.nn.conv2d(image[np.newaxis], kernel, stride, "SAME")[0].numpy()
 
 

@@ -108,7 +108,7 @@ def depthwise_example() -> Example:
 
 
 def separable_example() -> Example:
-    """The same, followed by two mixtures of the three maps."""
+    """The same, followed by two mixtures of the three channels."""
     mixtures = np.array([[1, 1], [1, -1], [1, 0]], np.float32).reshape(1, 1, 3, 2)
     layer = layers.SeparableConv2D(2, 3, padding="same", use_bias=False)
     return convolve(layer, _picture(), _colour_filters(), mixtures)

@@ -26,7 +26,7 @@ ADAM = 4
 
 
 def memory_chapter() -> Chapter:
-    """Show the ledger of one layer, then that of a small network, forward only and in training."""
+    """Show the costs of one layer, then those of a small network, forward only and in training."""
     network = example_network()
     costs = layer_costs(network, batch_size=1)
     sizes = [cost.batch_activation_bytes for cost in costs]
@@ -38,7 +38,7 @@ def memory_chapter() -> Chapter:
         "factor": f"{max(training) / max(inference):.1f}",
         "weights": mebibytes(parameter_bytes),
         "adam": mebibytes(ADAM * parameter_bytes),
-        "ledger": _ledger_table(costs),
+        "costs": _cost_table(costs),
         "batches": _batch_table(parameter_bytes, max(training), max(inference)),
     }
     figures = {"held": _draw_held([cost.name for cost in costs[1:]], training, inference)}
@@ -49,11 +49,11 @@ def memory_chapter() -> Chapter:
         "held_in_training_bytes": np.array(training),
         "held_in_inference_bytes": np.array(inference),
     }
-    return Chapter("memory", "The memory ledger", figures, values, arrays)
+    return Chapter("memory", "What memory holds", figures, values, arrays)
 
 
 def example_network() -> keras.Model:
-    """The layer of the ledger, and a small network on top of it."""
+    """The layer whose costs are shown, and a small network on top of it."""
     network = keras.Sequential(
         [
             keras.Input(IMAGE, name="image"),
@@ -122,7 +122,7 @@ def _layer_values(layer: LayerCost) -> dict[str, str]:
     }
 
 
-def _ledger_table(costs: Sequence[LayerCost]) -> str:
+def _cost_table(costs: Sequence[LayerCost]) -> str:
     rows = [
         [
             cost.name,

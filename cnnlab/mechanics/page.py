@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 
 from cnnlab.mechanics.chapter import Chapter
+from cnnlab.reporting import page
 from cnnlab.runs.files import write_atomically
 
 TEXTS = files("cnnlab.mechanics")
@@ -22,20 +23,19 @@ def write_page(chapters: Sequence[Chapter], folder: Path) -> None:
         folder: which holds CHAPTER_NAME.png for each figure.
 
     Raises:
-        KeyError: the words of a chapter ask for a figure or value that it does not have.
+        KeyError: the words of a chapter name a figure or value that it does not have.
     """
-    page = _template("page").substitute(
+    course = _template("page").substitute(
         contents="".join(f'<li><a href="#{chapter.name}">{escape(chapter.title)}</a></li>' for chapter in chapters),
         chapters="".join(_section(chapter, folder) for chapter in chapters),
     )
     with write_atomically(folder / "index.html") as temporary:
-        temporary.write_text(page, "utf-8")
+        temporary.write_text(course, "utf-8")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in HTML; the first column is text, further ones are numbers."""
-    lines = [_row("th", header), *(_row("td", row) for row in rows)]
-    return f'<div class="wide"><table>{"".join(lines)}</table></div>'
+    return f'<div class="wide">{page.table([header, *rows], header=True)}</div>'
 
 
 def dimensions(shape: Iterable[int]) -> str:
@@ -49,11 +49,6 @@ def scientific(value: float) -> str:
         return "0"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}\u00a0×\u00a010{str(int(exponent)).translate(_SUPERSCRIPTS)}"
-
-
-def _row(tag: str, cells: Sequence[str]) -> str:
-    first, *others = map(escape, cells)
-    return f"<tr><{tag}>{first}</{tag}>" + "".join(f'<{tag} class="number">{cell}</{tag}>' for cell in others) + "</tr>"
 
 
 def _section(chapter: Chapter, folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-adds and memory, layer by layer, from its graph alone."""
+"""What a network costs: parameters, multiply-accumulates (MACs) and memory, layer by layer, from its graph alone."""
 
 import logging
 import math
@@ -34,7 +34,7 @@ class LayerCost:
         name, type: of the layer.
         output_shape: without the batch axis.
         params: number of weights, trainable or not.
-        macs: multiply-adds per image; see `count_macs`.
+        macs: multiply-accumulate operations per image; see `count_macs`.
         batch_activation_bytes: size of the output for the whole batch, in the precision it is computed in.
     """
 
@@ -49,12 +49,12 @@ class LayerCost:
 def layer_costs(network: keras.Model, batch_size: int) -> list[LayerCost]:
     """The costs of all layers of a functional model with one output each, inputs first.
 
-    Layers whose multiply-adds are hidden in a subclassed model or a composite layer are named in a warning.
+    Layers whose MACs are hidden in a subclassed model or a composite layer are named in a warning.
     """
     hiding = [layer.name for layer in network.layers if _hides_layers(layer)]
     if hiding:
         log.warning(
-            "%s: the multiply-adds and activations of the layers inside are not counted; only a functional model "
+            "%s: the MACs and activations of the layers inside are not counted; only a functional model "
             "shows how they are used",
             ", ".join(hiding),
         )
@@ -72,7 +72,7 @@ def layer_costs(network: keras.Model, batch_size: int) -> list[LayerCost]:
 
 
 def count_macs(layer: keras.layers.Layer) -> int:
-    """Multiply-adds of a layer's forward pass for one image.
+    """Multiply-accumulate operations of a layer's forward pass for one image.
 
     Counted as the literature does: the products with the kernels of convolutions and dense layers, padding
     included; not biases, activations, pooling or normalisation.
@@ -105,5 +105,5 @@ def tensor_bytes(tensor: KerasTensor, batch_size: int) -> int:
 
 
 def _positions(tensor: KerasTensor) -> int:
-    """How often a kernel is applied: the pixels of a map; 1 for a flat tensor."""
+    """How often a kernel is applied: the pixels of a feature map; 1 for a flat tensor."""
     return math.prod(tensor.shape[1:-1])

@@ -24,7 +24,7 @@ class Inspection:
         model: the model's name.
         input_shape: (height, width, channels).
         total_params, trainable_params: number of weights of the network, preprocessing not counted.
-        macs: multiply-adds per image; see `count_macs`.
+        macs: multiply-accumulate operations per image; see `count_macs`.
         precision: what the activations' size is computed for.
         batch_size: images that the memory is given for, here and in the layers.
         batch_inference_bytes, batch_training_bytes: memory of the activations of a batch; see cnnlab.models.memory.
@@ -69,7 +69,7 @@ def print_table(inspection: Inspection, console: Console) -> None:
         table.add_column("type", overflow="fold")
     table.add_column("output", justify="right", overflow="fold")
     table.add_column("parameters", f"{inspection.total_params:,}", justify="right", no_wrap=True)
-    table.add_column("multiply-adds", f"{inspection.macs:,}", justify="right", no_wrap=True)
+    table.add_column("MACs", f"{inspection.macs:,}", justify="right", no_wrap=True)
     table.add_column(f"MiB,\nbatch\nof {inspection.batch_size}", justify="right", no_wrap=True)
     for layer in inspection.layers:
         table.add_row(

@@ -18,7 +18,7 @@ PICTURED = ("last resort", "lastresort")
 """In the names of fonts that have every character, as a box with its script."""
 
 REGULAR = 400
-"""Weight of the face that speaks for its family."""
+"""Weight of the face that stands for its family."""
 
 INVISIBLE = ("Cc", "Cf")
 """Categories of characters that are no glyphs: control and format."""
@@ -33,7 +33,7 @@ SHOWN = 8
 """Characters that the warning quotes."""
 
 _told: set[str] = set()
-"""Fonts that this process has asked for."""
+"""Fonts that this process has used."""
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def font_for(character: str) -> str:
 
 @cache
 def _look_for_new_fonts() -> None:
-    """Matplotlib remembers the fonts of its first start; one installed since is what the advice asked for."""
+    """Matplotlib remembers the fonts of its first start; one installed since is what the hint named."""
     known = {str(entry.fname) for entry in font_manager.fontManager.ttflist}
     for file in font_manager.findSystemFonts():
         if file not in known:

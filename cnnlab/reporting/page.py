@@ -1,37 +1,47 @@
-"""What pages that need nothing but themselves are made of: one style, embedded figures, tables."""
+"""Pages that need nothing but themselves: their templates, style, figures and tables."""
 
 import base64
 from collections.abc import Iterable, Sequence
-from html import escape
-from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-_TWO_COLUMNS = 1500  # pixels from which a figure takes both columns
-_LEAST_SCALE = 0.36  # to which a figure shrinks before it is scrolled; 9-point letters stay legible
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("cnnlab.reporting", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+)
+_LEAST_SCALE = 0.6  # to which a figure shrinks before it is scrolled: letters of 6 points stay legible
+_HALF = 560  # pixels; what is wider takes both columns
+
+
+def render(template: str, **values: Any) -> str:
+    """A page or part from a template of this package; all text is escaped."""
+    return _TEMPLATES.get_template(template).render(values)
 
 
 def style() -> str:
-    """The style sheet of all pages: light and dark, from a phone's width on."""
-    return files("cnnlab.reporting").joinpath("page.css").read_text("utf-8")
+    """The style sheet of all pages: light and dark, on paper, from a phone's width on."""
+    return render("page.css")
 
 
-def figure(path: Path) -> str:
-    """A PNG as an embedded figure, which no phone shrinks beyond legibility."""
-    png = path.read_bytes()
-    width = int.from_bytes(png[16:20])  # of the header chunk, which every PNG begins with
-    wide = ' class="full"' if width > _TWO_COLUMNS else ""
-    source = f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
-    style = f"min-width: {round(width * _LEAST_SCALE)}px"
-    name = escape(f"{path.parent.name}: {path.stem}")
-    return f'<figure{wide}><img src="{source}" style="{style}" alt="{name}"></figure>'
+def figure(path: Path, caption: str = "", alt: str = "", link: str | None = None) -> str:
+    """A PNG as a figure that is never too small to read, and that a click enlarges.
+
+    Args:
+        path: of the PNG, which is embedded unless there is a link.
+        caption: below it; by default the title in the PNG's metadata, without the name of the model in front.
+        alt: what it shows, put before the caption for those who do not see it.
+        link: the address of the PNG, where it stays outside of the page.
+    """
+    with Image.open(path) as image:
+        width, title = round(image.width * _LEAST_SCALE), image.info.get("Title", "")
+    source = link or f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+    caption = caption or title.partition(" · ")[2] or title
+    alt = " ".join(part for part in (alt, caption) if part) or f"{path.parent.name}: {path.stem}"
+    return _TEMPLATES.get_template("parts.html").module.figure(source, width, width > _HALF, caption, alt, link)
 
 
 def table(rows: Iterable[Sequence[str]], *, header: bool = False) -> str:
     """A table whose first column is text and whose further ones are numbers if there is a header."""
-    lines = []
-    for index, row in enumerate(rows):
-        tag = "th" if header and index == 0 else "td"
-        number = ' class="number"' if header else ""
-        cells = (f"<{tag}{number if column else ''}>{escape(text)}</{tag}>" for column, text in enumerate(row))
-        lines.append(f"<tr>{''.join(cells)}</tr>")
-    return f"<table>{''.join(lines)}</table>"
+    return _TEMPLATES.get_template("parts.html").module.table(list(rows), header)

@@ -3,50 +3,97 @@
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping
-from html import escape
-from importlib.resources import files
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
-from string import Template
 from typing import Any
+from urllib.parse import quote
 
 from omegaconf import OmegaConf
 
+from cnnlab.config.options import read_option
+from cnnlab.errors import UserError
 from cnnlab.reporting.describe import UNDEFINED, describe
-from cnnlab.reporting.page import figure, style, table
+from cnnlab.reporting.page import figure, render, table
 from cnnlab.reporting.words import first_few, reasons
 from cnnlab.runs.files import write_atomically
 from cnnlab.runs.run import Run
 
 _HEADLINES = {"best", "status", "error", "started", "ended", "class_names", "data"}  # shown elsewhere on the page
 _INTERNAL = {"fingerprints"}  # of no use to people
+_EMBEDDED = 3 * 2**20  # bytes of figures in a page, the smallest first; further ones are linked
+_FEW_EPOCHS = 20  # of which the table is shown unfolded
+_CAPTIONS = {
+    "curves": "Loss and accuracy of each epoch on training and validation images; the dashed line marks the best epoch",
+    "confusion_matrix": "How many images of each class, by row, were taken for each class, by column",
+    "calibration": "Accuracy against confidence: on the diagonal, the model is as often right as it says",
+    "mistakes": "The images that the model got wrong while most sure of itself",
+}
+
+Draw = Callable[[Path], str]
+"""From a PNG to its figure on the page."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page, with its entry in the contents; `table`, `figures` and `details` are HTML."""
+
+    title: str
+    description: str = ""
+    table: str = ""
+    figures: Sequence[str] = ()
+    summary: str = ""
+    details: str = ""
+    is_open: bool = False
+    text: str = ""
+
+    @property
+    def id(self) -> str:
+        return re.sub(r"\W+", "-", self.title.lower())
 
 
 def write_report(run: Run) -> None:
     """Write RUN/report.html: results, curves, evaluations, looks inside, configuration, environment.
 
-    The page has no external resources: styles are inline, figures are embedded. What a run does not have (yet)
-    is left out.
+    The page has no external resources: styles are inline, figures are embedded, but for the largest where they are
+    more than a few MB together; these are linked. What a run does not have (yet) is left out.
 
     Args:
         run: an open run; its evaluations and plots are read from its directory.
     """
-    evaluations = _evaluations(run)
-    page = Template(files("cnnlab.reporting").joinpath("run_page.html").read_text("utf-8")).substitute(
-        style=style(),
-        title=escape(str(run.config.name)),
-        subtitle=escape(_subtitle(run)),
-        error=f'<p class="error">{escape(run.status.reason)}</p>' if run.status.reason else "",
-        tiles="".join(_tile(*tile) for tile in _tiles(run, evaluations)),
-        data=_data(run),
-        training=_training(run),
-        evaluations="".join(_evaluation(folder, figures) for folder, figures in evaluations.items()),
-        inside="".join(_inside(run.path / "visualize")),
-        configuration=escape(OmegaConf.to_yaml(run.config)),
-        environment=table(_flat({key: value for key, value in run.record.items() if key != "config"})),
+    evaluations, draw = _evaluations(run), _drawing(run.path)
+    environment = _flat({key: value for key, value in run.record.items() if key != "config"})
+    page = render(
+        "run_page.html",
+        title=str(run.config.name),
+        subtitle=_subtitle(run),
+        error=run.status.reason,
+        tiles=list(_tiles(run, evaluations)),
+        sections=[
+            *_data(run),
+            *_training(run, draw),
+            *(_evaluation(folder, figures, draw) for folder, figures in evaluations.items()),
+            *_inside(run.path / "visualize", draw),
+            Section("Configuration", text=OmegaConf.to_yaml(run.config)),
+            Section("Environment", table=table(environment)),
+        ],
     )
     with write_atomically(run.path / "report.html") as temporary:
         temporary.write_text(page, "utf-8")
+
+
+def _drawing(run: Path) -> Draw:
+    """A function that draws the figures of a run, embedded as far as `_EMBEDDED` goes."""
+    paths = sorted(run.glob("*/**/*.png"), key=lambda path: path.stat().st_size)
+    sizes = accumulate(path.stat().st_size for path in paths)
+    linked = {path for path, size in zip(paths, sizes, strict=True) if size > _EMBEDDED}
+
+    def draw(path: Path, alt: str = "") -> str:
+        link = quote(str(path.relative_to(run))) if path in linked else None
+        return figure(path, _CAPTIONS.get(path.stem, ""), alt, link)
+
+    return draw
 
 
 def _evaluations(run: Run) -> dict[Path, dict[str, Any]]:
@@ -80,50 +127,64 @@ def _tiles(run: Run, evaluations: Mapping[Path, Mapping[str, Any]]) -> Iterator[
         yield precision, "precision"
 
 
-def _tile(value: str, caption: str) -> str:
-    return f'<div class="tile"><b>{escape(value)}</b><span>{escape(caption)}</span></div>'
-
-
-def _data(run: Run) -> str:
+def _data(run: Run) -> Iterator[Section]:
     """What each split consists of, and what was left out."""
-    summaries = run.record.get("data")
-    if not summaries:
-        return ""
     rows = [("", "images", "classes", "smallest class", "largest class", "classes without an image", "skipped files")]
-    for name, figures in summaries.items():
+    for name, figures in (run.record.get("data") or {}).items():
         extremes = [f"{count:,} ({label})" for label, count in (figures["smallest"], figures["largest"])]
         missing, skipped = first_few(figures["missing"]), reasons(figures["skipped"])
         rows.append((name, f"{figures['images']:,}", f"{figures['classes']:,}", *extremes, missing, skipped))
-    return f'<section><h2>Data</h2><div class="wide">{table(rows, header=True)}</div></section>'
+    if len(rows) > 1:
+        yield Section("Data", table=table(rows, header=True))
 
 
-def _training(run: Run) -> str:
-    plots = sorted(run.plots.glob("*.png"))
-    if not plots:
-        return ""
-    return f"<section><h2>Training</h2>{''.join(figure(path) for path in plots)}</section>"
+def _training(run: Run, draw: Draw) -> Iterator[Section]:
+    """The plots, and the rows of metrics.csv."""
+    plots, history = sorted(run.plots.glob("*.png")), run.history()
+    if plots or history:
+        header = [name.replace("_", " ") for name in history[0]] if history else []
+        rows = [[_measured(name, value) for name, value in row.items()] for row in history]
+        epochs = table([header, *rows], header=True) if rows else ""
+        plots = [draw(path) for path in plots]
+        yield Section("Training", figures=plots, summary="Epochs", details=epochs, is_open=len(rows) <= _FEW_EPOCHS)
 
 
-def _evaluation(folder: Path, figures: Mapping[str, Any]) -> str:
+def _measured(name: str, value: float | None) -> str:
+    """A number of metrics.csv, as people read it."""
+    if value is None:
+        return UNDEFINED
+    form = ".2%" if name.endswith("accuracy") else ".4f" if name.endswith("loss") else ".4g"
+    return f"{value:,}" if isinstance(value, int) else f"{value:{form}}"
+
+
+def _evaluation(folder: Path, figures: Mapping[str, Any], draw: Draw) -> Section:
     pictures = sorted(folder.glob("*.png"), key=lambda path: (path.stem != "confusion_matrix", path.name))
-    rows = [("", "value", "95 % interval"), *describe(figures)]
-    data = f'<p class="muted">{escape(figures["root"])}</p>' if figures.get("changed") and figures.get("root") else ""
-    return (
-        f"<section><h2>Evaluation: {escape(folder.name)}</h2>{data}"
-        f'<div class="wide">{table(rows, header=True)}</div>'
-        f'<div class="figures">{"".join(figure(path) for path in pictures)}</div>'
-        f"{_per_class(folder / 'per_class.csv')}</section>"
+    return Section(
+        f"Evaluation: {folder.name}",
+        description=(figures.get("changed") and figures.get("root")) or "",
+        table=table([("", "value", "95 % interval"), *describe(figures)], header=True),
+        figures=[draw(path) for path in pictures],
+        summary="Per class",
+        details=_per_class(folder / "per_class.csv"),
     )
 
 
-def _inside(folder: Path) -> Iterator[str]:
+def _inside(folder: Path, draw: Draw) -> Iterator[Section]:
     """A section for each method of `cnnlab visualize` that has drawn something."""
     for method in sorted(path for path in folder.glob("[!.]*") if path.is_dir()):
         pictures = sorted(method.glob("*.png"), key=lambda path: _natural(path.stem))
         if pictures:
-            figures = "".join(figure(path) for path in pictures)
-            title = f"Look inside: {escape(method.name.replace('_', ' '))}"
-            yield f'<section><h2>{title}</h2><div class="figures">{figures}</div></section>'
+            described = _description(method.name)
+            title = f"Look inside: {method.name.replace('_', ' ')}"
+            yield Section(title, description=described, figures=[draw(path, described) for path in pictures])
+
+
+def _description(name: str) -> str:
+    """What a method shows, from its YAML; of figures with a name of their own nothing is known."""
+    try:
+        return " ".join(read_option(re.sub(r"-\d+$", "", name), "method").description)
+    except (UserError, OSError):
+        return ""
 
 
 def _natural(name: str) -> list[str | int]:
@@ -136,9 +197,7 @@ def _per_class(path: Path) -> str:
         return ""
     with path.open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
-    shown = [[name, *(_share(share) for share in shares), support] for name, *shares, support in rows]
-    rows_shown = table([header, *shown], header=True)
-    return f'<details><summary>Per class</summary><div class="wide">{rows_shown}</div></details>'
+    return table([header, *([name, *map(_share, shares), support] for name, *shares, support in rows)], header=True)
 
 
 def _share(text: str) -> str:

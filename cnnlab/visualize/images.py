@@ -1,4 +1,4 @@
-"""Choosing the images a method looks at, and the classes it asks about."""
+"""Choosing the images that a method looks at, and target classes."""
 
 import logging
 from collections.abc import Sequence

@@ -90,6 +90,21 @@ def activated(network: keras.Model, name: str) -> str:
     return f"{name}_act" if f"{name}_act" in computing_layers(network) else name
 
 
+def spatial_layer(network: keras.Model, layer: str | None) -> str:
+    """The name of a layer that returns feature maps; of None, that of the last convolution or of its activation.
+
+    Raises:
+        UserError: there is no such layer, or it returns no feature maps.
+    """
+    name = layer or activated(network, convolutions(network)[-1])
+    shape = choose_layers(network, [name], "method.layer")[0].output.shape[1:]
+    if len(shape) != 3 or shape[0] * shape[1] == 1:
+        raise UserError(
+            f"method.layer={name}: returns no feature maps but {shown([*shape])} per image; choose a layer before it"
+        )
+    return name
+
+
 def check_channels(channels: Sequence[int], layer: str, count: int, key: str) -> None:
     """Check that a layer has these channels.
 

@@ -47,7 +47,7 @@ class Subject:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The dataset of the configuration, read when first asked for; its labels go by name to the network's classes.
+        """The dataset of the configuration, read when first used; its labels go by name to the network's classes.
 
         Raises:
             UserError: it cannot be read, or does not fit the network.

@@ -139,25 +139,25 @@ def test_the_report_shows_the_evaluation(run, test_folder):
 
 
 class TestWithoutARun:
-    def test_a_keras_file_is_judged_as_it_is(self, run, test_folder, tmp_path):
-        assert self.judge(f"weights={run / 'model.keras'}", "input_shape=[8,8,1]", into=tmp_path / "judged") == 0
-        assert {path.name for path in (tmp_path / "judged").iterdir()} == FILES
-        assert metrics(tmp_path / "judged")["accuracy"] == metrics(test_folder)["accuracy"]
+    def test_a_keras_file_is_evaluated_as_it_is(self, run, test_folder, tmp_path):
+        assert self.evaluate(f"weights={run / 'model.keras'}", "input_shape=[8,8,1]", into=tmp_path / "evaluated") == 0
+        assert {path.name for path in (tmp_path / "evaluated").iterdir()} == FILES
+        assert metrics(tmp_path / "evaluated")["accuracy"] == metrics(test_folder)["accuracy"]
 
     def test_weights_fill_the_composed_model(self, run, model, test_folder, tmp_path):
         weights = tmp_path / "network.weights.h5"
         take_apart(model)[1].save_weights(weights)
         composed = ["model.padding=same", "input_shape=[8,8,1]", "trainer.precision=float32"]
-        assert self.judge(f"weights={weights}", *composed, into=tmp_path / "judged") == 0
-        assert metrics(tmp_path / "judged")["loss"] == pytest.approx(metrics(test_folder)["loss"], rel=1e-5)
+        assert self.evaluate(f"weights={weights}", *composed, into=tmp_path / "evaluated") == 0
+        assert metrics(tmp_path / "evaluated")["loss"] == pytest.approx(metrics(test_folder)["loss"], rel=1e-5)
 
     def test_one_sigmoid_unit_tells_two_classes_apart(self, bright, tmp_path, rng):
         labels = np.arange(40) % 2
         images = (labels[:, None, None, None] * 200 + rng.integers(0, 50, (40, 4, 4, 1))).astype(np.uint8)
         np.savez(tmp_path / "arrays.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
         dataset = ["dataset=arrays", f"dataset.root={tmp_path / 'arrays.npz'}", "dataset.validation=none", *self.SIZES]
-        assert self.judge(f"weights={bright}", *dataset, into=tmp_path / "judged") == 0
-        found = metrics(tmp_path / "judged")
+        assert self.evaluate(f"weights={bright}", *dataset, into=tmp_path / "evaluated") == 0
+        found = metrics(tmp_path / "evaluated")
         assert found["accuracy"] == 1
         assert "top5_accuracy" not in found
 
@@ -166,8 +166,8 @@ class TestWithoutARun:
             save_image(f"folder/{name}", np.full((9, 7, 3), level, np.uint8))
         folder = tmp_path / "folder"
         dataset = ["dataset=image_folder", f"dataset.root={folder}", "dataset.validation=none", *self.SIZES]
-        assert self.judge(f"weights={bright}", *dataset, "split=train", into=tmp_path / "judged") == 0
-        table = pd.read_csv(tmp_path / "judged" / "predictions.csv")
+        assert self.evaluate(f"weights={bright}", *dataset, "split=train", into=tmp_path / "evaluated") == 0
+        table = pd.read_csv(tmp_path / "evaluated" / "predictions.csv")
         assert table["file"].tolist() == sorted(str(path) for path in folder.rglob("*.png"))
         assert table["true"].tolist() == ["dark", "dark", "light", "light"]
         assert table["predicted"].tolist() == ["dark", "light", "light", "light"]
@@ -183,7 +183,7 @@ class TestWithoutARun:
         return tmp_path / "bright.keras"
 
     @staticmethod
-    def judge(*arguments: str, into: Path) -> int:
+    def evaluate(*arguments: str, into: Path) -> int:
         return cli.main(["eval", *arguments, f"hydra.run.dir={into}"])
 
 

@@ -110,7 +110,7 @@ def test_naming_an_initializer_tells_how_a_training_with_it_starts(report):
         assert layer["variance"] == pytest.approx(1, rel=0.2)  # other images than those LSUV looked at
 
 
-def test_a_changed_knob_names_its_initializer_too(report):
+def test_a_changed_option_names_its_initializer_too(report):
     (start,) = starts(report(*BRIEF, "initializer.bias=0.1"))
     assert start["initializer"] == "default"
 

@@ -66,7 +66,7 @@ def test_several_methods_end_with_the_path_of_the_report(run, capsys):
     assert capsys.readouterr().out.splitlines() == [*folders, str(run / "report.html")]
 
 
-def test_an_unknown_knob_is_refused_with_the_nearest(run, capsys):
+def test_an_unknown_option_is_refused_with_the_nearest(run, capsys):
     assert visualize(run, "method=kernels", "method.filter=3") == 2
     assert "did you mean" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""A real run to judge, and images on disk."""
+"""A real run to evaluate, and images on disk."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -31,7 +31,7 @@ def test_training_keeps_all_and_adds_the_gradients_on_the_way_back():
     assert held_in_training([3, 10, 4, 1]) == [13, 17, 18, 18 + 1 + 4, 17 + 4 + 10, 13 + 10]
 
 
-def test_the_ledger_agrees_with_the_memory_that_inspect_counts():
+def test_the_table_agrees_with_the_memory_that_inspect_counts():
     network = example_network()
     sizes = [cost.batch_activation_bytes for cost in layer_costs(network, batch_size=1)]
     assert max(held_in_inference(sizes)) == inference_bytes(network, 1)

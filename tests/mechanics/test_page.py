@@ -25,7 +25,7 @@ def test_a_chapter_has_its_heading_its_figures_and_its_values(tmp_path):
     assert chapter.values["same_sums"] in page
 
 
-def test_a_figure_that_the_words_ask_for_must_exist(tmp_path):
+def test_a_figure_that_the_words_name_must_exist(tmp_path):
     chapter = padding_chapter()
     with pytest.raises(KeyError, match="valid"):
         write(Chapter("padding", chapter.title, {"same": Figure()}, chapter.values), tmp_path)

@@ -1,4 +1,4 @@
-"""Counting multiply-adds and parameters."""
+"""Counting MACs and parameters."""
 
 import keras
 import pytest
@@ -90,4 +90,4 @@ def test_layers_whose_use_is_hidden_are_named_as_not_counted(caplog):
     costs = layer_costs(keras.Model(images, L.Conv2D(2, 3)(Block()(images))), batch_size=1)
     assert [cost.macs for cost in costs] == [0, 0, 4 * 4 * 9 * 8 * 2]
     (record,) = caplog.records
-    assert record.message.startswith("block: the multiply-adds and activations of the layers inside are not counted")
+    assert record.message.startswith("block: the MACs and activations of the layers inside are not counted")

@@ -2,11 +2,15 @@
 
 import base64
 import json
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from cnnlab import cli
 from cnnlab.reporting.run_page import write_report
@@ -41,7 +45,17 @@ class Page(HTMLParser):
     def images(self) -> dict[str, bytes]:
         """The embedded images by their alternative texts."""
         prefix = "data:image/png;base64,"
-        return {a["alt"]: base64.b64decode(a["src"].removeprefix(prefix)) for tag, a in self.tags if tag == "img"}
+        return {a["alt"]: base64.b64decode(a["src"].removeprefix(prefix)) for a in self.all("img")}
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """The attributes of every such tag."""
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def run(small_run, tmp_path_factory) -> Path:
+    """A copy of the small run, to evaluate and report."""
+    return shutil.copytree(small_run, tmp_path_factory.mktemp("reported") / "run")
 
 
 @pytest.fixture
@@ -70,16 +84,74 @@ def test_a_page_shows_results_curves_evaluations_configuration_and_environment(r
         opened.record["host"]["name"],
     ):
         assert shown in page.text
-    figures = {f"{path.parent.name}: {path.stem}": path.read_bytes() for path in (run / "eval").glob("*/*.png")}
-    figures["plots: curves"] = (run / "plots" / "curves.png").read_bytes()
-    assert page.images() == figures
+    images = page.images()
+    assert len(images) == len(page.all("img"))
+    assert {*images.values()} == {
+        path.read_bytes() for path in [*run.glob("eval/*/*.png"), run / "plots" / "curves.png"]
+    }
+    assert images["The images that the model got wrong while most sure of itself"]
+
+
+def test_the_contents_link_every_section(run):
+    page = Page(run / "report.html")
+    sections = [attributes["id"] for attributes in page.all("section")]
+    assert [attributes["href"] for attributes in page.all("a")] == [f"#{section}" for section in sections]
+    assert sections[-2:] == ["configuration", "environment"]
+
+
+def test_every_epoch_is_a_row_with_its_learning_rate(run):
+    text = Page(run / "report.html").text
+    assert "learning rate" in text
+    for row in Run.open(run).history():
+        assert f"{row['val_loss']:.4f}" in text
+        assert f"{row['learning_rate']:.4g}" in text
+
+
+def draw(run: Run, name: str, width: int = 2, height: int = 2) -> Path:
+    """A figure of noise, which no PNG makes smaller, as a method leaves it."""
+    path = run.path / "visualize" / name
+    path.parent.mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    metadata = PngInfo()
+    metadata.add_text("Title", "net · conv1: 2 of 8 kernels")
+    Image.fromarray(pixels).save(path, pnginfo=metadata)
+    return path
+
+
+def test_a_look_inside_says_what_one_sees(fresh_run):
+    draw(fresh_run, "kernels-2/conv1.png")
+    write_report(fresh_run)
+    page = Page(fresh_run.path / "report.html")
+    (shown,) = page.all("img")
+    for part in ("The kernels of convolutions", "conv1: 2 of 8 kernels"):
+        assert part in page.text
+        assert part in shown["alt"]
+
+
+def test_a_figure_is_not_narrower_than_it_can_be_read_and_takes_the_row_where_it_must(fresh_run):
+    draw(fresh_run, "kernels/conv1.png", width=1000)
+    draw(fresh_run, "mine/narrow.png", width=300)
+    write_report(fresh_run)
+    page = Page(fresh_run.path / "report.html")
+    assert [image["style"] for image in page.all("img")] == ["min-width: 600px", "min-width: 180px"]
+    assert [figure.get("class") for figure in page.all("figure")] == ["full", None]
+
+
+def test_what_would_make_the_page_large_is_linked_the_largest_first(fresh_run):
+    draw(fresh_run, "kernels/conv1.png", width=1100, height=1100)
+    draw(fresh_run, "saliency/saliency.png")
+    write_report(fresh_run)
+    page = Page(fresh_run.path / "report.html")
+    assert [image["src"][:10] for image in page.all("img")] == ["visualize/", "data:image"]
+    assert {"href": "visualize/kernels/conv1.png"} in page.all("a")
+    assert (fresh_run.path / "report.html").stat().st_size < 2**20
 
 
 def test_a_page_needs_nothing_but_itself_and_fits_a_phone(run):
     page = Page(run / "report.html")
     assert not {"script", "link", "iframe"} & {tag for tag, _ in page.tags}
-    assert all(attributes["src"].startswith("data:") for tag, attributes in page.tags if tag == "img")
-    assert not any("href" in attributes for _, attributes in page.tags)
+    assert all(attributes["src"].startswith("data:") for attributes in page.all("img"))
+    assert all(attributes["href"].startswith("#") for attributes in page.all("a"))
     assert ("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}) in page.tags
 
 

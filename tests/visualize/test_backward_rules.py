@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 from numpy.lib.stride_tricks import sliding_window_view
 
+from cnnlab.visualize.attribution.gradients import class_gradients
+from cnnlab.visualize.attribution.guided import guided_backprop
 from cnnlab.visualize.attribution.projection import projector
-from cnnlab.visualize.methods.guided_backprop import guided_backprop
-from cnnlab.visualize.methods.saliency import saliency
 
 Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(input of a ReLU, what comes back to its output) -> what goes on."""
@@ -28,7 +28,7 @@ def deconvnet(net: keras.Model, images: tf.Tensor, classes: tf.Tensor) -> tf.Ten
     return projector(net, net.layers[-1].name)(images, classes, tf.zeros((count, 2), tf.int32), tf.ones(count))
 
 
-METHODS = {"gradient": saliency, "guided": guided_backprop, "deconvnet": deconvnet}
+METHODS = {"gradient": class_gradients, "guided": guided_backprop, "deconvnet": deconvnet}
 
 
 def convolve(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:

@@ -89,7 +89,7 @@ def test_the_second_of_two_classes_speaks_for_one_logit_and_the_first_against_it
     np.testing.assert_allclose(class_probabilities(logits)[0, 1], tf.sigmoid(2.0))
 
 
-def test_a_channels_mean_is_taken_over_its_map():
+def test_a_channels_mean_is_taken_over_all_positions():
     maps = tf.random.stateless_uniform((2, 3, 3, 4), [0, 0])
     np.testing.assert_allclose(
         channel_means(maps, tf.constant([3, 1])), [maps[0, :, :, 3].numpy().mean(), maps[1, :, :, 1].numpy().mean()]

@@ -1,4 +1,4 @@
-"""What the attribution methods have in common: images, classes, evaluation in batches, figures, arrays."""
+"""What the attribution methods have in common: images, target classes, evaluation in batches, figures, arrays."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ LABEL = "label"
 
 
 @dataclass(frozen=True)
-class Question:
-    """What an attribution method is asked: which pixels speak for this class in this image?
+class Targets:
+    """What an attribution method explains: images, each with its target class.
 
     Attributes:
         subject: the network.
         chosen: the images.
-        classes: int32 (n,) the class asked about in each.
+        classes: int32 (n,) the target class of each.
         probabilities: float32 (n, K) what the network takes the images for.
         seed: drew the images.
     """
@@ -61,8 +61,10 @@ class Question:
         return titles
 
 
-def ask(config: DictConfig, images: int | list[int] | str, split: SplitName, target: Target, seed: int) -> Question:
-    """Load the network and the images, and find the class to ask about.
+def choose_targets(
+    config: DictConfig, images: int | list[int] | str, split: SplitName, target: Target, seed: int
+) -> Targets:
+    """Load the network and the images, and find the target class of each image.
 
     Args:
         config: `run`, or `weights` with `model` and `dataset`.
@@ -77,7 +79,7 @@ def ask(config: DictConfig, images: int | list[int] | str, split: SplitName, tar
     logits = in_batches(subject.network, subject.image_shape, what="predicting")(chosen.images)
     probabilities = class_probabilities(tf.constant(logits)).numpy()
     classes = _classes(subject, chosen, target, probabilities.argmax(axis=1)).astype(np.int32)
-    return Question(subject, chosen, classes, probabilities, seed)
+    return Targets(subject, chosen, classes, probabilities, seed)
 
 
 def _classes(subject: Subject, chosen: Chosen, target: Target, predicted: np.ndarray) -> np.ndarray:
@@ -123,9 +125,9 @@ def in_batches(
     return evaluate
 
 
-def attribute(question: Question, compute: Callable[[tf.Tensor, tf.Tensor], Any], what: str) -> Any:
-    """Compute something for the images and classes of a question; see `in_batches`."""
-    return in_batches(compute, question.subject.image_shape, 1, what)(question.chosen.images, question.classes)
+def attribute(targets: Targets, compute: Callable[[tf.Tensor, tf.Tensor], Any], what: str) -> Any:
+    """Compute something for images and their target classes; see `in_batches`."""
+    return in_batches(compute, targets.subject.image_shape, 1, what)(targets.chosen.images, targets.classes)
 
 
 def strongest(attributions: np.ndarray) -> np.ndarray:
@@ -139,7 +141,7 @@ def summed(attributions: np.ndarray) -> np.ndarray:
 
 
 def report(
-    question: Question,
+    targets: Targets,
     folder: Path,
     method: str,
     maps: np.ndarray,
@@ -157,11 +159,11 @@ def report(
         unit: of the maps, beside the colour bar.
         signed: whether the maps have both signs.
         notes: one per image, under its map.
-        arrays: to write besides the question's and `maps`.
+        arrays: to write besides those of the targets and `maps`.
     """
-    titles, notes = question.titles, notes or [""] * len(maps)
-    rows = [Overlay(*row) for row in zip(question.chosen.images, maps, titles, notes, strict=True)]
-    title = f"{question.subject.title} · {method.replace('_', ' ')}"
-    metadata = question.subject.metadata(title, question.seed)
+    titles, notes = targets.titles, notes or [""] * len(maps)
+    rows = [Overlay(*row) for row in zip(targets.chosen.images, maps, titles, notes, strict=True)]
+    title = f"{targets.subject.title} · {method.replace('_', ' ')}"
+    metadata = targets.subject.metadata(title, targets.seed)
     draw_overlays(rows, folder / f"{method}.png", title, metadata, unit, signed=signed)
-    np.savez_compressed(folder / f"{method}.npz", maps=maps, **question.arrays, **arrays)
+    np.savez_compressed(folder / f"{method}.npz", maps=maps, **targets.arrays, **arrays)

@@ -94,11 +94,11 @@ def projector(network: keras.Model, layer: str) -> Callable[..., tf.Tensor]:
     def project(pixels: tf.Tensor, channels: tf.Tensor, positions: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(pixels)
-            maps = deconvnet_outputs(network, [layer], pixels)[layer]
-        count = tf.shape(maps)[0]
-        place = (positions, channels[:, tf.newaxis]) if len(maps.shape) == 4 else (channels[:, tf.newaxis],)
-        kept = tf.scatter_nd(tf.concat([tf.range(count)[:, tf.newaxis], *place], axis=1), values, tf.shape(maps))
-        return tape.gradient(maps, pixels, output_gradients=kept, unconnected_gradients="zero")
+            output = deconvnet_outputs(network, [layer], pixels)[layer]
+        count = tf.shape(output)[0]
+        place = (positions, channels[:, tf.newaxis]) if len(output.shape) == 4 else (channels[:, tf.newaxis],)
+        kept = tf.scatter_nd(tf.concat([tf.range(count)[:, tf.newaxis], *place], axis=1), values, tf.shape(output))
+        return tape.gradient(output, pixels, output_gradients=kept, unconnected_gradients="zero")
 
     return project
 

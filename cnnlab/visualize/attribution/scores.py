@@ -1,4 +1,4 @@
-"""What a network is asked to answer for: numbers per image that gradients are taken of."""
+"""Scores of classes and channels: numbers per image that gradients are taken of."""
 
 import tensorflow as tf
 
@@ -7,8 +7,8 @@ def class_scores(logits: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
     """The logit of one class per image; the softmax would mix in those of all others.
 
     Args:
-        logits: float (n, K), or (n, 1) for a sigmoid head, whose logit speaks for the second class and against
-            the first.
+        logits: float (n, K), or (n, 1) for a sigmoid head, whose logit is evidence for the second class and
+            against the first.
         classes: integers (n,) from 0 to K - 1.
 
     Returns:
@@ -26,15 +26,15 @@ def class_probabilities(logits: tf.Tensor) -> tf.Tensor:
     return tf.nn.softmax(logits)
 
 
-def channel_means(maps: tf.Tensor, channels: tf.Tensor) -> tf.Tensor:
+def channel_means(outputs: tf.Tensor, channels: tf.Tensor) -> tf.Tensor:
     """The mean activation of one channel per image.
 
     Args:
-        maps: float (n, H, W, C), or the units (n, C) of a dense layer.
+        outputs: float (n, H, W, C), or the units (n, C) of a dense layer.
         channels: integers (n,) from 0 to C - 1.
 
     Returns:
         Float (n,).
     """
-    means = tf.reduce_mean(maps, axis=list(range(1, len(maps.shape) - 1)))
+    means = tf.reduce_mean(outputs, axis=list(range(1, len(outputs.shape) - 1)))
     return tf.gather(means, channels, batch_dims=1)

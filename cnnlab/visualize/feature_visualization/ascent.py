@@ -48,7 +48,7 @@ class Ascent:
 
     Attributes:
         starts: brightnesses, before the sigmoid, of the noise that each target starts from; 0 is mid-grey. Of several,
-            the one that has come farthest after 75 iterations goes on: where a filter is silent on grey, there is
+            the one that has come farthest after 75 iterations goes on: where a filter is dead on grey, there is
             little to climb.
         contrast: standard deviation of that noise, before the sigmoid.
         iterations: of each pass.

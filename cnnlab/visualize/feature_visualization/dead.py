@@ -1,18 +1,18 @@
-"""Feature maps that say nothing: how they are recognised, marked and named."""
+"""Dead channels, the same everywhere: how they are recognised, marked and named."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 FLAT = 1e-6
-"""Span of a map, as a share of its largest magnitude, up to which it is constant: float32 rounds by a tenth of this."""
+"""Span of a channel, as a share of its largest magnitude, up to which it is constant; float32 rounds by a tenth."""
 
 MOST_NAMED = 12
-"""Dead maps that a title lists."""
+"""Dead channels that a title lists."""
 
 
 def constant(lowest: np.ndarray, highest: np.ndarray, values: int) -> np.ndarray:
-    """Whether maps are the same everywhere.
+    """Whether channels are the same everywhere.
 
     Args:
         lowest, highest: float (n,) the least and the largest value of each.
@@ -27,13 +27,13 @@ def constant(lowest: np.ndarray, highest: np.ndarray, values: int) -> np.ndarray
 
 
 def labels(numbers: Sequence[int], dead: Sequence[bool]) -> list[str]:
-    """The numbers of maps, the dead ones with a dagger."""
-    return [f"{number} †" if silent else str(number) for number, silent in zip(numbers, dead, strict=True)]
+    """The numbers of channels, the dead ones with a dagger."""
+    return [f"{number} †" if is_dead else str(number) for number, is_dead in zip(numbers, dead, strict=True)]
 
 
 def note(numbers: Sequence[int], dead: Sequence[bool], where: str) -> str:
-    """What a title says of dead maps, such as "; 2 of them dead on this image (†): 3, 7"; nothing where all live."""
-    named = [str(number) for number, silent in zip(numbers, dead, strict=True) if silent]
+    """What a title says of dead channels: "; 2 of them dead on this image (†): 3, 7", or nothing where all live."""
+    named = [str(number) for number, is_dead in zip(numbers, dead, strict=True) if is_dead]
     if not named:
         return ""
     more = ", …" if len(named) > MOST_NAMED else ""

@@ -1,4 +1,4 @@
-"""The images of a dataset that excite feature maps the most, found in one pass."""
+"""The images of a dataset that excite channels the most, found in one pass."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,14 +17,14 @@ MOST_IMAGES = 256
 
 @dataclass(frozen=True)
 class TopActivations:
-    """The strongest activations of some maps of a layer, one per image, the strongest first.
+    """The strongest activations of some channels of a layer, one per image, the strongest first.
 
     Attributes:
-        channels: (m,) which maps.
+        channels: (m,) which of the layer's.
         values: float32 (m, k).
         images: int32 (m, k) positions of the images among those looked at.
-        positions: int32 (m, k, 2) where in the map, as row and column; 0, 0 in a layer without.
-        constant: bool (m,) whether the map is the same everywhere in all images.
+        positions: int32 (m, k, 2) where in the channel, as row and column; 0, 0 in a layer without.
+        constant: bool (m,) whether the channel is the same everywhere in all images.
     """
 
     channels: np.ndarray
@@ -50,16 +50,16 @@ def top_activations(
     batches: Iterable[np.ndarray | tf.Tensor],
     top: int,
 ) -> dict[str, TopActivations]:
-    """Find for feature maps the images with the highest activations.
+    """Find for channels the images with the highest activations.
 
-    All maps of all layers in one pass; kept are only the best so far, on the device. Of equals, the
+    All channels of all layers in one pass; kept are only the best so far, on the device. Of equals, the
     earlier image and position count.
 
     Args:
         network: from pixels to logits.
-        channels: which maps, by name of the layer; those of a dense layer are its units.
+        channels: which, by name of the layer; those of a dense layer are its units.
         batches: of uint8 or float images (n, H, W, C), 0 to 255, at least `top` in all.
-        top: how many images per map.
+        top: how many images per channel.
 
     Returns:
         By name of the layer, in their order.
@@ -73,9 +73,9 @@ def top_activations(
     def update(pixels: tf.Tensor, first: tf.Tensor) -> None:
         outputs, _ = evaluate(pixels)
         for name, indices in channels.items():
-            maps = outputs[name]
-            maps = maps if len(maps.shape) == 4 else maps[:, tf.newaxis, tf.newaxis]
-            kept[name].update(tf.gather(maps, tf.constant(indices, tf.int32), axis=-1), first)
+            output = outputs[name]
+            output = output if len(output.shape) == 4 else output[:, tf.newaxis, tf.newaxis]
+            kept[name].update(tf.gather(output, tf.constant(indices, tf.int32), axis=-1), first)
 
     seen = 0
     for batch in batches:
@@ -85,18 +85,18 @@ def top_activations(
 
 
 class _Kept:
-    """The best so far of the maps of one layer."""
+    """The best so far of the channels of one layer."""
 
-    def __init__(self, maps: int, top: int):
+    def __init__(self, channels: int, top: int):
         self._top = top
-        self._values = tf.Variable(tf.fill((maps, top), -math.inf))
-        self._least = tf.Variable(tf.fill((maps,), math.inf))
-        self._places = tf.Variable(tf.zeros((maps, top, 3), tf.int32))  # image, row, column
+        self._values = tf.Variable(tf.fill((channels, top), -math.inf))
+        self._least = tf.Variable(tf.fill((channels,), math.inf))
+        self._places = tf.Variable(tf.zeros((channels, top, 3), tf.int32))  # image, row, column
 
-    def update(self, maps: tf.Tensor, first: tf.Tensor) -> None:
-        """Look at the maps (n, h, w, m) of the images from number `first` on."""
-        count, _, width, channels = tf.unstack(tf.shape(maps))
-        flat = tf.transpose(tf.reshape(maps, (count, -1, channels)), (2, 0, 1))
+    def update(self, output: tf.Tensor, first: tf.Tensor) -> None:
+        """Look at the channels (n, h, w, m) of the images from number `first` on."""
+        count, _, width, channels = tf.unstack(tf.shape(output))
+        flat = tf.transpose(tf.reshape(output, (count, -1, channels)), (2, 0, 1))
         where = tf.argmax(flat, axis=2, output_type=tf.int32)
         image = tf.broadcast_to(first + tf.range(count), (channels, count))
         places = tf.stack([image, where // width, where % width], axis=2)
@@ -107,7 +107,7 @@ class _Kept:
         self._least.assign(tf.minimum(self._least, tf.reduce_min(flat, axis=(1, 2))))
 
     def result(self, channels: np.ndarray, seen: int) -> TopActivations:
-        """What is best of the maps of `seen` images."""
+        """What is best of the channels in `seen` images."""
         places, values = self._places.numpy(), self._values.numpy()
         flat = constant(self._least.numpy(), values[:, 0], seen)
         return TopActivations(channels, values, places[..., 0], places[..., 1:], flat)

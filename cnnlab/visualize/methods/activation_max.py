@@ -35,7 +35,7 @@ BATCH = 128
 """Images of the dataset that are evaluated at a time."""
 
 LEAK = 0.01
-"""Share of what is negative before the activation function, see `_roused`."""
+"""Share of what is negative before the activation function, see `_leaky`."""
 
 EPSILON = 1e-6
 
@@ -55,7 +55,7 @@ class Maximised:
         patterns: float32 (n, H, W, C), 0 to 255.
         activations: float32 (n,) mean activation that each has reached.
         usual: float32 (n,) percentile of the mean activations over images of the dataset; NaN without these.
-        dead: bool (n,) whether hardly one of a thousand images excites the filter at all, see `HARDLY`, or its map is
+        dead: bool (n,) whether hardly one of a thousand images excites the filter at all, see `HARDLY`, or is
             the same everywhere.
         count: how many filters the layer has.
         compared: how many images of the dataset were looked at.
@@ -83,9 +83,9 @@ def draw_activation_max(
     """Draw what excites filters most, a figure LAYER.png each.
 
     After Erhan et al., "Visualizing higher-layer features of a deep network" (2009), section 4. Writes filters.csv
-    (layer, filter, activation: the mean over the map that the pattern reaches; dataset: the 99.9th percentile of the
-    same over training images; dead: whether that is next to nothing, or the map the same everywhere; both empty without
-    these) and activation_max.npz: float32 (n, H, W, C) patterns by layer, from 0 to 255.
+    (layer, filter, activation: the mean over the channel that the pattern reaches; dataset: the 99.9th percentile of
+    the same over training images; dead: whether that is next to nothing, or the channel the same everywhere; both
+    empty without these) and activation_max.npz: float32 (n, H, W, C) patterns by layer, from 0 to 255.
 
     Args:
         config: `run`, or `weights` with `model` and `dataset`.
@@ -130,7 +130,7 @@ def _training_images(subject: Subject, count: int, seed: int) -> np.ndarray | No
         return None
 
 
-def filter_score(network: keras.Model, name: str, *, rousing: bool = False) -> Score:
+def filter_score(network: keras.Model, name: str, *, leaky: bool = False) -> Score:
     """The mean activation of one filter of a layer per image, for images of which each has a filter of its own.
 
     The network is evaluated up to the layer.
@@ -138,8 +138,8 @@ def filter_score(network: keras.Model, name: str, *, rousing: bool = False) -> S
     Args:
         network: from pixels to logits.
         name: of a layer; its activation may be a layer of its own.
-        rousing: whether to reward what comes near to exciting the filter, see `_roused`: where a rectified filter is
-            silent, the mean has no gradient.
+        leaky: whether to reward what comes near to exciting the filter, see `_leaky`: where a ReLU is
+            dead, the mean has no gradient.
     """
     target = activated(network, name)
 
@@ -150,7 +150,7 @@ def filter_score(network: keras.Model, name: str, *, rousing: bool = False) -> S
             with linear(operation) as activation:
                 before = compute()
             means = channel_means(activation(before), filters)
-            raise _Reached(_roused(before, means, filters) if rousing else means)
+            raise _Reached(_leaky(before, means, filters) if leaky else means)
 
         try:
             run_graph(network, images, visit)
@@ -160,10 +160,10 @@ def filter_score(network: keras.Model, name: str, *, rousing: bool = False) -> S
     return score
 
 
-def _roused(before: tf.Tensor, means: tf.Tensor, filters: tf.Tensor) -> tf.Tensor:
-    """Scores (n,) that lead a filter out of its silence, from the maps (n, …, C) before the activation function.
+def _leaky(before: tf.Tensor, means: tf.Tensor, filters: tf.Tensor) -> tf.Tensor:
+    """Scores (n,) that revive a dead filter, from the channels (n, …, C) before the activation function.
 
-    An excited filter scores its mean activation and a small share of what is below zero. A silent one scores what is
+    An excited filter scores its mean activation and a small share of what is below zero. A dead one scores what is
     below zero at the places that come nearest to exciting it; the mean over all places would not do, since a
     convolution adds up what is the same everywhere, and makes a flat picture.
     """
@@ -188,7 +188,7 @@ def _maximise(
     subject: Subject, name: str, filters: Sequence[int], ascent: Ascent, images: np.ndarray | None, seed: int
 ) -> Maximised:
     noise = starting_noise(seed, name, filters, subject.image_shape)
-    score, chunk = filter_score(subject.network, name, rousing=True), patterns_per_chunk(subject.network, ascent)
+    score, chunk = filter_score(subject.network, name, leaky=True), patterns_per_chunk(subject.network, ascent)
     patterns = ascend(score, filters, noise, ascent, seed=seed, chunk=chunk, what=f"{name}: ascending")
     means, *_ = maps_statistics(subject.network, name, patterns)
     activations, count = np.diagonal(means[:, filters]), means.shape[1]

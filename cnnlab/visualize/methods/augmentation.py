@@ -41,8 +41,8 @@ def draw_augmentation(
         config: `dataset`, `augmentation` and `seeds` are used.
         folder: where to write.
         images: how many images of the training split.
-        strengths: factors of the knobs that an operation class lists as its `strength`. One that goes beyond
-            what a knob allows is replaced by the largest that does not, and marked so.
+        strengths: factors of the options that an operation class lists as its `strength`. One that goes beyond
+            what an option allows is replaced by the largest that does not, and marked so.
 
     Raises:
         UserError: an operation refuses its arguments or the number of images.
@@ -101,45 +101,45 @@ def _stages(
 def _at_strengths(
     node: DictConfig, name: str, operation: Operation, strengths: Sequence[float], split: Split
 ) -> Iterator[tuple[str, Operation]]:
-    """The operation of `node` at each strength, with a title that tells the factor and its knobs."""
+    """The operation of `node` at each strength, with a title that tells the factor and its options."""
     for factor in strengths:
         possible = _largest_possible(node, name, operation.strength, factor)
         changed = _scaled(node, name, operation.strength, possible)
         Pipeline({name: changed}).adapt(split)
         limit = "" if possible == factor else f" (the most of ×{factor:g})"
-        knobs = [f"{knob} {value:.3g}" for knob, value in _knobs(node, operation.strength, possible).items()]
-        yield "\n".join([f"×{possible:.3g}{limit}", *knobs]), changed
+        options = [f"{option} {value:.3g}" for option, value in _options(node, operation.strength, possible).items()]
+        yield "\n".join([f"×{possible:.3g}{limit}", *options]), changed
 
 
-def _largest_possible(node: DictConfig, name: str, knobs: Sequence[str], factor: float) -> float:
+def _largest_possible(node: DictConfig, name: str, options: Sequence[str], factor: float) -> float:
     """The largest factor from 1 to `factor` that the operation accepts."""
-    if _accepts(node, name, knobs, factor):
+    if _accepts(node, name, options, factor):
         return factor
     low, high = 1.0, factor
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        low, high = (middle, high) if _accepts(node, name, knobs, middle) else (low, middle)
+        low, high = (middle, high) if _accepts(node, name, options, middle) else (low, middle)
     return low
 
 
-def _accepts(node: DictConfig, name: str, knobs: Sequence[str], factor: float) -> bool:
+def _accepts(node: DictConfig, name: str, options: Sequence[str], factor: float) -> bool:
     try:
-        _scaled(node, name, knobs, factor)
+        _scaled(node, name, options, factor)
     except UserError:
         return False
     return True
 
 
-def _scaled(node: DictConfig, name: str, knobs: Sequence[str], factor: float) -> Operation:
-    values = OmegaConf.to_container(node, resolve=True) | _knobs(node, knobs, factor)
+def _scaled(node: DictConfig, name: str, options: Sequence[str], factor: float) -> Operation:
+    values = OmegaConf.to_container(node, resolve=True) | _options(node, options, factor)
     check_targets(values, f"augmentation.{name}", ["cnnlab", "keras"])
     return instantiate(OmegaConf.create(values))
 
 
-def _knobs(node: DictConfig, knobs: Sequence[str], factor: float) -> dict[str, float]:
-    """The knobs times the factor; whole numbers, such as pixels, stay whole."""
-    scaled = {knob: node[knob] * factor for knob in knobs}
-    return {knob: round(value) if isinstance(node[knob], int) else value for knob, value in scaled.items()}
+def _options(node: DictConfig, options: Sequence[str], factor: float) -> dict[str, float]:
+    """The options times the factor; whole numbers, such as pixels, stay whole."""
+    scaled = {option: node[option] * factor for option in options}
+    return {option: round(value) if isinstance(node[option], int) else value for option, value in scaled.items()}
 
 
 def _apply(operation: Operation, images: np.ndarray, targets: tf.Tensor, draws: Draws) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""`method=deconvnet`: what excites feature maps the most, and which pixels of it they respond to."""
+"""`method=deconvnet`: what excites channels the most, and which pixels of it they respond to."""
 
 import logging
 import math
@@ -33,9 +33,9 @@ from cnnlab.visualize.subject import load_subject
 
 SIGNED = "RdBu_r"
 GROUND = "#d5dbe5"
-MAPS_IN_A_ROW = 2
+CHANNELS_IN_A_ROW = 2
 BLOCK = 1.75
-"""Inches that the projections, or the patches, of one map are wide."""
+"""Inches that the projections, or the patches, of one channel are wide."""
 
 LEAST_PIXELS = 32
 """Side of a tile below which its pixels are repeated, to leave room for narrow gaps."""
@@ -43,14 +43,16 @@ LEAST_PIXELS = 32
 FULL_COLOR = 99.5
 """Percentile of a projection's sizes that is drawn in full colour; by its largest pixel alone it would be faint."""
 
-CAPTION = "left: projections, each scaled alone; red, or in colour images light, above zero · right: what the map saw"
+CAPTION = (
+    "left: projections, each scaled alone; red, or in colour images light, above zero · right: what the channel saw"
+)
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Projected:
-    """The strongest activations of some maps of a layer, projected down.
+    """The strongest activations of some channels of a layer, projected down.
 
     Attributes:
         top: where the activations are; `top.images` are positions in the split.
@@ -76,20 +78,20 @@ def draw_deconvnet(
     limit: Annotated[int, AT_LEAST_1] | None = 10000,
     seed: Annotated[int, AT_LEAST_0] = 0,
 ) -> None:
-    """Draw for feature maps the strongest activations over a dataset, projected down to the pixels.
+    """Draw for channels the strongest activations over a dataset, projected down to the pixels.
 
-    After Zeiler and Fergus (2013), figure 2: LAYER.png shows for each map the images that excite it the most, cut to
-    what the strongest activation in each can see, beside the projections of these activations, each scaled alone.
-    Maps that nothing excites, or that are the same everywhere, are named. top.csv lists it all; deconvnet.npz holds,
-    for every layer, `LAYER/NAME` of channels (m,), values, images and labels (m, k), positions (m, k, 2), projections
-    and patches (m, k, h, w, C); see `Projected`.
+    After Zeiler and Fergus (2013), figure 2: LAYER.png shows for each channel the images that excite it the most, cut
+    to what the strongest activation in each can see, beside the projections of these activations, each scaled alone.
+    Channels that nothing excites, or that are the same everywhere, are named. top.csv lists it all; deconvnet.npz
+    holds, for every layer, `LAYER/NAME` of channels (m,), values, images and labels (m, k), positions (m, k, 2),
+    projections and patches (m, k, h, w, C); see `Projected`.
 
     Args:
         config: `run`, or `weights` with `model` and `dataset`.
         folder: where to write.
         layers: names; None for the activations after up to 12 convolutions, from the first to the last.
-        filters: the first so many maps of each layer, or the indices for each layer, or None for all.
-        top: images per map.
+        filters: the first so many channels of each layer, or the indices for each layer, or None for all.
+        top: images per channel.
         split: where they are looked for.
         limit: look at so many images of the split, drawn at random; None for all.
         seed: of the draw.
@@ -114,23 +116,21 @@ def draw_deconvnet(
     batches = track(image_batches(examples.images, size), "strongest activations", math.ceil(len(indices) / size))
     found = top_activations(network, channels, batches, top)
     fields = receptive_fields(network)
-    arrays, tables = {}, []
-    for name, activations in track(found.items(), "projections"):
-        result = project_top(projectors[name], activations, fields[name], examples, indices)
-        maps = f"{len(channels[name])} of {counts[name]} maps"
-        title = f"{subject.title} · {name}: {maps} · the strongest of {len(indices):,} images"
+    results = {
+        name: project_top(projectors[name], activations, fields[name], examples, indices)
+        for name, activations in track(found.items(), "projections")
+    }
+    _write_arrays(results, subject.class_names, folder)
+    for name, result in results.items():
+        shares = f"{len(channels[name])} of {counts[name]} channels"
+        title = f"{subject.title} · {name}: {shares} · the strongest of {len(indices):,} images"
         _draw(result, subject.class_names, folder / f"{name}.png", title, subject.metadata(title, seed))
-        arrays |= {f"{name}/{key}": value for key, value in _arrays(result).items()}
-        tables.append(_table(name, result, subject.class_names))
-        if len(activations.dead):
-            silent = shown(activations.dead.tolist())
-            log.warning("%s: maps %s are dead on these %s images", name, silent, f"{len(indices):,}")
-    pd.concat(tables).to_csv(folder / "top.csv", index=False)
-    np.savez_compressed(folder / "deconvnet.npz", **arrays)
+        if len(dead := found[name].dead):
+            log.warning("%s: channels %s are dead on these %s images", name, shown(dead.tolist()), f"{len(indices):,}")
 
 
 def count_channels(network: keras.Model, names: Sequence[str]) -> dict[str, int]:
-    """How many maps, or units, layers have.
+    """How many channels, or units, layers have.
 
     Raises:
         UserError: a layer returns something else.
@@ -138,7 +138,7 @@ def count_channels(network: keras.Model, names: Sequence[str]) -> dict[str, int]
     outputs, _ = layer_outputs(network, names)(tf.zeros((1, *network.input_shape[1:])))
     for name in names:
         if len(outputs[name].shape) not in (2, 4):
-            raise UserError(f"method.layers={name}: returns neither maps nor units, but {outputs[name].shape[1:]}")
+            raise UserError(f"method.layers={name}: returns neither channels nor units, but {outputs[name].shape[1:]}")
     return {name: outputs[name].shape[-1] for name in names}
 
 
@@ -213,27 +213,26 @@ def _examples(split: Split, limit: int | None, seed: int) -> tuple[Split, np.nda
     return split.take(indices), indices
 
 
-def _arrays(result: Projected) -> dict[str, np.ndarray]:
-    top = result.top
-    return {
-        "channels": top.channels,
-        "values": top.values,
-        "images": top.images,
-        "positions": top.positions,
-        "labels": result.labels,
-        "projections": result.projections,
-        "patches": result.patches,
-    }
+def _write_arrays(results: Mapping[str, Projected], class_names: Sequence[str], folder: Path) -> None:
+    """Write top.csv and deconvnet.npz."""
+    tables = [_table(name, result, class_names) for name, result in results.items()]
+    pd.concat(tables).to_csv(folder / "top.csv", index=False)
+    arrays = {}
+    for name, result in results.items():
+        of_top = {key: getattr(result.top, key) for key in ("channels", "values", "images", "positions")}
+        of_tiles = {key: getattr(result, key) for key in ("labels", "projections", "patches")}
+        arrays |= {f"{name}/{key}": value for key, value in (of_top | of_tiles).items()}
+    np.savez_compressed(folder / "deconvnet.npz", **arrays)
 
 
 def _table(layer: str, result: Projected, class_names: Sequence[str]) -> pd.DataFrame:
-    """A line per map and image."""
+    """A line per channel and image."""
     top = result.top
-    maps, ranks = np.indices(top.values.shape)
+    numbers, ranks = np.indices(top.values.shape)
     return pd.DataFrame(
         {
             "layer": layer,
-            "map": top.channels[maps].ravel(),
+            "channel": top.channels[numbers].ravel(),
             "rank": ranks.ravel() + 1,
             "value": top.values.ravel(),
             "image": top.images.ravel(),
@@ -245,9 +244,9 @@ def _table(layer: str, result: Projected, class_names: Sequence[str]) -> pd.Data
 
 
 def _draw(result: Projected, class_names: Sequence[str], path: Path, title: str, metadata: Mapping[str, str]) -> None:
-    """A block of projections and a block of patches for every map."""
+    """A block of projections and a block of patches for every channel."""
     count = len(result.top.channels)
-    across = min(MAPS_IN_A_ROW, count)
+    across = min(CHANNELS_IN_A_ROW, count)
     rows = math.ceil(count / across)
     tile = result.patches.shape[2:4]
     height = BLOCK * min(2.0, tile[0] / tile[1])
@@ -258,17 +257,17 @@ def _draw(result: Projected, class_names: Sequence[str], path: Path, title: str,
         left.set_axis_off()
         right.set_axis_off()
     for number, (left, right) in enumerate(cells[:count]):
-        _draw_map(left, right, result, number, class_names)
+        _draw_channel(left, right, result, number, class_names)
     save_figure(figure, path, metadata)
 
 
-def _draw_map(left: Axes, right: Axes, result: Projected, number: int, class_names: Sequence[str]) -> None:
+def _draw_channel(left: Axes, right: Axes, result: Projected, number: int, class_names: Sequence[str]) -> None:
     values = result.top.values[number]
     constant = result.top.constant[number]
     fires = (values > 0) & ~constant
-    silence = f"dead: constant {values[0]:.3g}" if values[0] > 0 else "dead: never fires"
-    title = f"{values[fires][-1]:.3g} to {values[0]:.3g}" if fires.any() else silence
-    left.set_title(f"map {result.top.channels[number]} · {title}", fontsize=8)
+    dead = f"dead: constant {values[0]:.3g}" if values[0] > 0 else "dead: never fires"
+    title = f"{values[fires][-1]:.3g} to {values[0]:.3g}" if fires.any() else dead
+    left.set_title(f"channel {result.top.channels[number]} · {title}", fontsize=8)
     projections = np.where(fires[:, None, None, None], result.projections[number], np.nan)
     patches = np.where(fires[:, None, None, None], result.patches[number], np.nan)
     sizes = np.abs(np.nan_to_num(projections))

@@ -22,7 +22,7 @@ from cnnlab.visualize.subject import load_subject
 
 COLUMNS = 8
 LEAST_PIXELS = 48
-"""Side of a map in the figure below which its pixels are repeated; for the numbers above to be legible."""
+"""Side of a feature map in the figure below which its pixels are repeated; for the numbers above to be legible."""
 
 
 def draw_feature_maps(
@@ -51,7 +51,7 @@ def draw_feature_maps(
         seed: of the draw.
 
     Raises:
-        UserError: there is no such layer, channel or image, or a layer returns no maps.
+        UserError: there is no such layer, channel or image, or a layer returns no feature maps.
     """
     subject = load_subject(config)
     network = subject.network
@@ -65,7 +65,7 @@ def draw_feature_maps(
         kept[name] = values[..., indices]
         for number, (image, label) in enumerate(zip(kept[name], chosen.names, strict=True)):
             dead = flat(image)
-            title = f"{subject.title} · {shorten(label, 24)} · {name}: {len(indices)} of {values.shape[-1]} maps"
+            title = f"{subject.title} · {shorten(label, 24)} · {name}: {len(indices)} of {values.shape[-1]} channels"
             title += note(indices, dead, "this image")
             path = folder / f"{number}-{name}.png"
             _draw(chosen.images[number], image, labels(indices, dead), path, title, subject.metadata(title, seed))
@@ -84,13 +84,15 @@ def feature_maps(network: keras.Model, names: Sequence[str], images: np.ndarray)
         Float32 (n, h, w, channels) by layer name, in the order of the names.
 
     Raises:
-        UserError: a layer returns no maps but, say, one number per unit.
+        UserError: a layer returns no feature maps but, say, one number per unit.
     """
     outputs, _ = layer_outputs(network, names)(tf.cast(images, tf.float32))
     for name in names:
         if len(outputs[name].shape) != 4:
             shape = shown([*outputs[name].shape[1:]])
-            raise UserError(f"method.layers={name}: returns no maps but {shape} per image; choose a layer before it")
+            raise UserError(
+                f"method.layers={name}: returns no feature maps but {shape} per image; choose a layer before it"
+            )
     return {name: outputs[name].numpy() for name in names}
 
 
@@ -131,7 +133,7 @@ def _draw(
     right.set_anchor("N")
     bar = figure.colorbar(drawn, ax=right, shrink=min(1.0, 2 / rows), anchor=(0, 1), aspect=20, pad=0.02)
     bar.set_ticks([0, 64, 128, 192, 255], labels=["−2", "−1", "mean", "+1", "+2"], fontsize=7)
-    bar.set_label("standard deviations of each map", fontsize=7, color=MUTED_COLOR)
+    bar.set_label("standard deviations of each feature map", fontsize=7, color=MUTED_COLOR)
     bar.outline.set_visible(False)
     save_figure(figure, path, metadata)
 

@@ -4,16 +4,14 @@ import logging
 from pathlib import Path
 from typing import Annotated, Literal
 
-import keras
 import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig
 
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
 from cnnlab.data.sample import sample
-from cnnlab.visualize.attribution.gradients import mean_gradients
-from cnnlab.visualize.attribution.maps import Images, Target, ask, attribute, report, summed
-from cnnlab.visualize.attribution.scores import class_scores
+from cnnlab.visualize.attribution.gradients import integrated_gradients, score_differences
+from cnnlab.visualize.attribution.maps import Images, Target, attribute, choose_targets, report, summed
 from cnnlab.visualize.images import SplitName, choose_split
 from cnnlab.visualize.subject import Subject
 
@@ -47,10 +45,8 @@ def draw_integrated_gradients(
     `sums` and `differences` (n,), and `images`, `classes`, `probabilities` and, where known, `labels`.
 
     Args:
-        config: `run`, or `weights` with `model` and `dataset`.
+        config, images, split, target: see `choose_targets`.
         folder: where to write.
-        images, split: see `choose_images`.
-        target: a class; None for the predicted one, "label" for the image's own.
         baseline: an image of one colour, or the mean of training images.
         steps: points of the integral.
         seed: of the images drawn, also for the mean.
@@ -58,19 +54,19 @@ def draw_integrated_gradients(
     Raises:
         UserError: there is no such image or class, or the training images cannot be read.
     """
-    question = ask(config, images, split, target, seed)
-    network = question.subject.network
-    start = _baseline(question.subject, baseline, seed)
+    targets = choose_targets(config, images, split, target, seed)
+    network = targets.subject.network
+    start = _baseline(targets.subject, baseline, seed)
 
     def integrate(pixels: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         whole = score_differences(network, pixels, classes, baseline=start)
         return integrated_gradients(network, pixels, classes, baseline=start, steps=steps), whole
 
-    attributions, differences = attribute(question, integrate, "gradients on the way")
+    attributions, differences = attribute(targets, integrate, "gradients on the way")
     sums = attributions.sum(axis=(1, 2, 3))
     _check_completeness(sums, differences, steps)
     report(
-        question,
+        targets,
         folder,
         "integrated_gradients",
         summed(attributions),
@@ -82,37 +78,6 @@ def draw_integrated_gradients(
         sums=sums,
         differences=differences,
     )
-
-
-def integrated_gradients(
-    network: keras.Model, images: tf.Tensor, classes: tf.Tensor, *, baseline: tf.Tensor, steps: int = 100
-) -> tf.Tensor:
-    """Integrate the gradient along the straight line from a baseline to the image, after Sundararajan, Taly and Yan,
-    "Axiomatic attribution for deep networks" (2017), section 3, by the midpoint rule.
-
-    Args:
-        network: from pixels to logits.
-        images: float32 (n, H, W, C), 0 to 255.
-        classes: int32 (n,).
-        baseline: float32 (H, W, C), 0 to 255.
-        steps: points of the integral.
-
-    Returns:
-        Float32 (n, H, W, C), in logits: its sum over an image tends to the difference between the scores of image and
-        baseline (completeness, proposition 1).
-    """
-
-    def on_the_way(ends: tf.Tensor, _: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        share = (tf.cast(step, tf.float32) + 0.5) / steps
-        return baseline + share[:, tf.newaxis, tf.newaxis, tf.newaxis] * (ends - baseline)
-
-    return (images - baseline) * mean_gradients(network, images, classes, on_the_way, steps)
-
-
-def score_differences(network: keras.Model, images: tf.Tensor, classes: tf.Tensor, *, baseline: tf.Tensor) -> tf.Tensor:
-    """The class scores of images less those of the baseline: float32 (n,)."""
-    of_baseline = tf.repeat(network(baseline[tf.newaxis]), tf.shape(images)[0], axis=0)
-    return class_scores(network(images), classes) - class_scores(of_baseline, classes)
 
 
 def _baseline(subject: Subject, kind: Baseline, seed: int) -> np.ndarray:

@@ -21,12 +21,11 @@ from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
 from cnnlab.errors import UserError
 from cnnlab.reporting.figure import COLORS, new_figure, save_figure, shorten
 from cnnlab.visualize.attribution.gradients import rows_at_a_time
-from cnnlab.visualize.attribution.maps import Images, Question, Target, ask
+from cnnlab.visualize.attribution.maps import Images, Target, Targets, choose_targets
 from cnnlab.visualize.attribution.scores import class_probabilities
 from cnnlab.visualize.drawing.overlay import DIVERGING, show_image
 from cnnlab.visualize.images import SplitName
-from cnnlab.visualize.layers import layer_outputs
-from cnnlab.visualize.methods.grad_cam import map_layer
+from cnnlab.visualize.layers import layer_outputs, spatial_layer
 from cnnlab.visualize.progress import track
 
 GREY = 127.5
@@ -41,8 +40,8 @@ class Occluded:
 
     Attributes:
         probabilities: float32 (rows, columns, K).
-        activity: float32 (rows, columns), the sum over the feature map that is strongest in the whole image.
-        channel: which map that is.
+        activity: float32 (rows, columns), the sum over the channel that is strongest in the whole image.
+        channel: which that is.
         whole: its sum without a square.
     """
 
@@ -53,7 +52,7 @@ class Occluded:
 
     @property
     def change(self) -> np.ndarray:
-        """The activity's change by the square, as a share of `whole`; NaN where the map is silent in the image."""
+        """The activity's change by the square, as a share of `whole`; NaN where the channel is dead in the image."""
         return (self.activity - self.whole) / (self.whole if self.whole > 0 else np.nan)
 
 
@@ -73,36 +72,34 @@ def draw_occlusion(
 
     After Zeiler & Fergus, "Visualizing and understanding convolutional networks" (2013), figure 7. Writes occlusion.png
     (a row per image: the image, by how much the probability of the class changes, by how much the sum of the strongest
-    feature map, and the predicted class, each by the place of the square's centre; a colour means the same in every
+    channel, and the predicted class, each by the place of the square's centre; a colour means the same in every
     row: blue, that hiding this place takes away, red, that it adds) and
     occlusion.npz: `probability`, `activity`, `predicted` (n, rows, columns), `channels` and `whole_activity` (n,), and
     `images`, `classes`, `probabilities` and, where known, `labels`.
 
     Args:
-        config: `run`, or `weights` with `model` and `dataset`.
+        config, images, split, target, seed: see `choose_targets`.
         folder: where to write.
-        layer: whose strongest map is watched; None for the last convolution's (its activation's).
+        layer: whose strongest channel is watched; None for the last convolution's (its activation's).
         size: side of the square in pixels; None for a quarter of the image's shorter side.
         stride: pixels from one place to the next; None for an eighth of the square, at least 1.
-        images, split, seed: see `choose_images`.
-        target: a class; None for the predicted one, "label" for the image's own.
 
     Raises:
         UserError: there is no such image, class or layer, or the square is larger than the image.
     """
-    question = ask(config, images, split, target, seed)
-    network, shape = question.subject.network, question.subject.image_shape
+    targets = choose_targets(config, images, split, target, seed)
+    network, shape = targets.subject.network, targets.subject.image_shape
     size = size or max(1, min(shape[:2]) // 4)
     if size > min(shape[:2]):
         raise UserError(f"method.size={size}: the square is larger than the images of {shape[0]}x{shape[1]} pixels")
     stride = stride or max(1, size // 8)
-    name = map_layer(network, layer)
+    name = spatial_layer(network, layer)
     slide = slider(network, name, size, stride)
-    found = [slide(image) for image in track(question.chosen.images, "sliding")]
-    title = f"{question.subject.title} · occlusion by {size}×{size} pixels"
-    metadata = question.subject.metadata(title, seed)
-    _draw(question, found, (size, stride), name, folder / "occlusion.png", title, metadata)
-    probability = [each.probabilities[..., label] for each, label in zip(found, question.classes, strict=True)]
+    found = [slide(image) for image in track(targets.chosen.images, "sliding")]
+    title = f"{targets.subject.title} · occlusion by {size}×{size} pixels"
+    metadata = targets.subject.metadata(title, seed)
+    _draw(targets, found, (size, stride), name, folder / "occlusion.png", title, metadata)
+    probability = [each.probabilities[..., label] for each, label in zip(found, targets.classes, strict=True)]
     np.savez_compressed(
         folder / "occlusion.npz",
         probability=probability,
@@ -110,7 +107,7 @@ def draw_occlusion(
         predicted=[each.probabilities.argmax(axis=-1) for each in found],
         channels=[each.channel for each in found],
         whole_activity=[each.whole for each in found],
-        **question.arrays,
+        **targets.arrays,
     )
 
 
@@ -119,7 +116,7 @@ def slider(network: keras.Model, layer: str, size: int, stride: int) -> Callable
 
     Args:
         network: from pixels to logits.
-        layer: a layer with maps, of which the one with the largest sum in the whole image is watched.
+        layer: a layer with feature maps, of which the one with the largest sum in the whole image is watched.
         size: side of the square in pixels.
         stride: pixels from one place to the next; places beyond the edge are left out.
     """
@@ -151,7 +148,7 @@ def slider(network: keras.Model, layer: str, size: int, stride: int) -> Callable
 
 
 def _draw(
-    question: Question,
+    targets: Targets,
     found: Sequence[Occluded],
     square: tuple[int, int],
     layer: str,
@@ -163,30 +160,30 @@ def _draw(
     rows = len(found)
     figure = new_figure(4 * CELL + 1.2, 1.1 + (CELL + 0.45) * rows, title)
     *cells, last = figure.subplots(rows + 1, 4, squeeze=False, height_ratios=[*[CELL] * rows, 0.12])
-    names = question.subject.class_names
+    names = targets.subject.class_names
     predicted = [each.probabilities.argmax(axis=-1) for each in found]
     colours = class_colours(predicted)
-    before = question.probabilities[range(rows), question.classes]
+    before = targets.probabilities[range(rows), targets.classes]
     points = [
         100 * (each.probabilities[..., target] - probability)
-        for each, target, probability in zip(found, question.classes, before, strict=True)
+        for each, target, probability in zip(found, targets.classes, before, strict=True)
     ]
     percent = [100 * each.change for each in found]
     scales = [symmetric(points), symmetric(percent)]
-    for number, (axes, image, each) in enumerate(zip(cells, question.chosen.images, found, strict=True)):
+    for number, (axes, image, each) in enumerate(zip(cells, targets.chosen.images, found, strict=True)):
         extent = _extent(each.activity.shape, *square)
-        show_image(axes[0], image, question.titles[number])
-        _prepare(axes[1], image, f"probability of\n{shorten(names[question.classes[number]], 20)}")
+        show_image(axes[0], image, targets.titles[number])
+        _prepare(axes[1], image, f"probability of\n{shorten(names[targets.classes[number]], 20)}")
         _show(axes[1], points[number], extent, cmap=DIVERGING, norm=scales[0])
-        silent = "" if each.whole > 0 else ": silent"
-        _prepare(axes[2], image, f"map {each.channel} of\n{shorten(layer, 20)}{silent}")
+        dead = "" if each.whole > 0 else ": dead"
+        _prepare(axes[2], image, f"channel {each.channel} of\n{shorten(layer, 20)}{dead}")
         _show(axes[2], percent[number], extent, cmap=DIVERGING, norm=scales[1])
         _prepare(axes[3], image, "predicted class")
         _show(axes[3], [[to_rgb(colours.get(label, OTHERS)) for label in row] for row in predicted[number]], extent)
     last[0].set_axis_off()
     last[3].set_axis_off()
     _add_bar(last[1], scales[0], "change in percentage points")
-    _add_bar(last[2], scales[1], "change of the map's sum, in %")
+    _add_bar(last[2], scales[1], "change of the channel's sum, in %")
     _add_legend(figure, colours, names, predicted)
     save_figure(figure, path, metadata)
 

@@ -4,13 +4,11 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import keras
-import tensorflow as tf
 from omegaconf import DictConfig
 
 from cnnlab.config.ranges import AT_LEAST_0
 from cnnlab.visualize.attribution.gradients import class_gradients
-from cnnlab.visualize.attribution.maps import Images, Target, ask, attribute, report, strongest
+from cnnlab.visualize.attribution.maps import Images, Target, attribute, choose_targets, report, strongest
 from cnnlab.visualize.images import SplitName
 
 
@@ -29,29 +27,12 @@ def draw_saliency(
     `probabilities` and, where known, `labels`.
 
     Args:
-        config: `run`, or `weights` with `model` and `dataset`.
+        config, images, split, target, seed: see `choose_targets`.
         folder: where to write.
-        images, split, seed: see `choose_images`.
-        target: a class; None for the predicted one, "label" for the image's own.
 
     Raises:
         UserError: there is no such image or class.
     """
-    question = ask(config, images, split, target, seed)
-    gradients = attribute(question, partial(saliency, question.subject.network), "gradients")
-    report(question, folder, "saliency", strongest(gradients), "|logit / grey level|", gradients=gradients)
-
-
-def saliency(network: keras.Model, images: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
-    """The gradient of the class score, after Simonyan, Vedaldi and Zisserman, "Deep inside convolutional networks"
-    (2013), section 3; its map is the largest absolute value over the channels.
-
-    Args:
-        network: from pixels to logits.
-        images: float32 (n, H, W, C), 0 to 255.
-        classes: int32 (n,).
-
-    Returns:
-        Float32 (n, H, W, C), in logits per grey level, signed.
-    """
-    return class_gradients(network, images, classes)
+    targets = choose_targets(config, images, split, target, seed)
+    gradients = attribute(targets, partial(class_gradients, targets.subject.network), "gradients")
+    report(targets, folder, "saliency", strongest(gradients), "|logit / grey level|", gradients=gradients)

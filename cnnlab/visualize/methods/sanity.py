@@ -17,14 +17,11 @@ from scipy.stats import spearmanr
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, UNIT
 from cnnlab.errors import UserError
 from cnnlab.reporting.figure import COLORS, MUTED_COLOR, new_figure, save_figure, style_axes
-from cnnlab.visualize.attribution.gradients import class_gradients
-from cnnlab.visualize.attribution.maps import Images, Question, Target, ask, in_batches
+from cnnlab.visualize.attribution.gradients import class_gradients, grad_cam, integrated_gradients, smoothgrad
+from cnnlab.visualize.attribution.guided import guided_backprop, require_relu
+from cnnlab.visualize.attribution.maps import Images, Target, Targets, choose_targets, in_batches
 from cnnlab.visualize.images import SplitName
-from cnnlab.visualize.layers import computing_layers
-from cnnlab.visualize.methods.grad_cam import grad_cam, map_layer
-from cnnlab.visualize.methods.guided_backprop import guided_backprop, require_relu
-from cnnlab.visualize.methods.integrated_gradients import integrated_gradients
-from cnnlab.visualize.methods.smoothgrad import smoothgrad
+from cnnlab.visualize.layers import computing_layers, spatial_layer
 from cnnlab.visualize.progress import track
 
 log = logging.getLogger(__name__)
@@ -72,17 +69,17 @@ def draw_sanity(
     Raises:
         UserError: there is no such image or class, or no method can look into the network.
     """
-    question = ask(config, images, split, target, seed)
-    network = question.subject.network
+    targets = choose_targets(config, images, split, target, seed)
+    network = targets.subject.network
     evaluations = _evaluations(network, methods)
     layers = [layer for layer in computing_layers(network).values() if _learnt(layer)][::-1]
-    trained = {name: evaluate(question.chosen.images, question.classes) for name, evaluate in evaluations.items()}
+    trained = {name: evaluate(targets.chosen.images, targets.classes) for name, evaluate in evaluations.items()}
     rows, random = [], {name: [] for name in evaluations}
     for number in range(seeds):
         cascade = enumerate(randomised(layers, seed + number), 1)
         for depth, layer in track(cascade, f"random weights {number + 1} of {seeds}", len(layers)):
             for name, evaluate in evaluations.items():
-                maps = evaluate(question.chosen.images, question.classes)
+                maps = evaluate(targets.chosen.images, targets.classes)
                 rows.append((name, number, depth, layer, *correlations(trained[name], maps)))
                 if depth == len(layers):
                     random[name].append(maps)
@@ -92,7 +89,7 @@ def draw_sanity(
     summary.to_csv(folder / "sanity.csv", index=False, float_format="%.4f")
     for name in summary.loc[summary.flagged, "method"]:
         log.warning("%s hardly changes when the network's weights are random: do not trust its maps", name)
-    _draw(table, summary, question, threshold, folder / "sanity.png", seed)
+    _draw(table, summary, targets, threshold, folder / "sanity.png", seed)
 
 
 def randomised(layers: Sequence[keras.Layer], seed: int) -> Iterator[str]:
@@ -101,8 +98,8 @@ def randomised(layers: Sequence[keras.Layer], seed: int) -> Iterator[str]:
     At the end, or when the iteration is given up, all weights are what they were.
 
     Args:
-        layers: in the order of randomisation; each draws from its own initializers.
-        seed: of the draws.
+        layers: in the order of randomisation; each from its own initializers.
+        seed: of their random numbers.
     """
     keras.utils.set_random_seed(seed)
     learnt = [layer.get_weights() for layer in layers]
@@ -144,7 +141,7 @@ def _evaluations(network: keras.Model, methods: Sequence[Method]) -> Mapping[Met
         "smoothgrad": lambda: partial(smoothgrad, network, noise=0.15, samples=STEPS, seed=0),
         "integrated_gradients": lambda: partial(integrated_gradients, network, baseline=0.0, steps=STEPS),
         "guided_backprop": lambda: _guided(network),
-        "grad_cam": lambda: partial(grad_cam, network, layer=map_layer(network, None)),
+        "grad_cam": lambda: partial(grad_cam, network, layer=spatial_layer(network, None)),
     }
     found, refusals = {}, []
     for name in methods:
@@ -187,12 +184,12 @@ def _summarise(table: pd.DataFrame, random: Mapping[str, Sequence[np.ndarray]], 
 
 
 def _draw(
-    table: pd.DataFrame, summary: pd.DataFrame, question: Question, threshold: float, path: Path, seed: int
+    table: pd.DataFrame, summary: pd.DataFrame, targets: Targets, threshold: float, path: Path, seed: int
 ) -> None:
     """How alike maps stay against how many layers are random, a line per method; a band over the seeds."""
-    images, seeds = len(question.chosen.images), table.seed.nunique()
+    images, seeds = len(targets.chosen.images), table.seed.nunique()
     means = f"mean of {images} image{'s' * (images > 1)}, band over {seeds} seed{'s' * (seeds > 1)}"
-    title = f"{question.subject.title} · maps before and after layers lose what they learnt · {means}"
+    title = f"{targets.subject.title} · maps before and after layers lose what they learnt · {means}"
     layers = table.drop_duplicates("randomised").set_index("randomised").layer
     figure = new_figure(max(8.0, 2 * 3.2 + 0.24 * len(layers)), 4.8, title)
     flagged = dict(zip(summary.method, summary.flagged, strict=True))
@@ -220,4 +217,4 @@ def _draw(
     panels[0].set_ylabel("rank correlation with the trained network's map", fontsize=8)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
-    save_figure(figure, path, question.subject.metadata(title, seed))
+    save_figure(figure, path, targets.subject.metadata(title, seed))

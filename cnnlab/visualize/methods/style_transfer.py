@@ -17,7 +17,7 @@ from cnnlab.errors import UserError
 from cnnlab.models.backbones import Backbone
 from cnnlab.models.blocks import Pooling
 from cnnlab.visualize.style.features import build_features, require_room
-from cnnlab.visualize.style.figures import draw_losses, draw_progress, write_image, write_losses
+from cnnlab.visualize.style.figures import draw_progress, write_image, write_losses
 from cnnlab.visualize.style.images import (
     fitted,
     luminance,
@@ -26,7 +26,7 @@ from cnnlab.visualize.style.images import (
     resized,
     with_luminance,
 )
-from cnnlab.visualize.style.losses import Objective, build_losses
+from cnnlab.visualize.style.losses import LossWeights, build_losses
 from cnnlab.visualize.style.optimizers import Descended, Descent, Optimizer, descend
 
 NOISE = 25.0
@@ -72,12 +72,10 @@ def draw_style_transfer(
         folder: where to write.
         content, style: image files.
         backbone, weights, pooling: see `build_features`.
-        content_layers to total_variation_weight: see `Objective`; style layers weigh the same where nobody says how.
-        preserve_colors: luminance transfers the style of brightness alone and keeps the content's colours; histogram
-            gives the style image the content's colours first. Both are those of `images.py`.
+        content_layers to total_variation_weight: see `LossWeights`; style layers weigh the same where nobody says how.
+        preserve_colors: luminance: brightness alone takes the style; histogram: the style image is recoloured first.
         initial: what to start from.
-        size: longest side of the images while they change, in pixels; the result is then resized. None for the
-            content's own.
+        size: longest side in pixels while the images change; the result is then resized. None: the content's own.
         scales: how many sizes, each half of the next, from the coarsest, whose result the next one starts from.
         optimizer to progress_every: see `Descent`; for each of the scales.
         seed: of the noise.
@@ -85,39 +83,27 @@ def draw_style_transfer(
     Raises:
         UserError: an image cannot be read or is too small, there is no such layer, or the weights cannot be had.
     """
-    photograph = read_photograph(_given(content, "method.content"), "method.content")
-    example = read_photograph(_given(style, "method.style"), "method.style")
-    objective = Objective(
-        content_layers,
-        _shares(style_layers, style_layer_weights),
-        content_weight,
-        style_weight,
-        total_variation_weight,
-    )
+    photograph, example = _read(content, "method.content"), _read(style, "method.style")
+    shares = _shares(style_layers, style_layer_weights)
+    loss_weights = LossWeights(content_layers, shares, content_weight, style_weight, total_variation_weight)
     descent = Descent(optimizer, iterations, learning_rate, progress_every)
-    features = build_features(
-        backbone, weights, content_layers=content_layers, style_layers=style_layers, pooling=pooling
-    )
+    model = build_features(backbone, weights, content_layers=content_layers, style_layers=style_layers, pooling=pooling)
     longest = size or max(photograph.shape[:2])
     matched, painted = _recoloured(photograph, example, preserve_colors)
     start = None if initial == "content" else np.random.default_rng(seed)
-    descents = transfer(features, matched, painted, objective, descent, longest=longest, scales=scales, noise=start)
-    result = resized(descents[-1].result, photograph.shape[:2])
-    if preserve_colors == "luminance":
-        result = with_luminance(photograph, result)
+    descents = transfer(model, matched, painted, loss_weights, descent, longest=longest, scales=scales, noise=start)
     title = f"{Path(content).name} in the style of {Path(style).name}"
     metadata = {"Title": title, "Model": f"{backbone}, weights {weights}", "Seed": str(seed)}
-    write_image(result, folder / "result.png", metadata)
-    draw_progress(photograph, example, descents, folder, title, metadata)
-    write_losses(descents, folder / "loss.csv")
-    draw_losses(descents, folder / "loss.png", title, metadata)
+    draw_progress(photograph, example, descents, folder, metadata)
+    write_losses(descents, folder, metadata)
+    write_image(_result(photograph, descents[-1].result, preserve_colors), folder / "result.png", metadata)
 
 
 def transfer(
     features: keras.Model,
     content: np.ndarray,
     style: np.ndarray,
-    objective: Objective,
+    loss_weights: LossWeights,
     descent: Descent,
     *,
     longest: int,
@@ -149,16 +135,16 @@ def transfer(
             start = resized(descents[-1].result, sizes[0])
         else:
             start = small if noise is None else _noise(sizes[0], noise)
-        losses = build_losses(features, tf.constant(small[np.newaxis]), tf.constant(example[np.newaxis]), objective)
+        losses = build_losses(features, tf.constant(small[np.newaxis]), tf.constant(example[np.newaxis]), loss_weights)
         height, width = sizes[0]
         descents.append(descend(losses, start, descent, f"{width} × {height} pixels"))
     return descents
 
 
-def _given(file: str | None, key: str) -> str:
+def _read(file: str | None, key: str) -> np.ndarray:
     if file is None:
         raise UserError(f"{key}: has no value; give {key}=FILE, an image")
-    return file
+    return read_photograph(file, key)
 
 
 def _shares(layers: Sequence[str], weights: Sequence[float] | None) -> dict[str, float]:
@@ -178,6 +164,12 @@ def _recoloured(content: np.ndarray, style: np.ndarray, preserve_colors: str | N
     if preserve_colors == "luminance":
         content, style = luminance(content), luminance(style)
     return content, style if preserve_colors is None else match_colors(style, content)
+
+
+def _result(content: np.ndarray, transferred: np.ndarray, preserve_colors: str | None) -> np.ndarray:
+    """What was transferred, in the content's size and where wanted its colours."""
+    result = resized(transferred, content.shape[:2])
+    return with_luminance(content, result) if preserve_colors == "luminance" else result
 
 
 def _noise(size: tuple[int, int], generator: np.random.Generator) -> np.ndarray:

@@ -18,7 +18,7 @@ def build_features(
     style_layers: Sequence[str],
     pooling: Pooling,
 ) -> keras.Model:
-    """A model from images of any size to the maps of some layers of a backbone; it ends at the last of them.
+    """A model from images of any size to the feature maps of some layers of a backbone; it ends at the last of them.
 
     Args:
         backbone: its name.
@@ -27,7 +27,7 @@ def build_features(
         pooling: average replaces max pooling, as in section 2 of Gatys et al. 2016; max leaves the backbone as it is.
 
     Returns:
-        A functional model, not trainable, from float32 images (n, H, W, 3) from 0 to 255 to maps by layer name.
+        A functional model, not trainable, from float32 images (n, H, W, 3) from 0 to 255 to feature maps by layer name.
 
     Raises:
         UserError: there is no such layer, or the weights cannot be had.
@@ -60,7 +60,7 @@ def with_average_pooling(model: keras.Model) -> keras.Model:
 
 
 def require_room(features: keras.Model, size: tuple[int, int], key: str) -> None:
-    """Check that an image leaves a pixel or more in each of the maps.
+    """Check that an image leaves a pixel or more in each of the feature maps.
 
     Args:
         size: (height, width) of the image.

@@ -47,7 +47,6 @@ def draw_progress(
     style: np.ndarray,
     descents: Sequence[Descended],
     folder: Path,
-    title: str,
     metadata: Mapping[str, str],
 ) -> None:
     """Draw progress.png, the two images and the way from the start to the result, and keep them in images.npz.
@@ -63,7 +62,7 @@ def draw_progress(
     rows = math.ceil(len(cells) / COLUMNS)
     columns = math.ceil(len(cells) / rows)
     height, width = content.shape[:2]
-    figure = new_figure(CELL * columns, 0.35 + rows * ((CELL - 0.08) * height / width + 0.2), title)
+    figure = new_figure(CELL * columns, 0.35 + rows * ((CELL - 0.08) * height / width + 0.2), metadata["Title"])
     for axes, (label, image) in zip(figure.subplots(rows, columns, squeeze=False).flat, cells, strict=False):
         axes.imshow(_to_uint8(image))
         axes.set_title(shorten(label, LABEL_LENGTH), fontsize=8, color=MUTED_COLOR, pad=3)
@@ -74,15 +73,14 @@ def draw_progress(
     np.savez_compressed(folder / "images.npz", content=_to_uint8(content), style=_to_uint8(style), **images)
 
 
-def write_losses(descents: Sequence[Descended], path: Path) -> None:
-    """Write a row per scale and iteration: the weighted terms and their sum, before the first and after each."""
-    loss_table(descents).to_csv(path, index=False)
+def write_losses(descents: Sequence[Descended], folder: Path, metadata: Mapping[str, str]) -> None:
+    """Write the weighted terms of the loss and their sum, before the first iteration and after each.
 
-
-def draw_losses(descents: Sequence[Descended], path: Path, title: str, metadata: Mapping[str, str]) -> None:
-    """Draw the weighted terms of the loss and their sum by iteration, on a logarithmic axis."""
+    loss.csv has a row per scale and iteration; loss.png shows them on a logarithmic axis.
+    """
     table = loss_table(descents)
-    figure = new_figure(7, 4, title)
+    table.to_csv(folder / "loss.csv", index=False)
+    figure = new_figure(7, 4, metadata["Title"])
     axes = figure.subplots()
     style_axes(axes)
     for name, color in COLORS.items():
@@ -100,7 +98,7 @@ def draw_losses(descents: Sequence[Descended], path: Path, title: str, metadata:
     axes.set_ylabel("weighted loss")
     if axes.lines:  # nothing is lost where nothing has a weight
         figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    save_figure(figure, path, metadata)
+    save_figure(figure, folder / "loss.png", metadata)
 
 
 def loss_table(descents: Sequence[Descended]) -> pd.DataFrame:

@@ -13,11 +13,11 @@ Losses = Callable[[tf.Tensor], tf.Tensor]
 
 
 @dataclass(frozen=True)
-class Objective:
+class LossWeights:
     """What the image is to keep of each of the two others.
 
     Attributes:
-        content_layers: whose maps are to be those of the content image.
+        content_layers: whose feature maps are to be those of the content image.
         style_layers: whose Gram matrices are to be those of the style image, each with its share of the style loss.
         content_weight, style_weight, total_variation_weight: of the three terms.
     """
@@ -44,15 +44,15 @@ def gram_matrices(maps: tf.Tensor) -> tf.Tensor:
     return tf.matmul(vectors, vectors, transpose_a=True) / tf.cast(shape[1] * shape[2], maps.dtype)
 
 
-def build_losses(features: keras.Model, content: tf.Tensor, style: tf.Tensor, objective: Objective) -> Losses:
+def build_losses(features: keras.Model, content: tf.Tensor, style: tf.Tensor, weights: LossWeights) -> Losses:
     """The loss of section 2.3, with every layer's difference relative to what it aims at.
 
-    The squared difference of maps, or of Gram matrices, is divided by the square of those aimed at. That is the
+    The squared difference of feature maps, or of Gram matrices, is divided by the square of those aimed at. That is the
     paper's loss of a layer up to a constant factor, but the same weights suit all networks, layers and sizes: an image
     without any content, or style, has a loss of 1. (The paper's authors rescaled the weights of VGG19 instead.)
 
     Args:
-        features: from images to the maps of the objective's layers, by name.
+        features: from images to the feature maps of the losses' layers, by name.
         content: float32 (1, H, W, 3) from 0 to 255.
         style: float32 (1, h, w, 3) from 0 to 255.
 
@@ -60,22 +60,22 @@ def build_losses(features: keras.Model, content: tf.Tensor, style: tf.Tensor, ob
         See `Losses`; the targets are computed once, here.
     """
     maps = features(content)
-    contents = {name: maps[name] for name in objective.content_layers}
+    contents = {name: maps[name] for name in weights.content_layers}
     maps = features(style)
-    styles = {name: gram_matrices(maps[name]) for name in objective.style_layers}
+    styles = {name: gram_matrices(maps[name]) for name in weights.style_layers}
 
     def losses(image: tf.Tensor) -> tf.Tensor:
         maps = features(image)
         content_losses = [relative_difference(maps[name], target) for name, target in contents.items()]
         style_losses = [
             share * relative_difference(gram_matrices(maps[name]), styles[name])
-            for name, share in objective.style_layers.items()
+            for name, share in weights.style_layers.items()
         ]
         return tf.stack(
             [
-                objective.content_weight * tf.add_n(content_losses) / len(content_losses),
-                objective.style_weight * tf.add_n(style_losses),
-                objective.total_variation_weight * total_variation(image),
+                weights.content_weight * tf.add_n(content_losses) / len(content_losses),
+                weights.style_weight * tf.add_n(style_losses),
+                weights.total_variation_weight * total_variation(image),
             ]
         )
 

@@ -111,12 +111,12 @@ def _lbfgs(
     # The first step has length 1: in this unit one grey level per value, of which float32 losses feel something.
     unit = np.sqrt(start.size)
 
-    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         terms, gradient = evaluate(tf.constant(unit * flat.reshape(1, *start.shape), tf.float32))
         latest[:] = terms
         return float(latest.sum(dtype=np.float64)), unit * gradient.numpy().astype(np.float64).ravel()
 
-    objective(start / unit)
+    loss(start / unit)
     images, history = {0: start}, [latest.copy()]
 
     def accept(intermediate_result: OptimizeResult) -> None:
@@ -129,7 +129,7 @@ def _lbfgs(
 
     with closing(track(range(descent.iterations), what)) as bar:
         found = minimize(
-            objective,
+            loss,
             start.ravel().astype(np.float64) / unit,
             jac=True,
             method="L-BFGS-B",

@@ -15,15 +15,19 @@ from cnnlab.models.all_cnn_c import all_cnn_c
 from cnnlab.models.googlenet import googlenet
 from cnnlab.models.mnist_cnn import mnist_cnn
 from cnnlab.models.resnet import resnet
+from cnnlab.visualize.attribution.gradients import (
+    class_gradients,
+    grad_cam,
+    integrated_gradients,
+    score_differences,
+    smoothgrad,
+)
+from cnnlab.visualize.attribution.guided import guided_backprop, require_relu
 from cnnlab.visualize.attribution.maps import in_batches, strongest
-from cnnlab.visualize.methods.grad_cam import grad_cam, map_layer
-from cnnlab.visualize.methods.guided_backprop import guided_backprop, require_relu
-from cnnlab.visualize.methods.integrated_gradients import integrated_gradients, score_differences
-from cnnlab.visualize.methods.saliency import saliency
-from cnnlab.visualize.methods.smoothgrad import smoothgrad
+from cnnlab.visualize.layers import spatial_layer
 
 METHODS = {
-    "saliency": saliency,
+    "saliency": class_gradients,
     "smoothgrad": partial(smoothgrad, samples=3),
     "integrated_gradients": lambda *inputs: integrated_gradients(*inputs, baseline=tf.zeros(()), steps=3),
     "guided_backprop": guided_backprop,
@@ -73,7 +77,7 @@ def test_every_method_looks_into_every_network(network, method):
     shape = network.input_shape[1:]
     images, classes = photographs(shape), np.array([0, 1, 1], np.int32)
     if method == "grad_cam":
-        compute = partial(compute, layer=map_layer(network, None))
+        compute = partial(compute, layer=spatial_layer(network, None))
     found = in_batches(compute, shape, 1)(images, classes)
     assert np.isfinite(found).all()
     if method == "grad_cam":
@@ -89,7 +93,7 @@ def test_the_two_classes_of_a_sigmoid_head_have_opposite_gradients():
     keras.utils.set_random_seed(0)
     net = mnist_cnn((18, 18, 1), 1)
     images = tf.constant(photographs((18, 18, 1)), tf.float32)
-    first, second = (saliency(net, images, tf.fill([3], label)) for label in (0, 1))
+    first, second = (class_gradients(net, images, tf.fill([3], label)) for label in (0, 1))
     np.testing.assert_array_equal(first, -second)
     assert np.abs(first).max() > 0
 
@@ -98,8 +102,8 @@ def test_maps_do_not_depend_on_how_many_images_share_a_batch():
     keras.utils.set_random_seed(0)
     net = mnist_cnn((18, 18, 1), 3)
     images, classes = photographs((18, 18, 1), 150), np.arange(150, dtype=np.int32) % 3
-    whole = in_batches(partial(saliency, net), (18, 18, 1), 1)(images, classes)
-    alone = in_batches(partial(saliency, net), (18, 18, 1), 1)(images[140:141], classes[140:141])
+    whole = in_batches(partial(class_gradients, net), (18, 18, 1), 1)(images, classes)
+    alone = in_batches(partial(class_gradients, net), (18, 18, 1), 1)(images[140:141], classes[140:141])
     np.testing.assert_allclose(whole[140:141], alone, rtol=1e-4, atol=1e-7)
 
 
@@ -136,7 +140,7 @@ def test_smoothgrad_of_a_quadratic_network_is_the_gradient_without_noise():
     net = keras.Model(pixels, keras.layers.Dense(1)(keras.layers.Flatten()(pixels * pixels)))
     images, classes = tf.constant(photographs((4, 4, 1)), tf.float32), tf.constant([1, 1, 1])
     smooth = smoothgrad(net, images, classes, noise=0.2, samples=2000)
-    plain = saliency(net, images, classes)
+    plain = class_gradients(net, images, classes)
     standard_error = 2 * np.abs(net.get_weights()[0].reshape(4, 4, 1)) * 0.2 * 255 / np.sqrt(2000)
     assert (np.abs(smooth - plain) < 5 * standard_error).all()
     assert np.abs(smooth - plain).max() > 0
@@ -159,7 +163,10 @@ def test_the_noise_of_smoothgrad_is_repeatable_and_each_copys_own():
     [
         ("method.target=twelve", "method.target=twelve: no such class"),
         ("method.layer=conv4", "method.layer=conv4: no such layer; did you mean conv3?"),
-        ("method.layer=logits", "method.layer=logits: returns no maps but [10] per image; choose a layer before it"),
+        (
+            "method.layer=logits",
+            "method.layer=logits: returns no feature maps but [10] per image; choose a layer before it",
+        ),
     ],
 )
 def test_mistakes_are_told_in_one_line(run, override, message, capsys):
@@ -180,7 +187,7 @@ def test_the_class_asked_about_may_be_given_predicted_or_the_images_own(run):
     assert not np.array_equal(found["given"]["maps"], found["own"]["maps"])
 
 
-def asked():
+def example():
     """A model, images and their classes, for two implementations to look into."""
     keras.utils.set_random_seed(0)
     return mnist_cnn((18, 18, 3), 4), photographs((18, 18, 3)).astype(np.float32), [0, 3, 1]
@@ -189,9 +196,9 @@ def asked():
 def test_saliency_is_that_of_tf_keras_vis():
     oracle = pytest.importorskip("tf_keras_vis.saliency")
     scores = pytest.importorskip("tf_keras_vis.utils.scores")
-    model, images, classes = asked()
+    model, images, classes = example()
     expected = oracle.Saliency(model, clone=False)(scores.CategoricalScore(classes), images, normalize_map=False)
-    found = strongest(saliency(model, tf.constant(images), tf.constant(classes)).numpy())
+    found = strongest(class_gradients(model, tf.constant(images), tf.constant(classes)).numpy())
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
 
 
@@ -199,7 +206,7 @@ def test_smoothgrad_tends_to_that_of_tf_keras_vis():
     """The noise differs, so the means of many copies are compared."""
     oracle = pytest.importorskip("tf_keras_vis.saliency")
     scores = pytest.importorskip("tf_keras_vis.utils.scores")
-    model, images, classes = asked()  # seeds NumPy too, whose global generator the oracle draws from
+    model, images, classes = example()  # seeds NumPy too, whose global generator the oracle draws from
     expected = oracle.Saliency(model, clone=False)(
         scores.CategoricalScore(classes),
         images,
@@ -218,7 +225,7 @@ def test_smoothgrad_tends_to_that_of_tf_keras_vis():
 def test_grad_cam_is_that_of_tf_keras_vis():
     oracle = pytest.importorskip("tf_keras_vis.gradcam")
     scores = pytest.importorskip("tf_keras_vis.utils.scores")
-    model, images, classes = asked()
+    model, images, classes = example()
     expected = oracle.Gradcam(model, clone=False)(
         scores.CategoricalScore(classes),
         images,

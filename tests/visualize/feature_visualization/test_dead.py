@@ -1,4 +1,4 @@
-"""Feature maps that say nothing, and how the methods name them; the counts in titles."""
+"""Dead channels, and how the methods name them; the counts in titles."""
 
 import shutil
 
@@ -20,7 +20,7 @@ TRAINING, TEST = "1,149", "360"  # images of digits
 
 @pytest.fixture(scope="module")
 def weights(small_run, tmp_path_factory):
-    """The small run's network, of whose conv1 filter 0 is always 0.5 and filter 1 always silent."""
+    """The small run's network, of whose conv1 filter 0 is always 0.5 and filter 1 always 0."""
     model = keras.models.load_model(shutil.copy(small_run / "model.keras", tmp_path_factory.mktemp("model")))
     conv1 = next(layer for layer in model._flatten_layers() if layer.name == "conv1")
     kernel, bias = conv1.get_weights()
@@ -46,7 +46,7 @@ def title(picture):
 
 def test_activation_max_names_them_and_counts_the_images_there_are(weights, tmp_path):
     quick = ["method.layers=[conv1]", "method.ascent.iterations=2", "method.filters=4"]
-    folder = draw(weights, tmp_path, "activation_max", *quick)  # which asks for 2000 images
+    folder = draw(weights, tmp_path, "activation_max", *quick)  # which looks at 2000 images
     table = pd.read_csv(folder / "filters.csv")
     assert table.dead.tolist() == [True, True, False, False]
     said = title(folder / "conv1.png")
@@ -56,7 +56,7 @@ def test_activation_max_names_them_and_counts_the_images_there_are(weights, tmp_
 
 def test_feature_maps_names_them(weights, tmp_path, drawn):
     folder = draw(weights, tmp_path, "feature_maps", "method.layers=[conv1_act]", "method.channels=4")
-    assert title(folder / "0-conv1_act.png").endswith("4 of 24 maps; 2 of them dead on this image (†): 0, 1")
+    assert title(folder / "0-conv1_act.png").endswith("4 of 24 channels; 2 of them dead on this image (†): 0, 1")
     shown = {text.get_text() for axes in drawn[0].axes for text in axes.texts}
     assert {"0 †", "1 †", "2", "3"} <= shown
 
@@ -64,10 +64,10 @@ def test_feature_maps_names_them(weights, tmp_path, drawn):
 def test_deconvnet_names_them(weights, tmp_path, drawn, caplog):
     folder = draw(weights, tmp_path, "deconvnet", "method.layers=[conv1_act]", "method.filters=4", "method.top=2")
     titles = [axes.get_title() for axes in drawn[0].axes]
-    assert titles[0] == "map 0 · dead: constant 0.5"
-    assert titles[2] == "map 1 · dead: never fires"
-    assert f"conv1_act: maps [0,1] are dead on these {TEST} images" in caplog.text
-    assert f"4 of 24 maps · the strongest of {TEST} images" in title(folder / "conv1_act.png")
+    assert titles[0] == "channel 0 · dead: constant 0.5"
+    assert titles[2] == "channel 1 · dead: never fires"
+    assert f"conv1_act: channels [0,1] are dead on these {TEST} images" in caplog.text
+    assert f"4 of 24 channels · the strongest of {TEST} images" in title(folder / "conv1_act.png")
 
 
 def test_what_is_left_out_is_in_the_title(weights, tmp_path):

@@ -96,20 +96,20 @@ def test_a_score_is_the_mean_activation_of_the_chosen_filter(network):
     np.testing.assert_allclose(scores, means[range(4), filters], rtol=1e-4, atol=1e-6)
 
 
-def test_a_silent_filter_is_led_out_of_its_silence():
+def test_a_leaky_score_revives_a_dead_filter():
     inputs = keras.Input((6, 6, 1))
     conv = layers.Conv2D(1, 3, activation="relu", name="conv", kernel_initializer="ones", bias_initializer="zeros")
     network = keras.Model(inputs, layers.Flatten()(conv(inputs)))
-    conv.bias.assign([-1500.0])  # silent below a mean of 167
+    conv.bias.assign([-1500.0])  # dead below a mean of 167
     noise = starting_noise(0, "conv", [0], (6, 6, 1))
-    for rousing in (False, True):
+    for leaky in (False, True):
         ascent = Ascent(iterations=50, starts=[0.0], contrast=0.1, jitter=0)
-        score = filter_score(network, "conv", rousing=rousing)
+        score = filter_score(network, "conv", leaky=leaky)
         pattern = ascend(score, [0], noise, ascent, seed=0, chunk=1, what="test")
-        assert (maps_statistics(network, "conv", pattern)[0][0, 0] > 0) == rousing
+        assert (maps_statistics(network, "conv", pattern)[0][0, 0] > 0) == leaky
 
 
-def test_a_filter_with_negative_activations_is_no_silent_one():
+def test_a_filter_with_negative_activations_is_not_dead():
     """A GELU's mean may be negative although some places are excited: it counts, less the leak."""
     inputs = keras.Input((2, 1, 1))
     network = keras.Model(
@@ -118,10 +118,10 @@ def test_a_filter_with_negative_activations_is_no_silent_one():
     images = tf.reshape(tf.constant([[0.1, -0.7], [-0.5, -0.7]]), (2, 2, 1, 1))
     filters = tf.zeros(2, tf.int32)
     means = filter_score(network, "conv")(images, filters).numpy()
-    roused = filter_score(network, "conv", rousing=True)(images, filters).numpy()
+    leaky = filter_score(network, "conv", leaky=True)(images, filters).numpy()
     assert means[0] < 0
-    np.testing.assert_allclose(roused[0], means[0] - 0.01 * 0.35, rtol=1e-5)
-    assert -0.7 < roused[1] < -0.5
+    np.testing.assert_allclose(leaky[0], means[0] - 0.01 * 0.35, rtol=1e-5)
+    assert -0.7 < leaky[1] < -0.5
 
 
 def test_the_first_of_two_classes_of_a_sigmoid_head_wants_its_logit_low():

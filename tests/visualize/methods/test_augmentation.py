@@ -55,7 +55,7 @@ def test_mixed_labels_follow_the_images(visualize):
         assert (arrays["targets/mixup"].max(axis=1) < 1).any()
 
 
-def test_strengths_multiply_an_operations_knobs(visualize):
+def test_strengths_multiply_an_operations_options(visualize):
     folder = visualize("augmentation=brightness", "augmentation.brightness.brightness=0.4", "method.strengths=[0,1,2]")
     with np.load(folder / "images.npz") as arrays:
         original = arrays["original"].astype(int)
@@ -64,7 +64,7 @@ def test_strengths_multiply_an_operations_knobs(visualize):
     assert changes[0] < changes[1] < changes[2]
 
 
-def test_a_strength_beyond_what_a_knob_allows_becomes_the_largest_that_it_does(visualize):
+def test_a_strength_beyond_what_an_option_allows_becomes_the_largest_that_it_does(visualize):
     folder = visualize("augmentation=brightness", "augmentation.brightness.brightness=0.4", "method.strengths=[10]")
     with np.load(folder / "images.npz") as arrays:
         (factor,) = (key.removeprefix("brightness/×") for key in arrays if key.startswith("brightness/"))

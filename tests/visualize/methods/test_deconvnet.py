@@ -19,8 +19,8 @@ def test_every_layer_has_a_figure_and_its_strongest_activations(run):
     folder = draw(run, "method.layers=[conv1_act,conv3_act]", "method.filters=[[2,1],[0]]", "method.top=4")
     assert {path.stem for path in folder.glob("*.png")} == {"conv1_act", "conv3_act"}
     table = pd.read_csv(folder / "top.csv")
-    assert list(table.columns) == ["layer", "map", "rank", "value", "image", "row", "column", "class"]
-    assert table.groupby(["layer", "map"], sort=False).size().to_dict() == {
+    assert list(table.columns) == ["layer", "channel", "rank", "value", "image", "row", "column", "class"]
+    assert table.groupby(["layer", "channel"], sort=False).size().to_dict() == {
         ("conv1_act", 2): 4,
         ("conv1_act", 1): 4,
         ("conv3_act", 0): 4,

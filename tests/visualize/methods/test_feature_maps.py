@@ -52,7 +52,7 @@ def test_the_rounding_of_a_constant_map_is_not_shown():
     ("override", "message"),
     [
         ("method.layers=[conv9]", "method.layers=conv9: no such layer; did you mean conv"),
-        ("method.layers=[dense1]", "method.layers=dense1: returns no maps"),
+        ("method.layers=[dense1]", "method.layers=dense1: returns no feature maps"),
         ("method.channels=[64]", "method.channels=64: conv1_act has 24 channels, numbered from 0 to 23"),
         ("method.images=[9999]", "method.images=9999: the split has 360 images"),
         ("method.images=nowhere.png", "method.images=nowhere.png: no such file"),

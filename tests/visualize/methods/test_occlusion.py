@@ -15,7 +15,7 @@ PATCH = (slice(6, 9), slice(10, 13))
 
 
 def network_of_a_patch() -> keras.Model:
-    """Two classes; the second speaks for light in the patch. Map 1 of `conv` sees light, map 0 nothing."""
+    """Two classes; light in the patch is evidence for the second. Channel 1 of `conv` sees light, 0 nothing."""
     inputs = keras.Input(SHAPE)
     conv = layers.Conv2D(2, 1, activation="relu", name="conv")
     dense = layers.Dense(2, name="logits")
@@ -56,7 +56,7 @@ def test_values_are_those_of_the_image_with_the_square(image):
     np.testing.assert_allclose(found.change[2, 3], hidden.sum() / image.sum() - 1, rtol=1e-5)
 
 
-def test_a_map_that_is_silent_without_the_square_has_no_change():
+def test_a_channel_that_is_dead_without_the_square_has_no_change():
     found = slider(network_of_a_patch(), "conv", size=4, stride=4)(np.zeros(SHAPE, np.uint8))
     assert found.whole == 0
     assert np.isnan(found.change).all()

@@ -16,7 +16,7 @@ from cnnlab import cli
 from cnnlab.visualize.methods.style_transfer import draw_style_transfer, transfer
 from cnnlab.visualize.style.features import build_features
 from cnnlab.visualize.style.images import luminance, match_colors, read_photograph, resized
-from cnnlab.visualize.style.losses import Objective, build_losses, gram_matrices
+from cnnlab.visualize.style.losses import LossWeights, build_losses, gram_matrices
 from cnnlab.visualize.style.optimizers import Descent, descend, losses_and_gradient
 
 CONTENT, STYLE = ["fire3_concat"], {"conv1_act": 0.5, "fire2_concat": 0.5}
@@ -35,8 +35,8 @@ def features() -> keras.Model:
     return build_features("squeezenet", None, content_layers=CONTENT, style_layers=list(STYLE), pooling="max")
 
 
-def objective(content=1.0, style=10.0, total_variation=0.1) -> Objective:
-    return Objective(CONTENT, STYLE, content, style, total_variation)
+def weights(content=1.0, style=10.0, total_variation=0.1) -> LossWeights:
+    return LossWeights(CONTENT, STYLE, content, style, total_variation)
 
 
 def descent(optimizer="lbfgs", iterations=15) -> Descent:
@@ -60,18 +60,18 @@ def test_gram_matrices_are_those_of_numpy():
 
 def test_an_image_has_its_own_content_and_style(features, photographs):
     image = tf.constant(photographs[0][np.newaxis])
-    losses = build_losses(features, image, image, objective(1.0, 1.0, 0.0))
+    losses = build_losses(features, image, image, weights(1.0, 1.0, 0.0))
     np.testing.assert_allclose(losses(image), 0, atol=1e-6)
     maps = features(image)
-    silent = build_losses(
-        lambda _: {name: tf.zeros_like(each) for name, each in maps.items()}, image, image, objective()
+    nothing = build_losses(
+        lambda _: {name: tf.zeros_like(each) for name, each in maps.items()}, image, image, weights()
     )
-    np.testing.assert_allclose(silent(image)[:2], 0)  # nothing aimed at, nothing lost
+    np.testing.assert_allclose(nothing(image)[:2], 0)  # nothing aimed at, nothing lost
 
 
 def test_the_gradient_is_that_of_central_differences(features, photographs):
     content, style = (tf.constant(image[np.newaxis]) for image in photographs)
-    evaluate = losses_and_gradient(build_losses(features, content, style, objective(total_variation=0.0)))
+    evaluate = losses_and_gradient(build_losses(features, content, style, weights(total_variation=0.0)))
     start = 0.5 * content + 60
     direction = np.random.default_rng(0).normal(size=start.shape).astype(np.float32)
     step = 0.01  # small beside the distance to the rectifiers' kinks
@@ -83,7 +83,7 @@ def test_the_gradient_is_that_of_central_differences(features, photographs):
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_the_loss_falls_and_every_value_stays_in_range(features, photographs, optimizer):
     content, style = (tf.constant(image[np.newaxis]) for image in photographs)
-    losses = build_losses(features, content, style, objective())
+    losses = build_losses(features, content, style, weights())
     found = descend(losses, photographs[0], descent(optimizer), "test")
     totals = found.losses.sum(axis=1)
     assert len(totals) == 16
@@ -94,19 +94,19 @@ def test_the_loss_falls_and_every_value_stays_in_range(features, photographs, op
 
 
 def test_without_style_the_content_stays_what_it_is(features, photographs):
-    found = transfer(features, *photographs, objective(style=0.0, total_variation=0.0), descent(), longest=40)
+    found = transfer(features, *photographs, weights(style=0.0, total_variation=0.0), descent(), longest=40)
     np.testing.assert_allclose(found[-1].result, photographs[0], atol=0.5)
 
 
 def test_scales_go_from_coarse_to_fine(features, photographs):
-    found = transfer(features, *photographs, objective(), descent(iterations=2), longest=64, scales=2)
+    found = transfer(features, *photographs, weights(), descent(iterations=2), longest=64, scales=2)
     assert [each.result.shape for each in found] == [(26, 32, 3), (51, 64, 3)]
 
 
 def test_noise_is_repeated_by_its_seed(features, photographs):
     starts = [
         transfer(
-            features, *photographs, objective(), descent(iterations=1), longest=40, noise=np.random.default_rng(seed)
+            features, *photographs, weights(), descent(iterations=1), longest=40, noise=np.random.default_rng(seed)
         )[0].images[0]
         for seed in (1, 1, 2)
     ]
@@ -173,12 +173,12 @@ def test_where_nothing_has_a_weight_the_content_comes_out(files, tmp_path):
 
 
 def test_the_function_has_the_defaults_of_the_yaml():
-    knobs = OmegaConf.to_container(
+    options = OmegaConf.to_container(
         OmegaConf.create((resources("cnnlab.conf") / "method/style_transfer.yaml").read_text())
     )
     parameters = inspect.signature(draw_style_transfer).parameters.values()
     defaults = {each.name: each.default for each in parameters if each.default is not inspect.Parameter.empty}
-    written = {name: tuple(value) if isinstance(value, list) else value for name, value in knobs.items()}
+    written = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     assert defaults == {name: value for name, value in written.items() if name not in ("_target_", "name")}
 
 

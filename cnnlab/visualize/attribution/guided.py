@@ -1,0 +1,74 @@
+"""The gradient of a class score that only passes back what is positive."""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from cnnlab.errors import UserError
+from cnnlab.models.graph import run_graph
+from cnnlab.visualize.attribution.gradients import class_gradients
+from cnnlab.visualize.layers import computing_layers
+
+
+def guided_backprop(network: keras.Model, images: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
+    """The gradient of the class score with negative parts cut off at every ReLU on the way back, after Springenberg,
+    Dosovitskiy, Brox and Riedmiller, "Striving for simplicity" (2014), section 3.4.
+
+    Other activations keep their gradient.
+
+    Args:
+        network: from pixels to logits.
+        images: float32 (n, H, W, C), 0 to 255.
+        classes: int32 (n,).
+
+    Returns:
+        Float32 (n, H, W, C), signed.
+    """
+
+    def visit(operation: keras.Operation, _: tf.Tensor, compute: Callable[[], tf.Tensor]) -> tf.Tensor:
+        output = compute()
+        return _cut_negative_gradients(output) if is_relu(operation) else output
+
+    return class_gradients(lambda pixels: run_graph(network, pixels, visit)[0], images, classes)
+
+
+def require_relu(network: keras.Model) -> list[str]:
+    """Check that a network has a ReLU, in a layer of its own or as the last step of another.
+
+    Returns:
+        The layers with other activations, such as "conv3 (gelu)".
+
+    Raises:
+        UserError: no layer has one.
+    """
+    layers = computing_layers(network)
+    others = {name: _activation(layer) for name, layer in layers.items() if _activation(layer) and not is_relu(layer)}
+    if not any(map(is_relu, layers.values())):
+        having = f"only {', '.join(sorted(set(others.values())))}" if others else "and no other activation"
+        raise UserError(
+            f"method=guided_backprop: the network has no ReLU to guide through, {having}; use method=saliency"
+        )
+    return [f"{name} ({function})" for name, function in others.items()]
+
+
+def is_relu(operation: keras.Operation) -> bool:
+    """Whether an operation ends in max(x, 0), possibly with an upper limit."""
+    if isinstance(operation, keras.layers.ReLU):
+        return not operation.negative_slope and not operation.threshold
+    if isinstance(operation, keras.layers.Layer):
+        return _activation(operation) in ("relu", "relu6")
+    return type(operation).__name__ in ("Relu", "Relu6")  # keras.ops.relu on a model's tensors; the class is private
+
+
+def _activation(layer: keras.layers.Layer) -> str | None:
+    """The name of a layer's activation function; None where it has none, or a linear one."""
+    function = getattr(layer, "activation", None)
+    name = getattr(function, "__name__", None) or (type(function).__name__ if function else None)
+    return None if name == "linear" else name
+
+
+@tf.custom_gradient
+def _cut_negative_gradients(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+    """Return x; of the gradient that comes back, only what is positive goes on."""
+    return tf.identity(x), tf.nn.relu
