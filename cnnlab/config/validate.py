@@ -177,7 +177,7 @@ def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:
     if trainer["data"] == "stream" and trainer["steps_per_call"] not in ("auto", 1):
         raise UserError(
             f"trainer.steps_per_call={trainer['steps_per_call']}: trainer.data=stream feeds one step at a time; "
-            "use steps_per_call=auto or data=resident"
+            "use steps_per_call=auto or data=cached"
         )
     _check_pretrained(values["model"], values["initializer"])
     _check_pairs(values)

@@ -15,6 +15,7 @@ from cnnlab.data.data_loader import Feed, StreamFeed, build_feed
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.sampler import EvaluationOrder, TrainingOrder
 from cnnlab.errors import UserError
+from cnnlab.losses.loss import build_loss
 from cnnlab.models.network import export, finalize_preprocessing
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import agreement, has_gpu
@@ -22,7 +23,6 @@ from cnnlab.training.checkpoint_monitor import build_selection
 from cnnlab.training.checkpoints import Checkpoints
 from cnnlab.training.loop import HistorySchedule, Loop
 from cnnlab.training.loop_state import LoopState
-from cnnlab.training.loss import build_objective
 from cnnlab.training.outputs import Outputs, training_variables
 from cnnlab.training.plan import Plan
 from cnnlab.training.progress import ProgressDisplay
@@ -51,15 +51,15 @@ def build_loop(
     """Connect feeds, compiled steps, outputs and loggers, and restore the newest state in `states`, if any."""
     trainer, strategy = config.trainer, learner.strategy
     train_split = dataset.splits["train"]
-    order = TrainingOrder(len(train_split), trainer.batch_size, config.seeds.order)
-    feed = build_feed(train_split, order, strategy, mode=trainer.data, resident_limit_mib=trainer.resident_limit_mib)
+    order = TrainingOrder(len(train_split), trainer.batch_size, config.seeds.shuffle)
+    feed = build_feed(train_split, order, strategy, mode=trainer.data, cache_limit_mib=trainer.cache_limit_mib)
     augmentation = build_pipeline(config.augmentation)
     _require_pairs(augmentation, trainer.batch_size, strategy.num_replicas_in_sync)
     augmentation.adapt(train_split)
     train_call = compile_training(
         learner,
         feed,
-        build_objective(trainer, dataset, len(dataset.class_names)),
+        build_loss(config, dataset, len(learner.network.outputs)),
         augmentation,
         batch_size=trainer.batch_size,
         batches_per_pass=order.batches_per_pass,
@@ -126,7 +126,7 @@ def _validation(trainer: DictConfig, dataset: Dataset, learner: Learner):
     if split is None:
         return None
     order = EvaluationOrder(len(split), trainer.batch_size, trainer.validation_steps)
-    feed = build_feed(split, order, learner.strategy, mode=trainer.data, resident_limit_mib=trainer.resident_limit_mib)
+    feed = build_feed(split, order, learner.strategy, mode=trainer.data, cache_limit_mib=trainer.cache_limit_mib)
     return build_validation(learner, feed, order.steps)
 
 
@@ -141,7 +141,7 @@ def _steps_per_call(trainer: DictConfig, feed: Feed, strategy: tf.distribute.Str
         if isinstance(feed, StreamFeed) and trainer.steps_per_call != 1:
             raise UserError(
                 f"trainer.steps_per_call={trainer.steps_per_call}: streamed data is fed one step at a time; "
-                "use steps_per_call=auto or data=resident"
+                "use steps_per_call=auto or data=cached"
             )
         return trainer.steps_per_call
     return GPU_STEPS_PER_CALL if has_gpu(strategy) and not isinstance(feed, StreamFeed) else 1
