@@ -30,6 +30,7 @@ from cnnlab.training.plan import build_plan
 from cnnlab.training.progress import build_progress, phase, progress_kind
 from cnnlab.training.signals import stop_on_signals
 from cnnlab.training.train_state import build_learner
+from cnnlab.training.trainer_config import build_trainer_config
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,8 @@ def train(config: DictConfig, directory: Path) -> None:
     if config.resume is not None:
         _require_same_classes(Run.open(config.resume), dataset)
     config.dataset.num_classes, config.dataset.validation = len(dataset.class_names), dataset.validation
-    plan = build_plan(config.trainer, len(dataset.splits["train"]))
+    trainer = build_trainer_config(config.trainer)
+    plan = build_plan(trainer, len(dataset.splits["train"]))
     schedule = build_schedule(config.schedule, config.optimizer.learning_rate, plan.steps_per_epoch, plan.total_steps)
     with phase("building the model", progress), watch_workers(strategy):
         learner = build_learner(config, dataset, strategy, schedule, precision, plan.total_steps)
@@ -65,7 +67,7 @@ def train(config: DictConfig, directory: Path) -> None:
         display = build_progress(progress, plan.epochs, plan.total_steps, validates="validation" in dataset.splits)
         display.header(header_lines(config, dataset, plan, learner, precision, directory))
         states = directory / "checkpoints"
-        loop = build_loop(config, run, dataset, plan, schedule, learner, states, stop, display, loggers)
+        loop = build_loop(config, trainer, run, dataset, plan, schedule, learner, states, stop, display, loggers)
         with _reported(run), closing(loggers, run), run.recorded(), watch_workers(strategy):
             run.update(
                 precision=precision,

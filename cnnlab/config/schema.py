@@ -5,14 +5,12 @@ A group's other keys are the arguments of its `_target_`, whose signature is the
 
 from typing import Annotated, Any, Literal, TypedDict
 
-from cnnlab.config.durations import DurationLike, parse_duration
+from cnnlab.config.durations import DurationLike, TimedDurationLike
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 
 Count = Annotated[int, AT_LEAST_1]
-Auto = Literal["auto"]
-Checkpoints = Annotated[str | int | float, parse_duration]  # the one rhythm that may be in minutes
 
 
 def _check_image_shape(value: list[int], key: str) -> None:
@@ -21,33 +19,6 @@ def _check_image_shape(value: list[int], key: str) -> None:
 
 
 ImageShape = Annotated[tuple[int, int, int], _check_image_shape]
-
-
-class Trainer(TypedDict):
-    """conf/trainer."""
-
-    epochs: Annotated[float, POSITIVE]
-    steps: Count | None
-    batch_size: Count
-    steps_per_epoch: Count | None
-    validation_steps: Count | None
-    validate_every: DurationLike
-    monitor: Literal["val_accuracy", "val_loss"]
-    early_stopping_patience: Count | None
-    early_stopping_min_delta: Annotated[float, AT_LEAST_0]
-    checkpoint_every: Checkpoints
-    keep_checkpoints: Count
-    strategy: Literal["auto", "one_device", "mirrored", "multi_worker"]
-    devices: Auto | Count
-    precision: Literal["auto", "float32", "bfloat16", "float16"]
-    jit: Auto | bool
-    steps_per_call: Auto | Count
-    deterministic: Auto | bool
-    threads: Count | None
-    data: Literal["auto", "cached", "stream"]
-    cache_limit_mib: Annotated[float, AT_LEAST_0]
-    progress: Literal["auto", "rich", "plain", "none"]
-    callbacks: dict[str, dict | None]
 
 
 class Carved(TypedDict, total=False):
@@ -123,6 +94,10 @@ class Optimizer(Lookahead):
     name: str
 
 
+class Unnamed(TypedDict):
+    """The group whose options have nothing beside the arguments of their target."""
+
+
 class Named(TypedDict):
     """Groups whose options have nothing but a label beside the arguments of their target."""
 
@@ -137,6 +112,7 @@ GROUPS: dict[str, type] = {
     "loss": Loss,
     "optimizer": Optimizer,
     "schedule": Schedule,
+    "trainer": Unnamed,
     "logger": Named,
 }
 
@@ -160,7 +136,7 @@ class Sweep(TypedDict):
     name: str | None
     retry_failed: bool
     dry_run: bool
-    job_timeout: Annotated[str | int | float, parse_duration] | None
+    job_timeout: TimedDurationLike | None
 
 
 class Train(TypedDict):
@@ -173,7 +149,7 @@ class Train(TypedDict):
     loss: dict[str, Any]
     optimizer: dict[str, Any]
     schedule: dict[str, Any]
-    trainer: Trainer
+    trainer: dict[str, Any]
     logger: dict[str, Any]
     name: str
     seed: Annotated[int, AT_LEAST_0]

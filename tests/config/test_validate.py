@@ -96,6 +96,8 @@ MISTAKES = {
     "optimizer._target_=keras.optimizers.SDG": r"no SDG in keras\.optimizers; did you mean SGD\?",
     "model._target_=cnnlab.models.mnist_cnn.mnist_cn": r"no mnist_cn in .*; did you mean mnist_cnn\?",
     "model._target_=keras.saving.load_model": r"keras\.saving is no part of Keras",
+    "~trainer._target_": r"trainer\._target_=null: must be cnnlab\.training\.trainer_config\.TrainerConfig$",
+    "~trainer.epochs": r"trainer\.epochs: is missing; give it, as \+trainer\.epochs=…",
     "+trainer.callbacks.a={_target_:keras.callbacks.EarlyStoping}": r"trainer\.callbacks\.a\._target_.*EarlyStopping\?",
     "+trainer.callbacks.a={_target_:keras.callbacks.EarlyStopping,patience:x}": r"callbacks\.a\.patience=x: must be",
     "+trainer.callbacks.a={_target_:keras.callbacks.ReduceLROnPlateau}": r"use schedule=plateau",
