@@ -15,7 +15,7 @@ ORDER = [
     {"mechanics"},
     {"evaluation"},
     {"training"},
-    {"models", "initializers", "optimizers", "schedules", "augmentation"},
+    {"models", "initializers", "optimizers", "schedules", "losses", "augmentation"},
     {"data"},
     {"reporting"},
     {"config"},

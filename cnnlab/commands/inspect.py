@@ -71,7 +71,7 @@ def _measure_starts(config: DictConfig, initializers: Mapping[str, DictConfig]) 
     train = dataset.splits["train"]
     preprocessing = build_preprocessing(config.model.preprocessing, dataset.image_shape)
     fit_preprocessing(preprocessing, train, config.seeds.split)
-    batch = sample(train, config.trainer.batch_size, config.seeds.order)
+    batch = sample(train, config.trainer.batch_size, config.seeds.shuffle)
     images = np.asarray(preprocessing(batch.images))
     starts = []
     for name, node in initializers.items():

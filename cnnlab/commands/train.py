@@ -29,6 +29,7 @@ from cnnlab.training.run_record import (
 )
 from cnnlab.training.signals import stop_on_signals
 from cnnlab.training.train_state import build_learner
+from cnnlab.training.trainer_config import build_trainer_config
 
 
 def train(config: DictConfig, directory: Path) -> None:
@@ -53,7 +54,8 @@ def train(config: DictConfig, directory: Path) -> None:
     if config.resume is not None:
         require_same_data(Run.open(config.resume), dataset)
     config.dataset.num_classes, config.dataset.validation = len(dataset.class_names), dataset.validation
-    plan = build_plan(config.trainer, len(dataset.splits["train"]))
+    trainer = build_trainer_config(config.trainer)
+    plan = build_plan(trainer, len(dataset.splits["train"]))
     schedule = build_schedule(config.schedule, config.optimizer.learning_rate, plan.steps_per_epoch, plan.total_steps)
     with phase("building the model", progress), watch_workers(strategy):
         learner = build_learner(config, dataset, strategy, schedule, precision, plan.total_steps)
@@ -63,7 +65,7 @@ def train(config: DictConfig, directory: Path) -> None:
         display = build_progress(progress, plan.epochs, plan.total_steps, validates="validation" in dataset.splits)
         display.header(header_lines(config, dataset, plan, learner, precision, directory))
         states = directory / "checkpoints"
-        loop = build_loop(config, run, dataset, plan, schedule, learner, states, stop, display, loggers)
+        loop = build_loop(config, trainer, run, dataset, plan, schedule, learner, states, stop, display, loggers)
         with reported(run, strategy), closing(loggers, run), run.recorded(), watch_workers(strategy):
             run.update(
                 precision=precision,

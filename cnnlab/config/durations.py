@@ -1,4 +1,4 @@
-"""Lengths and rhythms in the user's unit: "5 epochs", "300 steps", "10 %" or "10 minutes"."""
+"""Lengths and intervals in the user's unit: "5 epochs", "300 steps", "10 %" or "10 minutes"."""
 
 import math
 import re
@@ -91,3 +91,6 @@ def parse_training_duration(text: str | float, key: str) -> Duration:
 
 DurationLike = Annotated[str | int | float, parse_training_duration]
 """The type hint of an argument that is a length of training: checked as soon as it is configured."""
+
+TimedDurationLike = Annotated[str | int | float, parse_duration]
+"""The same for an interval that may also be in minutes."""

@@ -11,9 +11,10 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from cnnlab.config.extras import OPTIONS, explain_missing
 from cnnlab.config.nearest import did_you_mean
+from cnnlab.config.renamed import renamed
 from cnnlab.config.schema import GROUPS, METHODS
 
-GROUP_NAMES = (*GROUPS, *METHODS, "trainer", "experiment")
+GROUP_NAMES = (*GROUPS, *METHODS, "experiment")
 
 
 def explain(error: Exception, arguments: Sequence[str]) -> str:
@@ -88,9 +89,9 @@ def _unknown_key(error: OmegaConfBaseException, arguments: Sequence[str]) -> str
         chosen = f"is of a method, which cnnlab visualize {name}=NAME chooses, one of"
         return f"{_as_given(str(error.full_key), arguments)}: {chosen} {', '.join(shipped_options(name))}"
     known = [str(key) for key in node if key != "hydra"]
-    groups = () if where else (group for group in (*GROUPS, "trainer", "experiment") if group not in (*known, name))
+    groups = () if where else (group for group in (*GROUPS, "experiment") if group not in (*known, name))
     candidates = [*known, *groups]
-    way_out = did_you_mean(name, candidates if where else [*candidates, *METHODS])
+    way_out = renamed(str(error.full_key)) or did_you_mean(name, candidates if where else [*candidates, *METHODS])
     if not way_out:
         namesakes = [key for key in _all_keys(node._get_root()) if key.rpartition(".")[2] == name]
         listed = (

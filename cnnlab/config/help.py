@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from cnnlab.config.options import Group, Key, Option, option_names, read_groups, read_option
 from cnnlab.config.resolvers import register_resolvers
-from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, Trainer
+from cnnlab.config.schema import COMMANDS, GROUPS, METHODS
 from cnnlab.config.signatures import find_signature
 from cnnlab.config.types import members, shown
 from cnnlab.errors import UserError
@@ -98,8 +98,7 @@ def _option(group: str, option: Option) -> str:
 
 def _hints(group: str, option: Option, inside: str) -> dict[str, Any]:
     """The types of an option's keys: those of the schema, and the arguments of what it builds."""
-    schema = Trainer if group == "trainer" else (GROUPS | METHODS)[group]
-    hints = get_type_hints(schema, include_extras=True)
+    hints = get_type_hints((GROUPS | METHODS)[group], include_extras=True)
     try:
         signature = find_signature(option.target) if option.target else None
     except UserError:  # a target of the user's own that cannot be found is for the training to refuse

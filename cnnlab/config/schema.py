@@ -5,14 +5,12 @@ A group's other keys are the arguments of its `_target_`, whose signature is the
 
 from typing import Annotated, Any, Literal, TypedDict
 
-from cnnlab.config.durations import DurationLike, parse_duration
-from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, BELOW_1, POSITIVE, SHARE
+from cnnlab.config.durations import DurationLike, TimedDurationLike
+from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 
 Count = Annotated[int, AT_LEAST_1]
-Auto = Literal["auto"]
-Checkpoints = Annotated[str | int | float, parse_duration]  # the one rhythm that may be in minutes
 
 
 def _check_image_shape(value: list[int], key: str) -> None:
@@ -21,39 +19,6 @@ def _check_image_shape(value: list[int], key: str) -> None:
 
 
 ImageShape = Annotated[tuple[int, int, int], _check_image_shape]
-
-
-class Trainer(TypedDict):
-    """conf/trainer."""
-
-    epochs: Annotated[float, POSITIVE]
-    steps: Count | None
-    batch_size: Count
-    steps_per_epoch: Count | None
-    validation_steps: Count | None
-    validate_every: DurationLike
-    monitor: Literal["val_accuracy", "val_loss"]
-    early_stopping_patience: Count | None
-    early_stopping_min_delta: Annotated[float, AT_LEAST_0]
-    checkpoint_every: Checkpoints
-    keep_checkpoints: Count
-    label_smoothing: Annotated[float, BELOW_1]
-    auxiliary_loss_weight: Annotated[float, AT_LEAST_0]
-    class_weight: Literal["balanced"] | dict[str, Annotated[float, AT_LEAST_0]] | None
-    lookahead_every: Count | None
-    lookahead_decay: Annotated[float, SHARE]
-    lookahead_power: Annotated[float, AT_LEAST_0]
-    strategy: Literal["auto", "one_device", "mirrored", "multi_worker"]
-    devices: Auto | Count
-    precision: Literal["auto", "float32", "bfloat16", "float16"]
-    jit: Auto | bool
-    steps_per_call: Auto | Count
-    deterministic: Auto | bool
-    threads: Count | None
-    data: Literal["auto", "resident", "stream"]
-    resident_limit_mib: Annotated[float, AT_LEAST_0]
-    progress: Literal["auto", "rich", "plain", "none"]
-    callbacks: dict[str, dict | None]
 
 
 class Carved(TypedDict, total=False):
@@ -80,7 +45,13 @@ class Preprocessing(TypedDict):
     zca_epsilon: Annotated[float, POSITIVE] | None
 
 
-class Model(TypedDict):
+class ManyHeaded(TypedDict, total=False):
+    """The key of models that have auxiliary heads."""
+
+    auxiliary_loss_weight: Annotated[float, AT_LEAST_0]
+
+
+class Model(ManyHeaded):
     """The keys of conf/model that are not the builder's."""
 
     name: str
@@ -102,6 +73,31 @@ class Schedule(TypedDict):
     warmup: DurationLike
 
 
+class Loss(TypedDict):
+    """The keys of conf/loss that are not the loss's."""
+
+    name: str
+    class_weight: Literal["balanced"] | dict[str, Annotated[float, AT_LEAST_0]] | None
+
+
+class Lookahead(TypedDict, total=False):
+    """The keys of optimizers whose weights go back part of the way now and then; those of one's own need none."""
+
+    lookahead_every: Count | None
+    lookahead_decay: Annotated[float, SHARE]
+    lookahead_power: Annotated[float, AT_LEAST_0]
+
+
+class Optimizer(Lookahead):
+    """The keys of conf/optimizer that are not the Keras optimizer's."""
+
+    name: str
+
+
+class Unnamed(TypedDict):
+    """The group whose options have nothing beside the arguments of their target."""
+
+
 class Named(TypedDict):
     """Groups whose options have nothing but a label beside the arguments of their target."""
 
@@ -113,8 +109,10 @@ GROUPS: dict[str, type] = {
     "augmentation": Named,
     "model": Model,
     "initializer": Initializer,
-    "optimizer": Named,
+    "loss": Loss,
+    "optimizer": Optimizer,
     "schedule": Schedule,
+    "trainer": Unnamed,
     "logger": Named,
 }
 
@@ -127,7 +125,7 @@ class Seeds(TypedDict):
     """Independent seeds; null derives one from `seed`."""
 
     initializer: Annotated[int, AT_LEAST_0] | None
-    order: Annotated[int, AT_LEAST_0] | None
+    shuffle: Annotated[int, AT_LEAST_0] | None
     augmentation: Annotated[int, AT_LEAST_0] | None
     split: Annotated[int, AT_LEAST_0] | None
 
@@ -138,7 +136,7 @@ class Sweep(TypedDict):
     name: str | None
     retry_failed: bool
     dry_run: bool
-    job_timeout: Annotated[str | int | float, parse_duration] | None
+    job_timeout: TimedDurationLike | None
 
 
 class Train(TypedDict):
@@ -148,9 +146,10 @@ class Train(TypedDict):
     augmentation: dict[str, Any]
     model: dict[str, Any]
     initializer: dict[str, Any]
+    loss: dict[str, Any]
     optimizer: dict[str, Any]
     schedule: dict[str, Any]
-    trainer: Trainer
+    trainer: dict[str, Any]
     logger: dict[str, Any]
     name: str
     seed: Annotated[int, AT_LEAST_0]

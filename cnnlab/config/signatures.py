@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Optional, Union
 
 from cnnlab.config import ranges
-from cnnlab.config.durations import DurationLike
+from cnnlab.config.durations import DurationLike, TimedDurationLike
 from cnnlab.config.keras_source import keras_arguments
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.config.ranges import Range
@@ -28,6 +28,7 @@ _TYPES = {
     "Sequence": list,
     "Mapping": dict,
     "DurationLike": DurationLike,
+    "TimedDurationLike": TimedDurationLike,
 }
 
 

@@ -76,7 +76,7 @@ def primary_config(command: str, run: Run | None) -> Iterator[str]:
     store = ConfigStore.instance()
     stored = {"logger": {}} | OmegaConf.to_container(run.config)  # runs of an earlier time had no loggers
     own = _primary(command)
-    groups = [group for group in (*GROUPS, "trainer") if isinstance(stored.get(group), dict)]
+    groups = [group for group in GROUPS if isinstance(stored.get(group), dict)]
     for group in groups:
         store.store(name="run", group=group, node=stored.pop(group), provider=str(run.path))
     hydra_options = _hydra_options(_primary("train")) | BASIC | _hydra_options(own)

@@ -5,6 +5,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from cnnlab.config.nearest import did_you_mean
+from cnnlab.config.renamed import renamed
 from cnnlab.errors import UserError, WrongType
 
 _NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
@@ -32,8 +33,9 @@ def check(value: Any, hint: Any, key: str) -> None:
             return
     choices = [choice for member in members(hint) if get_origin(member) is Literal for choice in get_args(member)]
     hint_text = " or ".join(dict.fromkeys(_describe(member) for member in members(hint)))
-    hint = "; leave it out for its default" if value is None else did_you_mean(value, choices)
-    raise WrongType(key, f"{key}={shown(value)}: must be {hint_text}{hint}")
+    told = f"{key}={shown(value)}"
+    hint = "; leave it out for its default" if value is None else renamed(told) or did_you_mean(value, choices)
+    raise WrongType(key, f"{told}: must be {hint_text}{hint}")
 
 
 def check_keys(given: Mapping[str, Any], known: Sequence[str], key: str) -> None:
@@ -46,7 +48,7 @@ def check_keys(given: Mapping[str, Any], known: Sequence[str], key: str) -> None
         if name not in known:
             full = f"{key}.{name}" if key else str(name)
             where = f" in {key}" if key else ""
-            way_out = did_you_mean(name, known) or f"; the keys are {', '.join(known)}"
+            way_out = renamed(full) or did_you_mean(name, known) or f"; the keys are {', '.join(known)}"
             raise UserError(f"{full}={shown(given[name])}: no such key{where}{way_out}")
 
 

@@ -8,12 +8,14 @@ from omegaconf import DictConfig, OmegaConf
 from cnnlab.config.explain import shipped_options
 from cnnlab.config.extras import require_packages
 from cnnlab.config.initializer_choice import reported_initializers
-from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, Named, Trainer
+from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, Named
+from cnnlab.config.signatures import find_signature
 from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets, find_in_working_directory
 from cnnlab.config.types import check, shown
 from cnnlab.errors import UserError
 
 MIXING = "cnnlab.augmentation.mixing."
+TRAINER = "cnnlab.training.trainer_config.TrainerConfig"
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 
 
@@ -35,9 +37,9 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
         _check_complete(values)
     packages = _packages(values, given)
     find_in_working_directory(packages)
+    _check_length(values.get("trainer") or {})
     for key, node in _nodes(values):
         _check_group(node, key, packages)
-    _check_length(values.get("trainer") or {})
     _check_recipe(values)
     check(values, COMMANDS[command], "")
     if command == "visualize" and values.get("method") is None:
@@ -58,7 +60,6 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
     if command == "train":
         require_packages(values.get("logger", {}))
     if "trainer" in values:
-        check_targets(values["trainer"]["callbacks"], "trainer.callbacks", packages)
         _check_contradictions(values, given)
 
 
@@ -116,10 +117,19 @@ def _check_group(node: dict[str, Any], key: str, packages: Sequence[str]) -> Non
 
 def _check_present(values: dict[str, Any]) -> None:
     """A group from a file of the user's own may lack a key of ours, and ~key takes one out."""
-    for group, schema in (GROUPS | {"trainer": Trainer}).items():
-        missing = () if schema is Named else sorted(schema.__required_keys__ - (values.get(group) or {}).keys())
-        for name in missing:
+    for group, schema in GROUPS.items():
+        required = set() if schema is Named else schema.__required_keys__
+        if group == "trainer":
+            _check_trainer(values["trainer"])
+            required = find_signature(TRAINER).hints.keys()
+        for name in sorted(required - (values.get(group) or {}).keys()):
             raise UserError(f"{group}.{name}: is missing; give it, as +{group}.{name}=… or in the file of the group")
+
+
+def _check_trainer(trainer: dict[str, Any]) -> None:
+    """Without its target, nothing would check its keys."""
+    if trainer.get("_target_") != TRAINER:
+        raise UserError(f"trainer._target_={shown(trainer.get('_target_'))}: must be {TRAINER}")
 
 
 def _check_classes_known(values: dict[str, Any], command: str) -> None:
@@ -187,7 +197,7 @@ def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:
     if trainer["data"] == "stream" and trainer["steps_per_call"] not in ("auto", 1):
         raise UserError(
             f"trainer.steps_per_call={trainer['steps_per_call']}: trainer.data=stream feeds one step at a time; "
-            "use steps_per_call=auto or data=resident"
+            "use steps_per_call=auto or data=cached"
         )
     _check_pretrained(values["model"], values["initializer"])
     _check_pairs(values)

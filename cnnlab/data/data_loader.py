@@ -32,7 +32,7 @@ Selected = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 """uint8 images (b, H, W, C), int64 labels (b,) and int64 indices (b,), PADDING where there is no example."""
 
 
-class ResidentFeed:
+class CachedFeed:
     """The whole split stays on every device; a batch is one gather there.
 
     The rows are held as 64-bit words: TensorFlow has no GPU kernel that gathers uint8 (XLA aside), and moving
@@ -85,7 +85,7 @@ class StreamFeed:
     Image files are decoded in parallel; the shuffling is over file names. Steps must be asked for one at a
     time and in sequence; asking for another step starts the stream anew there.
 
-    Args: as ResidentFeed, with `images` an array or the files to decode.
+    Args: as CachedFeed, with `images` an array or the files to decode.
     """
 
     def __init__(
@@ -170,25 +170,25 @@ class StreamFeed:
         return self._load(row), self._labels[row], index
 
 
-Feed = ResidentFeed | StreamFeed
+Feed = CachedFeed | StreamFeed
 
 
 def build_feed(
-    split: Split, order: Order, strategy: tf.distribute.Strategy, *, mode: str, resident_limit_mib: int
+    split: Split, order: Order, strategy: tf.distribute.Strategy, *, mode: str, cache_limit_mib: int
 ) -> Feed:
     """Feed `split` in `order`.
 
     Args:
-        mode: "resident", "stream", or "auto": resident up to `resident_limit_mib` of decoded images, else
+        mode: "cached", "stream", or "auto": cached up to `cache_limit_mib` of decoded images, else
             streamed.
     """
     if mode == "auto":
         shape = split.images.image_shape if isinstance(split.images, ImageFiles) else split.images.shape[1:]
-        mode = "resident" if len(split) * int(np.prod(shape)) <= resident_limit_mib * 2**20 else "stream"
+        mode = "cached" if len(split) * int(np.prod(shape)) <= cache_limit_mib * 2**20 else "stream"
     if mode == "stream":
         return StreamFeed(split.images, split.labels, order, strategy)
     images = load_images(split.images) if isinstance(split.images, ImageFiles) else split.images
-    return ResidentFeed(images, split.labels, order, strategy)
+    return CachedFeed(images, split.labels, order, strategy)
 
 
 def _as_words(images: np.ndarray) -> np.ndarray:

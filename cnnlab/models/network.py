@@ -18,6 +18,9 @@ from cnnlab.models.contract import conform
 from cnnlab.models.contrast_normalization import ContrastNormalization
 from cnnlab.models.whitening import PatchWhitening, ZCAWhitening
 
+LABELS = ("preprocessing", "head", "auxiliary_loss_weight")
+"""Keys of a model group that are no arguments of its builder."""
+
 FITTING_BATCH = 512
 FITTING_BYTES = 256 * 2**20
 """How many pixels of a dataset of files are decoded to fit the preprocessing."""
@@ -54,7 +57,7 @@ def build_network(
 
     def build(shape: ImageShape, pretrained: bool = False) -> keras.Model:
         without = {} if pretrained or "weights" not in config else {"weights": None}
-        return instantiate(config, drop=("preprocessing", "head"), input_shape=shape, num_classes=outputs, **without)
+        return instantiate(config, drop=LABELS, input_shape=shape, num_classes=outputs, **without)
 
     try:
         network = build(image_shape, pretrained)

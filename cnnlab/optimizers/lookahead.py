@@ -17,13 +17,15 @@ class Lookahead:
 
     Args:
         weights: the network's, built, in the scope of the strategy they were made in.
+        total_steps: the length of the training.
         every: steps.
         decay: the share of the slow weights that stays; 1 minus the paper's α.
         power: of the growth; 0 keeps the decay constant.
-        total_steps: the length of the training.
     """
 
-    def __init__(self, weights: Sequence[keras.Variable], every: int, decay: float, power: float, total_steps: int):
+    def __init__(
+        self, weights: Sequence[keras.Variable], total_steps: int, every: int, decay: float = 0.5, power: float = 0.0
+    ):
         self._every = every
         self._decay = decay
         self._power = power

@@ -1,11 +1,16 @@
 """From the configuration to the optimizer."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 from omegaconf import DictConfig
 
 from cnnlab.config.instantiate import instantiate
 from cnnlab.errors import UserError
+from cnnlab.optimizers.lookahead import Lookahead
+
+LOOKAHEAD = ("lookahead_every", "lookahead_decay", "lookahead_power")
 
 
 def build_optimizer(
@@ -14,7 +19,7 @@ def build_optimizer(
     """Build the optimizer of `config.optimizer`, in the scope of the strategy it will work under.
 
     Args:
-        node: `_target_`, a class of keras.optimizers, and its arguments.
+        node: `_target_`, a class of keras.optimizers, and its arguments; `lookahead_*` are not among them.
         learning_rate: what the optimizer's learning rate follows, instead of the constant in `node`.
 
     Raises:
@@ -27,4 +32,17 @@ def build_optimizer(
             f"optimizer.gradient_accumulation_steps={accumulated}: Keras cannot accumulate gradients on {replicas} "
             "replicas; use null and a larger trainer.batch_size, or a single device"
         )
-    return instantiate(node, learning_rate=learning_rate)
+    return instantiate(node, drop=LOOKAHEAD, learning_rate=learning_rate)
+
+
+def build_lookahead(node: DictConfig, weights: Sequence[keras.Variable], total_steps: int) -> Lookahead | None:
+    """The lookahead of `config.optimizer`; None where `lookahead_every` is null or not there.
+
+    Args:
+        weights: the network's; see Lookahead.
+        total_steps: the length of the training.
+    """
+    if node.get("lookahead_every") is None:
+        return None
+    arguments = {name.removeprefix("lookahead_"): node[name] for name in LOOKAHEAD if name in node}
+    return Lookahead(weights, total_steps, **arguments)

@@ -5,9 +5,9 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import tensorflow as tf
-from omegaconf import DictConfig
 
 from cnnlab.errors import UserError, WorkerLost
 from cnnlab.runtime.machine import usable_cores
@@ -15,7 +15,23 @@ from cnnlab.runtime.machine import usable_cores
 log = logging.getLogger(__name__)
 
 
-def configure_runtime(trainer: DictConfig) -> None:
+class RuntimeOptions(Protocol):
+    """What TensorFlow fixes at its first operation, as conf/trainer explains it."""
+
+    threads: int | None
+    jit: bool | str
+    deterministic: bool | str
+
+
+class DeviceOptions(Protocol):
+    """Which devices share a batch, as conf/trainer explains it."""
+
+    strategy: str
+    devices: int | str
+    batch_size: int
+
+
+def configure_runtime(trainer: RuntimeOptions) -> None:
     """Set what TensorFlow fixes at its first operation: threads, GPU memory growth, determinism.
 
     Raises:
@@ -43,7 +59,7 @@ def thread_count() -> int:
     return tf.config.threading.get_intra_op_parallelism_threads() or usable_cores()
 
 
-def build_strategy(trainer: DictConfig) -> tf.distribute.Strategy:
+def build_strategy(trainer: DeviceOptions) -> tf.distribute.Strategy:
     """The distribution strategy that `trainer.strategy` and `trainer.devices` describe.
 
     `auto` is multi_worker where TF_CONFIG names several workers, mirrored where this host has several GPUs

@@ -3,9 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from omegaconf import DictConfig
-
 from cnnlab.training.loop_state import Best, LoopState
+from cnnlab.training.trainer_config import TrainerConfig
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,6 @@ class Selection:
         return earlier - value if self.monitor == "val_loss" else value - earlier
 
 
-def build_selection(trainer: DictConfig) -> Selection:
+def build_selection(trainer: TrainerConfig) -> Selection:
     """The selection that `trainer.monitor` and `trainer.early_stopping_*` describe."""
     return Selection(trainer.monitor, trainer.early_stopping_min_delta, trainer.early_stopping_patience)

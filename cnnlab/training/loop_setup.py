@@ -10,11 +10,11 @@ from omegaconf import DictConfig
 
 from cnnlab.augmentation.pipeline import Pipeline, build_pipeline
 from cnnlab.config.extras import is_installed
-from cnnlab.config.instantiate import instantiate
 from cnnlab.data.data_loader import Feed, StreamFeed, build_feed
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.sampler import EvaluationOrder, TrainingOrder
 from cnnlab.errors import UserError
+from cnnlab.losses.loss import build_loss
 from cnnlab.models.network import export, finalize_preprocessing
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import agreement, has_gpu
@@ -22,13 +22,13 @@ from cnnlab.training.checkpoint_monitor import build_selection
 from cnnlab.training.checkpoints import Checkpoints
 from cnnlab.training.loop import HistorySchedule, Loop
 from cnnlab.training.loop_state import LoopState
-from cnnlab.training.loss import build_objective
 from cnnlab.training.outputs import Outputs, training_variables
 from cnnlab.training.plan import Plan
 from cnnlab.training.progress import ProgressDisplay
 from cnnlab.training.signals import StopRequest
 from cnnlab.training.step import compile_training, separate_dropout
 from cnnlab.training.train_state import Learner
+from cnnlab.training.trainer_config import TrainerConfig
 from cnnlab.training.validation import build_validation
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ GPU_STEPS_PER_CALL = 32  # on a GPU launches dominate small steps, so the loop o
 
 def build_loop(
     config: DictConfig,
+    trainer: TrainerConfig,
     run: Run,
     dataset: Dataset,
     plan: Plan,
@@ -49,17 +50,17 @@ def build_loop(
     loggers: Sequence[keras.callbacks.Callback],
 ) -> Loop:
     """Connect feeds, compiled steps, outputs and loggers, and restore the newest state in `states`, if any."""
-    trainer, strategy = config.trainer, learner.strategy
+    strategy = learner.strategy
     train_split = dataset.splits["train"]
-    order = TrainingOrder(len(train_split), trainer.batch_size, config.seeds.order)
-    feed = build_feed(train_split, order, strategy, mode=trainer.data, resident_limit_mib=trainer.resident_limit_mib)
+    order = TrainingOrder(len(train_split), trainer.batch_size, config.seeds.shuffle)
+    feed = build_feed(train_split, order, strategy, mode=trainer.data, cache_limit_mib=trainer.cache_limit_mib)
     augmentation = build_pipeline(config.augmentation)
     _require_pairs(augmentation, trainer.batch_size, strategy.num_replicas_in_sync)
     augmentation.adapt(train_split)
     train_call = compile_training(
         learner,
         feed,
-        build_objective(trainer, dataset, len(dataset.class_names)),
+        build_loss(config, dataset, len(learner.network.outputs)),
         augmentation,
         batch_size=trainer.batch_size,
         batches_per_pass=order.batches_per_pass,
@@ -121,37 +122,37 @@ def _restore(
     return state
 
 
-def _validation(trainer: DictConfig, dataset: Dataset, learner: Learner):
+def _validation(trainer: TrainerConfig, dataset: Dataset, learner: Learner):
     split = dataset.splits.get("validation")
     if split is None:
         return None
     order = EvaluationOrder(len(split), trainer.batch_size, trainer.validation_steps)
-    feed = build_feed(split, order, learner.strategy, mode=trainer.data, resident_limit_mib=trainer.resident_limit_mib)
+    feed = build_feed(split, order, learner.strategy, mode=trainer.data, cache_limit_mib=trainer.cache_limit_mib)
     return build_validation(learner, feed, order.steps)
 
 
-def _jit(trainer: DictConfig, strategy: tf.distribute.Strategy) -> bool:
+def _jit(trainer: TrainerConfig, strategy: tf.distribute.Strategy) -> bool:
     if trainer.jit != "auto":
         return trainer.jit
     return has_gpu(strategy) and strategy.num_replicas_in_sync == 1
 
 
-def _steps_per_call(trainer: DictConfig, feed: Feed, strategy: tf.distribute.Strategy) -> int:
+def _steps_per_call(trainer: TrainerConfig, feed: Feed, strategy: tf.distribute.Strategy) -> int:
     if trainer.steps_per_call != "auto":
         if isinstance(feed, StreamFeed) and trainer.steps_per_call != 1:
             raise UserError(
                 f"trainer.steps_per_call={trainer.steps_per_call}: streamed data is fed one step at a time; "
-                "use steps_per_call=auto or data=resident"
+                "use steps_per_call=auto or data=cached"
             )
         return trainer.steps_per_call
     return GPU_STEPS_PER_CALL if has_gpu(strategy) and not isinstance(feed, StreamFeed) else 1
 
 
 def _callbacks(
-    trainer: DictConfig, loggers: Sequence[keras.callbacks.Callback], model: keras.Model, plan: Plan
+    trainer: TrainerConfig, loggers: Sequence[keras.callbacks.Callback], model: keras.Model, plan: Plan
 ) -> keras.callbacks.CallbackList:
     model.stop_training = False
-    callbacks = [instantiate(node) for node in trainer.callbacks.values()]
+    callbacks = list(trainer.callbacks.values())
     if any(isinstance(callback, keras.callbacks.TensorBoard) for callback in callbacks) and not is_installed(
         "tensorboard"
     ):

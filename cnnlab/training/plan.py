@@ -2,22 +2,21 @@
 
 from dataclasses import dataclass
 
-from omegaconf import DictConfig
-
 from cnnlab.config.durations import parse_duration
 from cnnlab.errors import UserError
+from cnnlab.training.trainer_config import TrainerConfig
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The lengths and rhythms of a training.
+    """The lengths and intervals of a training.
 
     Attributes:
         steps_per_epoch: updates per epoch.
         total_steps: updates in all; the last epoch may be cut short.
         validate_every: updates between validations; there is one at the very end as well.
-        checkpoint_steps: updates between checkpoints; None where the rhythm is in minutes.
-        checkpoint_seconds: seconds between checkpoints; None where the rhythm is in steps.
+        checkpoint_steps: updates between checkpoints; None where the interval is in minutes.
+        checkpoint_seconds: seconds between checkpoints; None where the interval is in steps.
     """
 
     steps_per_epoch: int
@@ -46,18 +45,18 @@ class Plan:
 
     def next_stop(self, step: int) -> int:
         """The next step after `step` at which something other than an update happens."""
-        rhythms = [self.steps_per_epoch, self.validate_every, self.checkpoint_steps or self.total_steps]
-        return min(self.total_steps, *((step // rhythm + 1) * rhythm for rhythm in rhythms))
+        intervals = [self.steps_per_epoch, self.validate_every, self.checkpoint_steps or self.total_steps]
+        return min(self.total_steps, *((step // interval + 1) * interval for interval in intervals))
 
 
-def build_plan(trainer: DictConfig, train_size: int) -> Plan:
-    """Turn the trainer's lengths and rhythms into steps.
+def build_plan(trainer: TrainerConfig, train_size: int) -> Plan:
+    """Turn the trainer's lengths and intervals into steps.
 
     Args:
         train_size: the number of training examples.
 
     Raises:
-        UserError: the batch is larger than the split, or a rhythm comes to less than one step.
+        UserError: the batch is larger than the split, or an interval comes to less than one step.
     """
     if trainer.batch_size > train_size:
         raise UserError(
@@ -68,9 +67,10 @@ def build_plan(trainer: DictConfig, train_size: int) -> Plan:
     total_steps = trainer.steps or max(1, round(trainer.epochs * steps_per_epoch))
 
     def steps(key: str) -> int:
-        count = parse_duration(trainer[key], f"trainer.{key}").steps(steps_per_epoch, total_steps)
+        interval = getattr(trainer, key)
+        count = parse_duration(interval, f"trainer.{key}").steps(steps_per_epoch, total_steps)
         if count < 1:
-            raise UserError(f"trainer.{key}={trainer[key]}: comes to less than one step; use at least '1 steps'")
+            raise UserError(f"trainer.{key}={interval}: comes to less than one step; use at least '1 steps'")
         return count
 
     checkpoint = parse_duration(trainer.checkpoint_every, "trainer.checkpoint_every")

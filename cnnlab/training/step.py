@@ -11,8 +11,8 @@ from keras import tree
 from cnnlab.augmentation.pipeline import Pipeline
 from cnnlab.augmentation.random_stream import Draws
 from cnnlab.data.data_loader import Feed
+from cnnlab.losses.loss import WeightedLoss
 from cnnlab.optimizers.lookahead import Lookahead
-from cnnlab.training.loss import Objective
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def _class_logits(logits: tf.Tensor) -> tf.Tensor:
 def compile_training(
     learner: Learner,
     feed: Feed,
-    objective: Objective,
+    loss_function: WeightedLoss,
     augmentation: Pipeline,
     *,
     batch_size: int,
@@ -65,12 +65,12 @@ def compile_training(
 
     Returns:
         A function (inputs of the feed, first step, count) -> float32 (count, 3): the loss, the accuracy and
-        the learning rate of each step, left on the device. The loss is the mean of the objective over the
+        the learning rate of each step, left on the device. The loss is the mean of the loss function over the
         batch, without the network's L2 penalties.
     """
     strategy = learner.strategy
     replicas = strategy.num_replicas_in_sync
-    gradients = _gradients(learner, feed, objective, augmentation, batch_size, batches_per_pass, seed)
+    gradients = _gradients(learner, feed, loss_function, augmentation, batch_size, batches_per_pass, seed)
     if jit and replicas > 1:
         gradients = tf.function(gradients, autograph=False, jit_compile=True)
 
@@ -106,7 +106,7 @@ def compile_training(
 def _gradients(
     learner: Learner,
     feed: Feed,
-    objective: Objective,
+    loss_function: WeightedLoss,
     augmentation: Pipeline,
     batch_size: int,
     batches_per_pass: int,
@@ -123,12 +123,12 @@ def _gradients(
         images, labels, indices = feed.select(inputs, number, replica)
         draw_seed = tf.stack([seed, tf.cast(step, tf.int32)])
         draws = Draws(draw_seed, batch_size, replica * share, share, indices, step // batches_per_pass)
-        images, targets = augmentation(images, tf.one_hot(labels, objective.num_classes), draws)
+        images, targets = augmentation(images, tf.one_hot(labels, loss_function.num_classes), draws)
         weights = learner.network.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:  # else frozen layers cost a backward pass too
             tape.watch([weight.value for weight in weights])
             heads = learner.logits(images, training=True)
-            loss = tf.reduce_sum(objective(targets, heads)) / batch_size
+            loss = tf.reduce_sum(loss_function(targets, heads)) / batch_size
             penalty = tf.add_n(learner.network.losses) / replicas if learner.network.losses else 0.0
             scaled = learner.optimizer.scale_loss(loss + penalty)
         correct = tf.equal(tf.argmax(heads[0], axis=-1), tf.argmax(targets, axis=-1))

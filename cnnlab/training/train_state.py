@@ -13,8 +13,7 @@ from cnnlab.initializers.apply import apply_initializer
 from cnnlab.models.network import build_network, build_preprocessing, fit_network, fit_preprocessing, is_ours
 from cnnlab.models.saved import require_saveable
 from cnnlab.models.weights import load_weights, tell_other_classes
-from cnnlab.optimizers.lookahead import Lookahead
-from cnnlab.optimizers.optimizer import build_optimizer
+from cnnlab.optimizers.optimizer import build_lookahead, build_optimizer
 from cnnlab.runtime.precision import POLICIES
 from cnnlab.training.step import Learner, reduce_gradients_once
 
@@ -51,7 +50,7 @@ def build_learner(
         if precision == "float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         optimizer.build(network.trainable_variables)
-        lookahead = _lookahead(config.trainer, network, total_steps)
+        lookahead = build_lookahead(config.optimizer, network.weights, total_steps)
     if strategy.num_replicas_in_sync > 1:
         reduce_gradients_once(optimizer)
     return Learner(preprocessing, network, optimizer, strategy, lookahead)
@@ -70,13 +69,6 @@ def build_initialized(config: DictConfig, dataset: Dataset, preprocessing: keras
 
     apply_initializer(config.initializer, network, seed, images)
     return network
-
-
-def _lookahead(trainer: DictConfig, network: keras.Model, total_steps: int) -> Lookahead | None:
-    if trainer.lookahead_every is None:
-        return None
-    knobs = trainer.lookahead_every, trainer.lookahead_decay, trainer.lookahead_power
-    return Lookahead(network.weights, *knobs, total_steps)
 
 
 def _has_state(resume: str | None) -> bool:

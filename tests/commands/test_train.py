@@ -58,7 +58,7 @@ def test_a_run_directory_explains_itself(small_run):
     assert written["precision"] == "float32"
     assert written["threads"] >= 1
     assert written["total_params"] == keras.models.load_model(small_run / "model.keras").layers[2].count_params()
-    assert set(written["seeds"]) == {"initializer", "order", "augmentation", "split"}
+    assert set(written["seeds"]) == {"initializer", "shuffle", "augmentation", "split"}
     assert all(isinstance(seed, int) for seed in written["seeds"].values())
 
 
@@ -282,6 +282,6 @@ def test_a_batch_larger_than_the_split_is_refused_and_leaves_no_directory(tmp_pa
 
 
 def test_class_weights_name_classes(train, capsys):
-    train("trainer.class_weight={0:2.0,9:0.5}", "trainer.steps=2")
-    train("trainer.class_weight={zero:2.0}", "trainer.steps=2", code=2)
-    assert "trainer.class_weight.zero: digits has no such class" in capsys.readouterr().err
+    train("loss.class_weight={0:2.0,9:0.5}", "trainer.steps=2")
+    train("loss.class_weight={zero:2.0}", "trainer.steps=2", code=2)
+    assert "loss.class_weight.zero: digits has no such class" in capsys.readouterr().err

@@ -13,7 +13,7 @@ def resolved(**changes):
         {
             "name": "${dataset.name}",
             "seed": 0,
-            "seeds": {"initializer": None, "order": None, "augmentation": None, "split": None},
+            "seeds": {"initializer": None, "shuffle": None, "augmentation": None, "split": None},
             "dataset": {"name": "d", "root": None, "image_shape": [8, 8, 1], "num_classes": 10},
             "augmentation": {"image_shape": "${dataset.image_shape}"},
             "input_shape": None,
@@ -38,14 +38,14 @@ def test_seeds_derive_from_the_one_and_differ_among_themselves():
 
 
 def test_a_seed_set_alone_leaves_the_others():
-    alone = resolved(**{"seeds.order": 5})
-    assert alone.seeds.order == 5
+    alone = resolved(**{"seeds.shuffle": 5})
+    assert alone.seeds.shuffle == 5
     assert alone.seeds.split == resolved().seeds.split
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**40])
 def test_any_seed_will_do(seed):
-    assert resolved(seed=seed).seeds.order is not None
+    assert resolved(seed=seed).seeds.shuffle is not None
 
 
 def test_input_shape_and_num_classes_win_over_the_datasets():

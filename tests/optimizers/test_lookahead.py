@@ -10,7 +10,7 @@ from cnnlab.optimizers.lookahead import Lookahead
 def trained(every: int, decay: float, power: float, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """The fast and slow weights after steps that each add 1 to a weight that starts at 0."""
     weight = keras.Variable(np.zeros(3, "float32"))
-    lookahead = Lookahead([weight], every, decay, power, total_steps=steps)
+    lookahead = Lookahead([weight], steps, every, decay, power)
     for step in range(1, steps + 1):
         weight.assign_add(np.ones(3))
         lookahead.after(tf.constant(step, tf.int64))

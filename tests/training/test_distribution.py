@@ -18,7 +18,7 @@ SMALL = (
     *("optimizer=sgd", "optimizer.learning_rate=0.05", "augmentation=shift_flip", "augmentation.shift_flip.shift=1"),
     *("trainer.progress=plain", "trainer.threads=2"),
     "initializer=lsuv",  # the one that looks at data
-    "trainer.lookahead_every=3",
+    "optimizer.lookahead_every=3",
     "model.dropout=0.0",  # masks cannot be the same for one replica and for two
 )
 

@@ -29,7 +29,7 @@ def reference(train):
     return train(*AUGMENTED)
 
 
-def test_streamed_images_give_the_same_bits_as_resident_ones(train, reference):
+def test_streamed_images_give_the_same_bits_as_cached_ones(train, reference):
     assert_same_rows(reference, train(*AUGMENTED, "trainer.data=stream"), tolerance=0)
 
 
@@ -48,7 +48,7 @@ def test_xla_gives_the_same_to_rounding(cnnlab_process, reference, tmp_path):
 
 
 def test_lookahead_goes_on_where_it_stopped(train):
-    knobs = (*AUGMENTED, "trainer.lookahead_every=4")
+    knobs = (*AUGMENTED, "optimizer.lookahead_every=4")
     whole, parts = train(*knobs), train(*knobs, "trainer.epochs=1")
     assert cli.main(["train", f"resume={parts}", "trainer.epochs=2"]) == 0
     assert_same_rows(whole, parts, tolerance=0)
@@ -62,7 +62,7 @@ def test_half_precision_learns_what_float32_learns(train, reference, precision):
     np.testing.assert_allclose(losses, pd.read_csv(reference / "steps.csv").loss, atol=0.05)
 
 
-def test_image_files_give_the_same_bits_streamed_and_resident(train, tmp_path):
+def test_image_files_give_the_same_bits_streamed_and_cached(train, tmp_path):
     from PIL import Image
 
     rng = np.random.default_rng(0)
@@ -77,8 +77,8 @@ def test_image_files_give_the_same_bits_streamed_and_resident(train, tmp_path):
         *("dataset=image_folder", f"dataset.root={tmp_path}", "input_shape=[16,16,3]", "trainer.batch_size=8"),
         *("model=mnist_cnn", "trainer.epochs=15"),
     )
-    resident, streamed = train(*common, "trainer.data=resident"), train(*common, "trainer.data=stream")
-    assert_same_rows(resident, streamed, tolerance=0)
+    cached, streamed = train(*common, "trainer.data=cached"), train(*common, "trainer.data=stream")
+    assert_same_rows(cached, streamed, tolerance=0)
     assert pd.read_csv(streamed / "metrics.csv").val_accuracy.iloc[-1] > 0.9
 
 
@@ -92,7 +92,7 @@ def test_a_damaged_image_is_named_whichever_way_it_is_read(train, tmp_path, caps
             Image.fromarray(rng.integers(0, 255, (16, 16, 3), np.uint8)).save(tmp_path / name / f"{number}.jpg")
     victim = tmp_path / "a" / "7.jpg"
     victim.write_bytes(victim.read_bytes()[:300])
-    for mode in ("stream", "resident"):
+    for mode in ("stream", "cached"):
         train(
             *("dataset=image_folder", f"dataset.root={tmp_path}", "dataset.validation=none", "model=mnist_cnn"),
             *("input_shape=[16,16,3]", "trainer.batch_size=8", f"trainer.data={mode}"),

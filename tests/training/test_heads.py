@@ -32,7 +32,7 @@ def zeros_and_ones(tmp_path_factory):
 def run(train, zeros_and_ones):
     data = ["dataset=arrays", f"dataset.root={zeros_and_ones}", "dataset.num_classes=2", "dataset.class_names=null"]
     knobs = ["model.head=sigmoid", "augmentation=[shift,mixup]", "augmentation.shift.shift=1"]
-    smooth = ["trainer.label_smoothing=0.1", "trainer.class_weight=balanced", "trainer.batch_size=20"]
+    smooth = ["loss.label_smoothing=0.1", "loss.class_weight=balanced", "trainer.batch_size=20"]
     return train(*data, *knobs, *smooth, "trainer.epochs=5")
 
 

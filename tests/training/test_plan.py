@@ -1,7 +1,8 @@
 """When things happen in a training, all in steps."""
 
+from types import SimpleNamespace
+
 import pytest
-from omegaconf import OmegaConf
 
 from cnnlab.errors import UserError
 from cnnlab.training.plan import build_plan
@@ -17,7 +18,7 @@ TRAINER = {
 
 
 def plan(train_size: int = 105, **changes):
-    return build_plan(OmegaConf.create(TRAINER | changes), train_size)
+    return build_plan(SimpleNamespace(**TRAINER | changes), train_size)
 
 
 def test_an_epoch_is_one_pass_without_the_incomplete_batch():

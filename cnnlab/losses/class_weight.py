@@ -1,0 +1,36 @@
+"""How much the examples of each class cost."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from cnnlab.data.dataset import Dataset
+from cnnlab.errors import UserError
+
+
+def class_weights(requested: Mapping[str, float] | str | None, dataset: Dataset) -> np.ndarray | None:
+    """The (num_classes,) float32 factors of `loss.class_weight`; None for equal ones.
+
+    Args:
+        requested: None, "balanced", or factors by class name; 1 for a class that is not named. `balanced` weighs a
+            class by N / (classes · its count), as scikit-learn does, so that the mean over the training split is 1.
+
+    Raises:
+        UserError: a weight for a class the dataset does not have.
+    """
+    if requested is None:
+        return None
+    weights = np.ones(len(dataset.class_names), np.float32)
+    if requested == "balanced":
+        labels = dataset.splits["train"].labels
+        counts = np.bincount(labels, minlength=len(weights))
+        present = counts > 0
+        weights[present] = len(labels) / (present.sum() * counts[present])
+        return weights
+    for name, weight in requested.items():
+        if str(name) not in dataset.class_names:
+            raise UserError(
+                f"loss.class_weight.{name}: {dataset.name} has no such class; it has {', '.join(dataset.class_names)}"
+            )
+        weights[dataset.class_names.index(str(name))] = weight
+    return weights
