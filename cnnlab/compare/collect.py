@@ -163,7 +163,16 @@ def _of_runs(runs: Sequence[Run], left_out: tuple[Path, ...]) -> Comparison:
 
 
 def _counted(entries: Sequence[Entry]) -> list[Entry]:
-    """Mark what counts: of the runs of one configuration and seed that are done the one that ended last."""
+    """Mark what counts: of the runs of one configuration and seed that are done the one that ended last.
+
+    A run without its metrics has nothing to be compared by, however it ended.
+    """
+    entries = [
+        replace(entry, status="unknown", reason="its metrics.csv is missing or empty")
+        if entry.status == "done" and entry.run and not entry.run.history()
+        else entry
+        for entry in entries
+    ]
     newest: dict[tuple[str, int | str | None], Entry] = {}
     for entry in entries:
         if entry.status == "done" and entry.run:

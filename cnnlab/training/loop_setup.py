@@ -102,6 +102,7 @@ def _restore(
     saved = Checkpoints(states, keep=1).restore_latest(training_variables(learner))
     separate_dropout(learner)
     if saved is None:
+        _require_nothing_lost(states.parent)
         return LoopState()
     finalize_preprocessing(learner.preprocessing)
     state = LoopState.from_json(saved)
@@ -120,6 +121,21 @@ def _restore(
     else:
         log.info("going on from step %d of %d", state.step, plan.total_steps)
     return state
+
+
+def _require_nothing_lost(directory: Path) -> None:
+    """Without a checkpoint a training begins at its first step, which must not pass for going on.
+
+    Raises:
+        UserError: there has been one: the last model is written after it.
+    """
+    if (directory / "last.keras").exists():
+        raise UserError(
+            f"resume={directory}: its checkpoints are gone, so it cannot go on; start a new run from its weights, "
+            f"weights={directory / 'last.keras'}"
+        )
+    if (directory / "metrics.csv").exists():
+        log.warning("%s was cut before its first checkpoint: it begins again at step 1", directory)
 
 
 def _validation(trainer: TrainerConfig, dataset: Dataset, learner: Learner):

@@ -230,6 +230,15 @@ def test_a_run_that_was_killed_does_not_count(sweep_of_four, tmp_path):
     assert [entry.status for entry in collect([str(sweep)]).entries] == ["interrupted", "done", "done", "failed"]
 
 
+def test_a_run_whose_metrics_are_gone_does_not_count_and_is_told(sweep_of_four, tmp_path, capsys):
+    whole = copied(sweep_of_four / "optimizer=adam,seed=0", tmp_path / "whole")
+    bare = copied(sweep_of_four / "optimizer=sgd,seed=0", tmp_path / "bare")
+    (bare / "metrics.csv").unlink()
+    assert cli.main(["compare", f"runs=[{whole},{bare}]", f"hydra.run.dir={tmp_path / 'out'}"]) == 0
+    told = "".join(capsys.readouterr())
+    assert "bare is unknown: its metrics.csv is missing or empty" in told
+
+
 @pytest.mark.parametrize(
     ("argument", "message"),
     [

@@ -4,6 +4,7 @@ import csv
 import html
 import json
 import re
+import shutil
 import signal
 import sys
 
@@ -186,6 +187,19 @@ def test_early_stopping_ends_the_run_and_keeps_the_best(train, capsys):
     assert cli.main(["train", f"resume={run}"]) == 0
     assert re.search(told, capsys.readouterr().err)
     assert metrics(run).epoch.tolist() == [1, 2, 3]  # it has given up for good
+
+
+def test_a_run_whose_checkpoints_are_gone_does_not_begin_again_in_silence(small_run, tmp_path, capsys):
+    run = shutil.copytree(small_run, tmp_path / "run")
+    shutil.rmtree(run / "checkpoints")
+    before = (run / "metrics.csv").read_bytes()
+    assert cli.main(["train", f"resume={run}", "trainer.epochs=3"]) == 2
+    told = f"its checkpoints are gone, so it cannot go on; start a new run from its weights, weights={run}/last.keras"
+    assert told in capsys.readouterr().err
+    assert (run / "metrics.csv").read_bytes() == before
+    (run / "last.keras").unlink()  # as where it was killed before the first checkpoint
+    assert cli.main(["train", f"resume={run}"]) == 0
+    assert "was cut before its first checkpoint: it begins again at step 1" in capsys.readouterr().err
 
 
 def test_a_callback_that_ends_the_run_is_told(train, capsys):
