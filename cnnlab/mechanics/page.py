@@ -26,6 +26,7 @@ def write_page(chapters: Sequence[Chapter], folder: Path) -> None:
         KeyError: the words of a chapter name a figure or value that it does not have.
     """
     course = _template("page").substitute(
+        style=page.style(),
         contents="".join(f'<li><a href="#{chapter.name}">{escape(chapter.title)}</a></li>' for chapter in chapters),
         chapters="".join(_section(chapter, folder) for chapter in chapters),
     )
