@@ -83,9 +83,8 @@ class SweepState:
             entries = {name: Entry(**entry) for name, entry in content["jobs"].items()}
             return cls(directory, content["keys"], content["command"], entries)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{path}: the state of a sweep cannot be read ({error}); choose another sweep.name"
-            ) from error
+            reason = "another version of cnnlab wrote it" if isinstance(error, KeyError | TypeError) else error
+            raise UserError(f"{path}: a sweep's state that cannot be read ({reason}); choose another folder") from error
 
     @classmethod
     def of_grid(cls, directory: Path, keys: Iterable[str], command: str, jobs: Iterable[Job]) -> "SweepState":

@@ -88,7 +88,13 @@ def test_a_job_whose_folder_is_gone_is_pending_again(tmp_path):
     assert states(state_of(tmp_path))[0] == "pending"
 
 
-def test_a_damaged_sweep_state_is_refused_in_one_line(tmp_path):
-    (tmp_path / "sweep.json").write_text('{"keys": [')
-    with pytest.raises(UserError, match=r"sweep\.json: the state of a sweep cannot be read .* sweep\.name"):
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [('{"keys": [', "Expecting value"), ('{"keys": [], "cells": {}}', "another version of cnnlab")],
+)
+def test_a_state_that_is_damaged_or_of_another_version_is_refused_in_one_line(tmp_path, content, reason):
+    (tmp_path / "sweep.json").write_text(content)
+    with pytest.raises(
+        UserError, match=rf"sweep\.json: a sweep's state that cannot be read \({reason}.*choose another"
+    ):
         state_of(tmp_path)

@@ -253,6 +253,7 @@ def test_a_mistake_in_one_job_is_told_before_any_is_trained(sweep, tmp_path):
         ("sweep.dry_run=maybe", "sweep.dry_run=maybe"),
         ("hydra.launcher.slots=0", "hydra.launcher.slots=0"),
         ("sweep.nmae=x", "sweep.nmae"),
+        ("+hydra.sweeper.arms={a:[]}", "hydra.sweeper.arms: no such key; the keys are configurations and params"),
         ("hydra.run.dir=x", "give a sweep's with sweep.name or hydra.sweep.dir"),
     ],
 )
