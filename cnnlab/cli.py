@@ -206,9 +206,9 @@ def _run(name: str, target: str, arguments: list[str]) -> int:
 
 
 def _train_job(hydra: "DictConfig", config: "DictConfig", directory: Path) -> None:
-    from cnnlab.sweeps.cell import train_cell
+    from cnnlab.sweeps.task import train_job
 
-    train_cell(hydra, config, directory)
+    train_job(hydra, config, directory)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ class Interrupted(Exception):
 
 
 class Unfinished(Exception):
-    """A sweep has ended, but not all of its cells are done (exit code 1, without a traceback)."""
+    """A sweep has ended, but not all of its jobs are done (exit code 1, without a traceback)."""
 
 
 class WorkerLost(Exception):

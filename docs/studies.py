@@ -29,14 +29,14 @@ BASELINES = {
     "regularizers": "batch_norm",
     "optimizers": "sgd",
 }
-"""The arm that a study's published conclusion is about, or sgd: the others are compared with it."""
+"""The configuration that a study's published conclusion is about, or sgd: the others are compared with it."""
 
 COLUMNS = {
     "mean_val_accuracy": "validation, mean of six",
     "final_val_accuracy": "validation, at the end",
     "final_accuracy": "training, last 500 batches",
 }
-JUDGED = ("mean_val_accuracy", "final_val_accuracy")
+TESTED = ("mean_val_accuracy", "final_val_accuracy")
 SHOWN = {"steps_accuracy.png": 900, "steps_loss.png": 900, "epochs.png": 1100}
 """What is shown of a comparison, and how wide, in pixels."""
 
@@ -60,17 +60,17 @@ def block(sweep: Path, name: str, baseline: str) -> Iterator[str]:
     runs = runs_table(comparison)
     yield f"| {comparison.keys[0]} | runs done | {' | '.join(COLUMNS.values())} |"
     yield "|---|---|" + "---|" * len(COLUMNS)
-    for arm in comparison.arms:
-        mine = runs[runs["arm"] == arm]
+    for configuration in comparison.configurations:
+        mine = runs[runs["configuration"] == configuration]
         done = mine[mine["counted"]]
         cells = [spread(done[metric]) for metric in COLUMNS]
-        label = arm.removeprefix(f"{comparison.keys[0]}=")
+        label = configuration.removeprefix(f"{comparison.keys[0]}=")
         yield f"| {label} | {len(done)} of {len(mine)} | {' | '.join(cells)} |"
     yield ""
-    for metric in JUDGED:
+    for metric in TESTED:
         for difference in paired_differences(runs, metric, baseline):
             yield f"- {difference.sentence(metric)}"
-    compared = len(comparison.arms) - 1
+    compared = len(comparison.configurations) - 1
     yield f"- p and intervals are Bonferroni-corrected for the {compared} comparisons with {baseline} in each metric"
     yield from (f"- {entry.path.name} is {entry.status}: {entry.reason}" for entry in comparison.unfinished)
     yield from (f"- {note}" for note in provenance_notes(comparison))

@@ -11,18 +11,24 @@ from omegaconf import DictConfig
 
 
 class GridSweeper(BasicSweeper):
-    """Trains every cell of a grid that is not done yet, with whichever launcher, and keeps the ledger."""
+    """Trains every job of a grid that is not done yet, with whichever launcher, and keeps its state."""
 
-    def __init__(self, params: dict[str, str] | None = None, arms: dict[str, list[str]] | None = None):
+    def __init__(
+        self, params: dict[str, str] | None = None, configurations: dict[str, list[str]] | None = None, **unknown
+    ):
         super().__init__(max_batch_size=None, params=params)
-        self.arms = arms or {}
+        self.configurations = configurations or {}
+        self.unknown = unknown  # refused by sweep(), whose errors are told in one line
 
     def sweep(self, arguments: list[str]) -> Any:
         from cnnlab.config.arguments import quote_path
+        from cnnlab.errors import UserError
         from cnnlab.sweeps.sweep import sweep
 
+        for key in self.unknown:
+            raise UserError(f"hydra.sweeper.{key}: no such key; the keys are configurations and params")
         params = [quote_path(override, sweep=True) for override in self._parse_config()]
-        return sweep(self.hydra_context, self.config, self.launcher, [*params, *arguments], self.arms)
+        return sweep(self.hydra_context, self.config, self.launcher, [*params, *arguments], self.configurations)
 
 
 class LocalLauncher(Launcher):

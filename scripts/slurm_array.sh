@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Train one model with many seeds, as a SLURM array: the seed is the number of the task. Submitted again, every task goes
-# on with its run. Grids of more than seeds: cnnlab train -m hydra/launcher=submitit_slurm (pip install 'cnnlab[slurm]').
+# Train one model with many seeds, as a SLURM array: the seed is the number of the task. Submitted again, every task
+# resumes its run. Grids of more than seeds: cnnlab train -m hydra/launcher=submitit_slurm (pip install 'cnnlab[slurm]').
 #   NAME=seeds sbatch --array=0-4 --gres=gpu:1 scripts/slurm_array.sh model=all_cnn_c dataset=cifar10
 #SBATCH --signal=TERM@120
 set -euo pipefail

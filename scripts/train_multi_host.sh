@@ -3,7 +3,7 @@
 # directory they all see (a shared file system); only INDEX differs.
 #   HOSTS=node1:12345,node2:12345 INDEX=0 scripts/train_multi_host.sh hydra.run.dir=/shared/run1 model=all_cnn_c
 #   HOSTS=node1:12345,node2:12345 INDEX=1 scripts/train_multi_host.sh hydra.run.dir=/shared/run1 model=all_cnn_c
-# To go on after a failure, start all of them again with resume=/shared/run1 instead.
+# To resume after a failure, start all of them again with resume=/shared/run1 instead.
 set -euo pipefail
 : "${HOSTS:?HOSTS=host:port,host:port,… is not set}" "${INDEX:?INDEX of this host in HOSTS, from 0, is not set}"
 workers="\"${HOSTS//,/\",\"}\""

@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cnnlab import cli
+from cnnlab.sweeps.grid import Job
+from cnnlab.sweeps.state import SweepState
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,6 +88,28 @@ def train(tmp_path_factory) -> Callable[..., Path]:
 def small_run(train) -> Path:
     """A finished small run; tests only read it."""
     return train()
+
+
+@pytest.fixture(scope="module")
+def sweep_of_four(trained_sweep, tmp_path_factory) -> Path:
+    """A sweep of two optimizers and two seeds, of which one job never began; each file of tests has its own copy."""
+    return shutil.copytree(trained_sweep, tmp_path_factory.mktemp("sweeps") / "test")
+
+
+@pytest.fixture(scope="session")
+def trained_sweep(train, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("sweeps") / "test"
+    jobs = [
+        Job(f"optimizer={name},seed={seed}", (), {"optimizer": name, "seed": str(seed)})
+        for name in ("adam", "sgd")
+        for seed in (0, 1)
+    ]
+    for job in jobs[:3]:
+        run = train(f"optimizer={job.values['optimizer']}", f"seed={job.values['seed']}")
+        shutil.copytree(run, folder / job.name)
+    sweep_state = SweepState.of_grid(folder, ["optimizer", "seed"], "cnnlab train -m optimizer=adam,sgd seed=0,1", jobs)
+    sweep_state.end(jobs[3].name, "failed", "no such file")
+    return folder
 
 
 def start_cnnlab(*arguments: str, **environment: str) -> subprocess.Popen[str]:

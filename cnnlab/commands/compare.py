@@ -15,11 +15,12 @@ from rich.text import Text
 from cnnlab.compare.collect import Comparison, collect
 from cnnlab.compare.curves import draw_epochs, draw_steps, draw_time_to_accuracy
 from cnnlab.compare.heatmap import draw_heatmap
+from cnnlab.compare.metrics import METRICS
 from cnnlab.compare.notes import counting_notes, provenance_notes
 from cnnlab.compare.page import write_page
 from cnnlab.compare.pairs import write_pair
-from cnnlab.compare.statistics import Difference, best_arm, paired_differences
-from cnnlab.compare.tables import METRICS, runs_table, shown_summary, summary_table
+from cnnlab.compare.statistics import Difference, best_configuration, paired_differences
+from cnnlab.compare.tables import runs_table, shown_summary, summary_table
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import UserError
 from cnnlab.runs.files import write_atomically, write_table
@@ -33,7 +34,7 @@ def compare(config: DictConfig, directory: Path) -> None:
 
     A sweep is compared in SWEEP/compare/, other runs in `directory`. Writes runs.csv, summary.csv,
     paired_differences.csv (see `statistics.Difference`), verdicts.txt, the figures and report.html; for exactly two
-    runs also what_differs.csv, and disagreements-SPLIT.csv of splits on which both were judged. Runs of one
+    runs also what_differs.csv, and disagreements-SPLIT.csv of splits on which both were evaluated. Runs of one
     configuration and seed are one observation, for which the newest counts.
 
     Args:
@@ -47,8 +48,8 @@ def compare(config: DictConfig, directory: Path) -> None:
     comparison = collect([given] if isinstance(given, str) else given)
     runs = runs_table(comparison)
     metric = _metric(runs, config.metric)
-    given_baseline = None if config.baseline is None else find_arm(config.baseline, comparison.arms)
-    baseline = given_baseline or best_arm(runs, metric)
+    given_baseline = None if config.baseline is None else find_configuration(config.baseline, comparison.configurations)
+    baseline = given_baseline or best_configuration(runs, metric)
     summary = summary_table(runs, config.confidence)
     paired = paired_differences(runs, metric, baseline, config.confidence, chosen=given_baseline is None)
     folder = comparison.folder / "compare" if comparison.folder else directory
@@ -58,25 +59,25 @@ def compare(config: DictConfig, directory: Path) -> None:
     write_table(folder / "paired_differences.csv", _table_of(paired))
     figures = list(_draw(comparison, runs, metric, config.smoothing, folder))
     notes, differing = [*counting_notes(comparison, runs, metric), *provenance_notes(comparison)], None
-    judged = summary[summary["metric"] == metric]
-    method = [_interval_of_means(metric, config.confidence)] if judged["low"].notna().any() else []
+    of_metric = summary[summary["metric"] == metric]
+    method = [_interval_of_means(metric, config.confidence)] if of_metric["low"].notna().any() else []
     if comparison.folder is None and len(comparison.entries) == 2:
         pair = write_pair(*(entry.run for entry in comparison.entries), folder, config.confidence)
         verdicts, differing = pair.sentences, pair.differing
         figures += pair.figures
     else:
         verdicts = [difference.sentence(metric) for difference in paired]
-        method = [*_method(paired, judged, metric, given_baseline is not None), *method]
+        method = [*_method(paired, of_metric, metric, given_baseline is not None), *method]
     with write_atomically(folder / "verdicts.txt") as temporary:
         temporary.write_text("".join(f"{line}\n" for line in [*verdicts, *method, *notes]), "utf-8")
-    shown = shown_summary(judged, config.confidence)
+    shown = shown_summary(of_metric, config.confidence)
     write_page(folder, comparison, runs, shown, metric, verdicts, method, notes, figures, differing)
     _print(shown, [*verdicts, *method, *notes])
     print(folder)
 
 
-def find_arm(given: str, arms: Sequence[str]) -> str:
-    """The one arm that a name, or some of its `key=value`, or a value alone, stands for.
+def find_configuration(given: str, configurations: Sequence[str]) -> str:
+    """The one configuration that a name, or some of its `key=value`, or a value alone, stands for.
 
     Raises:
         UserError: none or several are meant.
@@ -84,14 +85,15 @@ def find_arm(given: str, arms: Sequence[str]) -> str:
     name = _spaced(given)
     before = r"^|, |\." if "=" in name else r"^|, |="
     part = re.compile(rf"(?:{before}){re.escape(name)}(?:, |$)")
-    found = [arm for arm in arms if _spaced(arm) == name] or [arm for arm in arms if part.search(_spaced(arm))]
+    spaced = {_spaced(each): each for each in configurations}
+    found = [spaced[name]] if name in spaced else [each for text, each in spaced.items() if part.search(text)]
     if len(found) == 1:
         return found[0]
     if found:
         raise UserError(f"baseline={given}: several configurations fit: {'; '.join(found)}; give all of one's name")
-    parts = [part for arm in arms for part in arm.split(", ")]
-    near = did_you_mean(name, [*arms, *parts, *(part.rpartition("=")[2] for part in parts)])
-    raise UserError(f"baseline={given}: no such configuration{near}; there are {'; '.join(arms)}")
+    parts = [part for each in configurations for part in each.split(", ")]
+    near = did_you_mean(name, [*configurations, *parts, *(part.rpartition("=")[2] for part in parts)])
+    raise UserError(f"baseline={given}: no such configuration{near}; there are {'; '.join(configurations)}")
 
 
 def _spaced(name: str) -> str:
@@ -112,13 +114,13 @@ def _draw(comparison: Comparison, runs: pd.DataFrame, metric: str, smoothing: in
         yield folder / "heatmap.png"
 
 
-def _method(paired: Sequence[Difference], judged: pd.DataFrame, metric: str, given: bool) -> Iterator[str]:
+def _method(paired: Sequence[Difference], of_metric: pd.DataFrame, metric: str, given: bool) -> Iterator[str]:
     """How the verdicts were reached: the baseline, and the correction."""
     if not paired:
         return
     baseline, count = paired[0].baseline, paired[0].comparisons
     best = "smallest" if metric.endswith("loss") else "largest"
-    several = " of two seeds or more" if judged["n"].min() < 2 <= judged["n"].max() else ""
+    several = " of two seeds or more" if of_metric["n"].min() < 2 <= of_metric["n"].max() else ""
     choice = "as given" if given else f"the {best} mean {metric}{several}; choose another with baseline=NAME"
     yield f"baseline: {baseline} ({choice})"
     if max(difference.n for difference in paired) < 2:
@@ -138,15 +140,14 @@ def _interval_of_means(metric: str, confidence: float) -> str:
 
 
 def _table_of(paired: Sequence[Difference]) -> pd.DataFrame:
-    columns = ("arm", "baseline", "n", "mean", "low", "high", "p", "adjusted", "comparisons", "distinguishable")
-    rows = [{name: asdict(difference)[name] for name in columns} for difference in paired]
-    table = pd.DataFrame(rows, columns=list(columns))
+    columns = ["configuration", "baseline", "n", "mean", "low", "high", "p", "adjusted", "comparisons"]
+    table = pd.DataFrame([asdict(each) for each in paired], columns=[*columns, "distinguishable"])
     table["seeds_needed"] = pd.array([difference.needed for difference in paired], dtype="Int64")
     return table
 
 
 def _metric(runs: pd.DataFrame, given: str | None) -> str:
-    """The metric that is judged; not given: the accuracy at the end, on the validation split where there is one."""
+    """The metric that is compared; not given: the accuracy at the end, on the validation split where there is one."""
     if given is not None and given not in METRICS:
         near = did_you_mean(f"final_{given}" if f"final_{given}" in METRICS else given, METRICS)
         raise UserError(f"metric={given}: no such metric{near}; metrics: {', '.join(METRICS)}")

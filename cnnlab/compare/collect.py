@@ -1,4 +1,4 @@
-"""The runs that are compared: the cells of sweeps, or any runs, with what tells them apart."""
+"""The runs that are compared: the jobs of sweeps, or any runs, with what tells them apart."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from cnnlab.config.flat import flat
 from cnnlab.config.resolve import derived_seeds
 from cnnlab.errors import UserError
 from cnnlab.runs.run import Run
-from cnnlab.sweeps.state import Ledger
+from cnnlab.sweeps.state import SweepState
 
 IGNORED = (
     *("name", "seed", "seeds", "logger", "resume", "targets", "trainer.progress"),
@@ -26,11 +26,11 @@ told of by `dataset.folder`, are the same wherever they lie."""
 
 @dataclass(frozen=True)
 class Entry:
-    """One run, or a cell that never became one.
+    """One run, or a job that never became one.
 
     Attributes:
         path: of its folder.
-        arm: its values for all swept keys but the seeds, as one label.
+        configuration: its values for all swept keys but the seeds, as one label.
         seed: the number, or where some of `seeds` were set alone, these too: "0, order 5". None where the sweep has
             none and there is no run.
         values: for each swept key but the seeds.
@@ -41,7 +41,7 @@ class Entry:
     """
 
     path: Path
-    arm: str
+    configuration: str
     seed: int | str | None
     values: dict[str, str]
     status: str
@@ -75,16 +75,16 @@ class Comparison:
         """What does not count."""
         return [entry for entry in self.entries if entry.status != "done"]
 
-    def of_arm(self, arm: str, status: str) -> list[Entry]:
-        """The runs of an arm that have come to a status and have measured something; of those done, what counts."""
-        chosen = [entry for entry in self.entries if (entry.arm, entry.status) == (arm, status)]
+    def of_configuration(self, configuration: str, status: str) -> list[Entry]:
+        """The runs of a configuration with a status that have measured something; of those done, what counts."""
+        chosen = [entry for entry in self.entries if (entry.configuration, entry.status) == (configuration, status)]
         chosen = [entry for entry in chosen if entry.counts or status != "done"]
         return [entry for entry in chosen if entry.run and (entry.path / "steps.csv").exists()]
 
     @property
-    def arms(self) -> list[str]:
+    def configurations(self) -> list[str]:
         """In order of appearance."""
-        return list(dict.fromkeys(entry.arm for entry in self.entries))
+        return list(dict.fromkeys(entry.configuration for entry in self.entries))
 
 
 def collect(runs: Sequence[str]) -> Comparison:
@@ -102,11 +102,11 @@ def collect(runs: Sequence[str]) -> Comparison:
         raise UserError("runs=[]: give a sweep's folder, or runs")
     sweeps = [folder for folder, _ in found.values() if (folder / "sweep.json").exists()]
     if len(sweeps) == len(found) == 1:
-        return _of_sweep(Ledger.open(sweeps[0]))
+        return _of_sweep(SweepState.open(sweeps[0]))
     opened, left_out = [], []
     for folder, named in found.values():
         if folder in sweeps:
-            jobs = (folder / name for name in Ledger.open(folder).entries)
+            jobs = (folder / name for name in SweepState.open(folder).entries)
             opened += [job for job in jobs if (job / "run.json").exists()]
         elif named or (folder / "run.json").exists():
             opened.append(folder)
@@ -122,7 +122,7 @@ def _folders(pattern: str) -> list[tuple[Path, bool]]:
     """The folders that a pattern stands for, and whether it names them, rather than matching them as a glob."""
     path = Path(pattern).expanduser().absolute()
     if path.exists():
-        sweeps = sorted(ledger.parent.name for ledger in path.glob("*/sweep.json"))
+        sweeps = sorted(sweep_state.parent.name for sweep_state in path.glob("*/sweep.json"))
         if sweeps:
             raise UserError(f"runs={pattern}: holds sweeps; give one of them: {', '.join(sweeps)}")
         return [(path, True)]
@@ -132,17 +132,17 @@ def _folders(pattern: str) -> list[tuple[Path, bool]]:
     return [(match, False) for match in matches]
 
 
-def _of_sweep(ledger: Ledger) -> Comparison:
-    ledger.refresh()
-    keys = [key for key in ledger.keys if key.partition(".")[0] not in ("seed", "seeds")]
+def _of_sweep(sweep_state: SweepState) -> Comparison:
+    sweep_state.refresh()
+    keys = [key for key in sweep_state.keys if key.partition(".")[0] not in ("seed", "seeds")]
     entries = []
-    for name, entry in ledger.entries.items():
-        path = ledger.directory / name
+    for name, entry in sweep_state.entries.items():
+        path = sweep_state.directory / name
         run = Run.open(path) if (path / "run.json").exists() else None
         values = {key: entry.values.get(key, "") for key in keys}
         seed = _seed(run) if run else _number(entry.values.get("seed"))
-        entries.append(Entry(path, arm_label(values), seed, values, entry.state, entry.reason, run))
-    return Comparison(ledger.directory.name, keys, _counted(entries), ledger.command, ledger.directory)
+        entries.append(Entry(path, configuration_label(values), seed, values, entry.state, entry.reason, run))
+    return Comparison(sweep_state.directory.name, keys, _counted(entries), sweep_state.command, sweep_state.directory)
 
 
 def _of_runs(runs: Sequence[Run], left_out: tuple[Path, ...]) -> Comparison:
@@ -154,8 +154,8 @@ def _of_runs(runs: Sequence[Run], left_out: tuple[Path, ...]) -> Comparison:
     for run, config, name in zip(runs, configs, names, strict=True):
         values = {key.removesuffix(".name"): _written(config.get(key)) for key in keys}
         status = {"completed": "done"}.get(run.status.name, run.status.name)
-        arm = name or arm_label(values)
-        entries.append(Entry(run.path, arm, _seed(run), values, status, run.status.reason, run))
+        configuration = name or configuration_label(values)
+        entries.append(Entry(run.path, configuration, _seed(run), values, status, run.status.reason, run))
     parents = {run.path.parent.name for run in runs}
     name = parents.pop() if len(parents) == 1 else "runs"
     shown_keys = [key.removesuffix(".name") for key in keys]
@@ -176,10 +176,10 @@ def _counted(entries: Sequence[Entry]) -> list[Entry]:
     newest: dict[tuple[str, int | str | None], Entry] = {}
     for entry in entries:
         if entry.status == "done" and entry.run:
-            other = newest.get((entry.arm, entry.seed))
+            other = newest.get((entry.configuration, entry.seed))
             if other is None or _ended(entry.run) >= _ended(other.run):
-                newest[entry.arm, entry.seed] = entry
-    return [_marked(entry, newest.get((entry.arm, entry.seed))) for entry in entries]
+                newest[entry.configuration, entry.seed] = entry
+    return [_marked(entry, newest.get((entry.configuration, entry.seed))) for entry in entries]
 
 
 def _marked(entry: Entry, newest: Entry | None) -> Entry:
@@ -199,10 +199,10 @@ def _seed(run: Run) -> int | str:
     return ", ".join([f"{seed}", *(f"{name} {value}" for name, value in alone.items())]) if alone else seed
 
 
-def arm_label(values: dict[str, str]) -> str:
-    """What an arm is called; an arm that has a name is called by it."""
-    if set(values) == {"arm"}:
-        return values["arm"]
+def configuration_label(values: dict[str, str]) -> str:
+    """What a configuration is called; a configuration that has a name is called by it."""
+    if set(values) == {"configuration"}:
+        return values["configuration"]
     return ", ".join(f"{key}={value}" for key, value in values.items()) or "all"
 
 

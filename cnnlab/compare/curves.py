@@ -1,4 +1,4 @@
-"""Curves of many runs: a colour per arm, and what its seeds scatter by."""
+"""Curves of many runs: a colour per configuration, and what its seeds scatter by."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,19 +14,19 @@ from cnnlab.compare.collect import Comparison, Entry
 from cnnlab.reporting.figure import new_figure, save_figure, shorten, style_axes
 
 COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31"]
-"""Told apart by the colour-blind (Okabe & Ito 2008); more arms take colours from a map."""
+"""Told apart by the colour-blind (Okabe & Ito 2008); more configurations take colours from a map."""
 
 
 LONGEST_LABEL = 60
 
 
 def draw_steps(comparison: Comparison, column: str, path: Path, smoothing: int) -> None:
-    """Draw a training figure against the step: per arm the mean over seeds, and a band from the least to the largest.
+    """Draw a training figure against the step: per configuration the mean over seeds, and their span.
 
     A run that diverged is drawn by itself, dotted, up to a cross where it ended.
 
     Args:
-        comparison: whose finished runs are drawn, as far as all seeds of an arm go.
+        comparison: whose finished runs are drawn, as far as all seeds of a configuration go.
         column: of steps.csv: accuracy or loss.
         path: the PNG to write or replace.
         smoothing: steps of the running mean.
@@ -34,17 +34,13 @@ def draw_steps(comparison: Comparison, column: str, path: Path, smoothing: int) 
     figure = new_figure(8.5, 5, f"{comparison.name} · training {column}, mean of {smoothing} steps")
     axes = figure.subplots()
     _style(axes, column)
-    for arm, color in _colors(comparison).items():
-        curves = [_running_mean(entry, column, smoothing) for entry in comparison.of_arm(arm, "done")]
+    for name, color in _colors(comparison).items():
+        curves = [_running_mean(entry, column, smoothing) for entry in comparison.of_configuration(name, "done")]
         if curves:
-            _draw_band(axes, curves, color, label=_label(arm, len(curves)))
-        for entry in comparison.of_arm(arm, "diverged"):
-            _draw_diverged(
-                axes,
-                _running_mean(entry, column, smoothing),
-                color,
-                f"{shorten(arm, LONGEST_LABEL)}, seed {entry.seed}: diverged",
-            )
+            _draw_band(axes, curves, color, label=_label(name, len(curves)))
+        for entry in comparison.of_configuration(name, "diverged"):
+            label = f"{shorten(name, LONGEST_LABEL)}, seed {entry.seed}: diverged"
+            _draw_diverged(axes, _running_mean(entry, column, smoothing), color, label)
     axes.set_xlabel("step; the band spans the seeds", fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _legend(figure, axes)
@@ -55,20 +51,20 @@ def draw_epochs(comparison: Comparison, path: Path) -> None:
     """Draw loss and accuracy against the epoch: training solid, validation dashed, a band over the seeds of each.
 
     Args:
-        comparison: whose finished runs are drawn, as far as all seeds of an arm go.
+        comparison: whose finished runs are drawn, as far as all seeds of a configuration go.
         path: the PNG to write or replace.
     """
     figure = new_figure(10, 5, f"{comparison.name} · epochs: training (solid) and validation (dashed)")
     panels = dict(zip(("loss", "accuracy"), figure.subplots(1, 2), strict=True))
     for column, axes in panels.items():
         _style(axes, column)
-        for arm, color in _colors(comparison).items():
-            histories = [_history(entry) for entry in comparison.of_arm(arm, "done")]
-            for name, line in ((column, "-"), (f"val_{column}", "--")):
-                curves = [history.set_index("epoch")[name].dropna() for history in histories if name in history]
+        for name, color in _colors(comparison).items():
+            histories = [_history(entry) for entry in comparison.of_configuration(name, "done")]
+            for measured, line in ((column, "-"), (f"val_{column}", "--")):
+                curves = [history.set_index("epoch")[measured].dropna() for history in histories if measured in history]
                 curves = [curve for curve in curves if len(curve)]
                 if curves:
-                    label = _label(arm, len(curves)) if line == "-" else None
+                    label = _label(name, len(curves)) if line == "-" else None
                     _draw_band(axes, curves, color, label=label, linestyle=line, marker="o", markersize=3)
         axes.set_xlabel("epoch; the bands span the seeds", fontsize=9)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -86,16 +82,17 @@ def draw_time_to_accuracy(comparison: Comparison, path: Path) -> None:
         comparison: whose finished runs are drawn.
         path: the PNG to write or replace.
     """
-    histories = {arm: [_history(entry) for entry in comparison.of_arm(arm, "done")] for arm in _colors(comparison)}
-    judged = [history for runs in histories.values() for history in runs]
-    column = "val_accuracy" if any(history["val_accuracy"].notna().any() for history in judged) else "accuracy"
+    names = comparison.configurations
+    histories = {name: [_history(entry) for entry in comparison.of_configuration(name, "done")] for name in names}
+    measured = [history for runs in histories.values() for history in runs]
+    column = "val_accuracy" if any(history["val_accuracy"].notna().any() for history in measured) else "accuracy"
     what = "validation accuracy" if column == "val_accuracy" else "training accuracy"
     figure = new_figure(10, 5, f"{comparison.name} · {what} against time and images")
     panels = dict(zip(("seconds_so_far", "images"), figure.subplots(1, 2), strict=True))
     for horizontal, axes in panels.items():
         _style(axes, column)
-        for arm, color in _colors(comparison).items():
-            runs = [history.dropna(subset=[column]) for history in histories[arm]]
+        for name, color in _colors(comparison).items():
+            runs = [history.dropna(subset=[column]) for history in histories[name]]
             runs = [run for run in runs if len(run)]
             for run in runs:
                 axes.plot(run[horizontal], run[column], color=color, linewidth=0.8, alpha=0.4)
@@ -110,7 +107,7 @@ def draw_time_to_accuracy(comparison: Comparison, path: Path) -> None:
                     linewidth=2,
                     marker="o",
                     markersize=3,
-                    label=_label(arm, len(runs)),
+                    label=_label(name, len(runs)),
                 )
     panels["seconds_so_far"].set_xlabel("seconds of training", fontsize=9)
     panels["images"].set_xlabel("images seen", fontsize=9)
@@ -120,10 +117,10 @@ def draw_time_to_accuracy(comparison: Comparison, path: Path) -> None:
 
 
 def _colors(comparison: Comparison) -> dict[str, str | tuple[float, ...]]:
-    arms = comparison.arms
-    if len(arms) <= len(COLORS):
-        return dict(zip(arms, COLORS, strict=False))
-    return {arm: colormaps["turbo"]((number + 0.5) / len(arms)) for number, arm in enumerate(arms)}
+    names = comparison.configurations
+    if len(names) <= len(COLORS):
+        return dict(zip(names, COLORS, strict=False))
+    return {name: colormaps["turbo"]((number + 0.5) / len(names)) for number, name in enumerate(names)}
 
 
 def _style(axes: Axes, column: str) -> None:
@@ -150,8 +147,8 @@ def _draw_diverged(axes: Axes, curve: pd.Series, color, label: str) -> None:
         axes.plot(finite.index[-1:], finite.iloc[-1:], color=color, marker="x", markersize=7)
 
 
-def _label(arm: str, count: int) -> str:
-    return f"{shorten(arm, LONGEST_LABEL)} (n = {count})"
+def _label(configuration: str, count: int) -> str:
+    return f"{shorten(configuration, LONGEST_LABEL)} (n = {count})"
 
 
 def _legend(figure: Figure, axes: Axes) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from cnnlab.compare.collect import Comparison, Entry, same_configuration
+from cnnlab.compare.metrics import format_metric
 from cnnlab.config.flat import flat
 from cnnlab.runs.run import Run
 
@@ -34,12 +35,13 @@ def counting_notes(comparison: Comparison, runs: pd.DataFrame, metric: str) -> l
     observations: dict[tuple[str, object], list[Entry]] = {}
     for entry in comparison.entries:
         if entry.status == "done":
-            observations.setdefault((entry.arm, entry.seed), []).append(entry)
+            observations.setdefault((entry.configuration, entry.seed), []).append(entry)
     notes = [_counted_once(entries, values, metric) for entries in observations.values() if len(entries) > 1]
     if len(comparison.entries) == 2 and comparison.folder is None:
         first, second = comparison.entries
         if same_configuration(first.run, second.run):
-            notes.append(f"{first.arm} and {second.arm} have one configuration and seed: they are one observation")
+            names = f"{first.configuration} and {second.configuration}"
+            notes.append(f"{names} have one configuration and seed: they are one observation")
     for entry in comparison.unfinished:
         notes.append(f"{entry.path.name} is " + ": ".join(filter(None, (entry.status, entry.reason))))
     if comparison.left_out:
@@ -56,8 +58,9 @@ def _counted_once(entries: Sequence[Entry], values: Mapping[Path, float], metric
     found = [values[entry.path] for entry in entries]
     equal = f"their {metric} is equal"
     if len(set(found)) > 1:
-        equal = f"their {metric} differs: {', '.join(f'{value:.4f}' for value in found)}"
-    what = f"{', '.join(names.values())} have one configuration and seed ({entries[0].arm}, seed {entries[0].seed})"
+        equal = f"their {metric} differs: {', '.join(format_metric(value, metric) for value in found)}"
+    shared = f"{entries[0].configuration}, seed {entries[0].seed}"
+    what = f"{', '.join(names.values())} have one configuration and seed ({shared})"
     return f"{what}: they are one observation, for which the newest counts, {newest}; {equal}"
 
 

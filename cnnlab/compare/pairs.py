@@ -29,7 +29,7 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class Disagreement:
-    """How two models judge the same images.
+    """How the predictions of two models on the same images differ.
 
     Attributes:
         split: whose images.
@@ -74,7 +74,7 @@ class Pair:
 
 
 def write_pair(first: Run, second: Run, folder: Path, confidence: float) -> Pair:
-    """Write what_differs.csv and, of every split that both were judged on, disagreements-SPLIT.csv and figures.
+    """Write what_differs.csv and, of every split that both were evaluated on, disagreements-SPLIT.csv and figures.
 
     Args:
         first, second: the runs.
@@ -91,8 +91,8 @@ def write_pair(first: Run, second: Run, folder: Path, confidence: float) -> Pair
         figures += _draw_images(first, found, folder)
         sentences.append(found.sentence(confidence))
     names = " and ".join(run_names(first, second))
-    way_on = "cnnlab eval run=… of both does that where their splits agree"
-    return Pair(differing, figures, sentences or [f"{names} were not judged on the same images; {way_on}"])
+    hint = "cnnlab eval run=… of both does that where their splits agree"
+    return Pair(differing, figures, sentences or [f"{names} were not evaluated on the same images; {hint}"])
 
 
 def what_differs(first: Run, second: Run) -> pd.DataFrame:
@@ -116,7 +116,7 @@ def what_differs(first: Run, second: Run) -> pd.DataFrame:
 
 
 def disagreements(first: Run, second: Run) -> Iterator[Disagreement]:
-    """Compare what two runs predicted, for every split on which `cnnlab eval` judged both on the same images.
+    """Compare what two runs predicted, for every split on which `cnnlab eval` evaluated both on the same images.
 
     After McNemar, "Note on the sampling error of the difference between correlated proportions or percentages" (1947),
     by the exact binomial distribution.

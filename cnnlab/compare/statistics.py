@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
+from cnnlab.compare.metrics import format_difference
+
 POWER = 0.8
 """Chance of finding a difference as large as the one seen that a number of seeds should give."""
 
@@ -21,13 +23,13 @@ NO_SCATTER = 1e-6
 
 @dataclass(frozen=True)
 class Difference:
-    """How an arm differs from another over the seeds they share.
+    """How a configuration differs from another over the seeds they share.
 
     The verdict, the interval and `adjusted` are one statement: 0 lies outside the interval where the pair is
     distinguishable, and only there.
 
     Attributes:
-        arm, baseline: whose values are subtracted: arm - baseline.
+        configuration, baseline: whose values are subtracted: configuration - baseline.
         n: shared seeds.
         mean: of the differences.
         low, high: interval of the mean by Student's t at confidence 1 - level / comparisons (Bonferroni), so that all
@@ -41,7 +43,7 @@ class Difference:
         differences: one per shared seed.
     """
 
-    arm: str
+    configuration: str
     baseline: str
     n: int
     mean: float
@@ -65,25 +67,27 @@ class Difference:
 
     def sentence(self, metric: str) -> str:
         """The verdict in words, with the corrected interval and p."""
+        pair = f"{self.configuration} and {self.baseline}"
         if self.n < 2:
-            return f"{self.arm} and {self.baseline}: nothing can be said of {metric} with n = {self.n} shared seeds"
+            return f"{pair}: nothing can be said of {metric} with n = {self.n} shared seeds"
         if math.isnan(self.p):
-            seen = f"all n = {self.n} differences are {self.mean:+.4f}, and without scatter there is no test"
-            return f"{self.arm} and {self.baseline}: nothing can be said of {metric}: {seen}"
-        interval = f"{self.mean:+.4f} [{self.low:+.4f}, {self.high:+.4f}]"
+            difference = format_difference(self.mean, metric)
+            seen = f"all n = {self.n} differences are {difference}, and without scatter there is no test"
+            return f"{pair}: nothing can be said of {metric}: {seen}"
+        interval = format_difference(self.mean, metric, (self.low, self.high))
         if self.distinguishable:
             more = "more" if self.mean > 0 else "less"
-            what = f"{self.arm} has {more} {metric} than {self.baseline}"
+            what = f"{self.configuration} has {more} {metric} than {self.baseline}"
             return f"{what}: {interval}, p = {self.adjusted:.2g}, n = {self.n}"
         needed = f"; about {self.needed} seeds would tell" if self.needed else ""
-        what = f"{self.arm} and {self.baseline} are not distinguishable in {metric} with n = {self.n}"
+        what = f"{pair} are not distinguishable in {metric} with n = {self.n}"
         return f"{what}: {interval}, p = {self.adjusted:.2g}{needed}"
 
 
 def paired_differences(
     runs: pd.DataFrame, metric: str, baseline: str, confidence: float = 0.95, *, chosen: bool = False
 ) -> list[Difference]:
-    """Compare every arm with one, over the seeds they share.
+    """Compare every configuration with one, over the seeds they share.
 
     Seeds are paired because runs of one seed share their order, their augmentation and, where the initializer allows,
     their starting weights. The differences are taken for normal. After Student, "The probable error of a mean"
@@ -92,31 +96,31 @@ def paired_differences(
     Args:
         runs: see `tables.runs_table`; only those that count do.
         metric: a column.
-        baseline: the arm that the others are compared with.
+        baseline: the configuration that the others are compared with.
         confidence: of all intervals together; 1 - confidence is the chance of calling any pair different where none is.
-        chosen: whether the baseline was chosen by these values, as the best arm is; then the pairs of all arms are
+        chosen: whether the baseline was chosen by these values, as the best configuration is; then all pairs are
             corrected for, of which the data have picked some, and else those with the baseline.
 
     Returns:
-        One per other arm, in order of appearance.
+        One per other configuration, in order of appearance.
     """
     counted = runs[runs["counted"] & runs[metric].notna()]
-    table = counted.assign(seed=counted["seed"].astype(str)).pivot(index="seed", columns="arm", values=metric)
-    by_seed = {arm: table[arm].to_numpy() for arm in table}
-    arms = [arm for arm in dict.fromkeys(runs["arm"]) if arm != baseline]
-    pairs = combinations([baseline, *arms], 2) if chosen else ((baseline, arm) for arm in arms)
+    table = counted.assign(seed=counted["seed"].astype(str)).pivot(index="seed", columns="configuration", values=metric)
+    by_seed = {name: table[name].to_numpy() for name in table}
+    others = [name for name in dict.fromkeys(runs["configuration"]) if name != baseline]
+    pairs = combinations([baseline, *others], 2) if chosen else ((baseline, name) for name in others)
     comparisons = max(1, sum(len(_shared(by_seed, *pair)) >= 2 for pair in pairs))
     bound = 1.0 if metric.endswith("accuracy") else math.inf
-    samples = {arm: _shared(by_seed, arm, baseline) for arm in arms}
-    return [_difference(arm, baseline, sample, 1 - confidence, comparisons, bound) for arm, sample in samples.items()]
+    samples = {name: _shared(by_seed, name, baseline) for name in others}
+    return [_difference(name, baseline, sample, 1 - confidence, comparisons, bound) for name, sample in samples.items()]
 
 
-def best_arm(runs: pd.DataFrame, metric: str) -> str | None:
-    """The arm with the best mean of a metric; None where no run is done.
+def best_configuration(runs: pd.DataFrame, metric: str) -> str | None:
+    """The configuration with the best mean of a metric; None where no run is done.
 
     Among those with two seeds or more where there are any: with one nothing can be compared.
     """
-    groups = runs[runs["counted"]].groupby("arm", sort=False)[metric].agg(["mean", "count"]).dropna()
+    groups = runs[runs["counted"]].groupby("configuration", sort=False)[metric].agg(["mean", "count"]).dropna()
     several = groups[groups["count"] >= 2]
     means = (several if len(several) else groups)["mean"]
     if means.empty:
@@ -172,16 +176,16 @@ def seeds_needed(differences: Sequence[float], confidence: float = 0.95) -> int 
     return int(counts[enough][0]) if enough.any() else None
 
 
-def _shared(by_seed: Mapping[str, np.ndarray], arm: str, baseline: str) -> np.ndarray:
-    """arm - baseline for each seed that both have."""
-    if arm not in by_seed or baseline not in by_seed:
+def _shared(by_seed: Mapping[str, np.ndarray], configuration: str, baseline: str) -> np.ndarray:
+    """configuration - baseline for each seed that both have."""
+    if configuration not in by_seed or baseline not in by_seed:
         return np.empty(0)
-    differences = by_seed[arm] - by_seed[baseline]
+    differences = by_seed[configuration] - by_seed[baseline]
     return differences[~np.isnan(differences)]
 
 
 def _difference(
-    arm: str, baseline: str, sample: np.ndarray, level: float, comparisons: int, bound: float
+    configuration: str, baseline: str, sample: np.ndarray, level: float, comparisons: int, bound: float
 ) -> Difference:
     mean = float(sample.mean()) if len(sample) else math.nan
     low = high = p = math.nan
@@ -193,7 +197,7 @@ def _difference(
         low, high, p = mean, mean, 1.0
     adjusted = min(1.0, p * comparisons) if not math.isnan(p) else math.nan
     known = (len(sample), mean, low, high, p, adjusted, adjusted < level)
-    return Difference(arm, baseline, *known, level, comparisons, tuple(sample.tolist()))
+    return Difference(configuration, baseline, *known, level, comparisons, tuple(sample.tolist()))
 
 
 def _half_width(sample: np.ndarray, level: float) -> float:

@@ -1,63 +1,62 @@
-"""The tables of a comparison: a row per run, and a row per arm."""
+"""The tables of a comparison: a row per run, and a row per configuration."""
 
 import pandas as pd
 
 from cnnlab.compare.collect import Comparison, Entry
+from cnnlab.compare.metrics import MEASURED, METRICS, format_metric
 from cnnlab.compare.statistics import mean_interval
 from cnnlab.runs.run import Run
-
-MEASURED = ("accuracy", "loss", "val_accuracy", "val_loss")
-METRICS = tuple(f"{kind}_{name}" for name in MEASURED for kind in ("best", "final", "mean"))
-"""What runs can be judged by: the best and the last epoch, and the mean of all epochs, which says how fast it went."""
 
 
 def runs_table(comparison: Comparison) -> pd.DataFrame:
     """One tidy row per run.
 
-    Columns: run (the folder's name), arm, the swept keys, seed, status, counted (see `collect.Entry.counts`), reason,
-    epochs, steps, `METRICS` (the best is the largest accuracy, the smallest loss), seconds of training,
+    Columns: run (the folder's name), configuration, the swept keys, seed, status, counted (see `collect.Entry.counts`),
+    reason, epochs, steps, `METRICS` (the best is the largest accuracy, the smallest loss), seconds of training,
     images_per_second (median over the epochs), commit. What was not measured is empty.
     """
     rows = [_row(entry, comparison.keys) for entry in comparison.entries]
-    columns = ["run", "arm", *comparison.keys, "seed", "status", "counted", "reason", "epochs", "steps"]
+    columns = ["run", "configuration", *comparison.keys, "seed", "status", "counted", "reason", "epochs", "steps"]
     columns += [*METRICS, "seconds", "images_per_second", "commit"]
     return pd.DataFrame(rows, columns=[*dict.fromkeys(columns)])
 
 
 def summary_table(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
-    """One row per arm and metric, over the runs that count: one per seed.
+    """One row per configuration and metric, over the runs that count: one per seed.
 
     Args:
         runs: see `runs_table`.
         confidence: of the interval.
 
     Returns:
-        arm, metric, n, mean, std (of the sample), low and high: the interval of the mean over seeds, see
+        configuration, metric, n, mean, std (of the sample), low and high: the interval of the mean over seeds, see
         `statistics.mean_interval`; empty for one seed.
     """
     rows = []
-    for arm, group in runs[runs["counted"]].groupby("arm", sort=False):
+    for configuration, group in runs[runs["counted"]].groupby("configuration", sort=False):
         for metric in METRICS:
             values = group[metric].dropna()
             if len(values):
                 interval = mean_interval(values, metric, confidence)
-                rows.append((arm, metric, len(values), values.mean(), values.std(ddof=1), *interval))
-    return pd.DataFrame(rows, columns=["arm", "metric", "n", "mean", "std", "low", "high"])
+                rows.append((configuration, metric, len(values), values.mean(), values.std(ddof=1), *interval))
+    return pd.DataFrame(rows, columns=["configuration", "metric", "n", "mean", "std", "low", "high"])
 
 
 def shown_summary(summary: pd.DataFrame, confidence: float) -> list[tuple[str, ...]]:
     """A summary as text, its heads first; what cannot be told of one seed, or without scatter, is empty."""
     rows = [("configuration", "seeds", "mean", "std", f"{100 * confidence:.4g} % interval of the mean")]
     for row in summary.itertuples():
-        deviation = "" if pd.isna(row.std) else f"{row.std:.4f}"
-        interval = "" if pd.isna(row.low) else f"{row.low:.4f} to {row.high:.4f}"
-        rows.append((row.arm, f"{row.n}", f"{row.mean:.4f}", deviation, interval))
+        mean, std, low, high = (
+            "" if pd.isna(value) else format_metric(value, row.metric)
+            for value in (row.mean, row.std, row.low, row.high)
+        )
+        rows.append((row.configuration, f"{row.n}", mean, std, f"{low} to {high}" if low else ""))
     return rows
 
 
 def _row(entry: Entry, keys: list[str]) -> dict[str, object]:
-    row = {"run": entry.path.name, "arm": entry.arm, **{key: entry.values[key] for key in keys}, "seed": entry.seed}
-    row |= {"status": entry.status, "counted": entry.counts, "reason": entry.reason}
+    row = {"run": entry.path.name, "configuration": entry.configuration} | {key: entry.values[key] for key in keys}
+    row |= {"seed": entry.seed, "status": entry.status, "counted": entry.counts, "reason": entry.reason}
     if entry.run is None:
         return row
     return row | measured(entry.run) | {"commit": entry.run.record.get("commit")}

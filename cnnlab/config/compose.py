@@ -98,18 +98,19 @@ class _Job:
             with _arguments(self.argv), _log_to_stderr():  # a run records the command as it was given
                 self.task(config, self.run.path if self.run else directory)
         except BaseException as error:
-            if directory != Path.cwd():
-                _remove_empty(directory)
             if not isinstance(error, Exception):  # Ctrl-C ends everything at once
                 raise
             if HydraConfig.get().mode is RunMode.MULTIRUN:
                 log.error("job %s: %s", HydraConfig.get().job.num, error)
             self.failures.append(error)
+        finally:
+            if directory != Path.cwd():
+                _remove_empty(directory)
 
     def _check(self, config: DictConfig, directory: Path) -> None:
         overrides = given_overrides(HydraConfig.get())
         if self.run is None and any(override.startswith("sweep.") for override in overrides):
-            raise UserError("sweep.…: only a sweep heeds these keys; add -m")
+            raise UserError("sweep.…: only a sweep uses these keys; add -m")
         with open_dict(config):
             config.pop("sweep", None)  # a run knows nothing of the sweep it is part of
         try:

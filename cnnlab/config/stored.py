@@ -42,7 +42,7 @@ LEFT_TO_DATA = {"dataset.num_classes": None, "dataset.validation": "auto"}
 """Values in whose place a run keeps what its data made of them."""
 
 BASIC = {"override hydra/sweeper": "basic", "override hydra/launcher": "basic"}
-"""A command upon a run is no cell of a grid of trainings."""
+"""A command upon a run is no job of a grid of trainings."""
 
 
 def stored_run(command: str, arguments: Sequence[str]) -> Run | None:

@@ -1,4 +1,4 @@
-"""The command that starts a training anew where it cannot go on."""
+"""The command that starts a training anew where it cannot be resumed."""
 
 import shlex
 from pathlib import Path
@@ -34,6 +34,6 @@ def command_anew(run: Run) -> str:
         arguments.append(f"weights={run.best_model}")
     rate = run.config.optimizer.learning_rate
     arguments.append(f"optimizer.learning_rate={rate / SMALLER:g}")
-    place = run.record.get("working_directory")
-    elsewhere = f"cd {shlex.quote(place)} && " if place not in (None, str(Path.cwd())) else ""
+    folder = run.record.get("working_directory")
+    elsewhere = f"cd {shlex.quote(folder)} && " if folder not in (None, str(Path.cwd())) else ""
     return f"{elsewhere}{shlex.join(['cnnlab', 'train', *arguments])}"

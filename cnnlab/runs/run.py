@@ -59,8 +59,8 @@ class Run:
         """
         path = path.absolute()
         if (path / "run.json").exists():
-            way_on = f"cnnlab train resume={shlex.quote(str(path))}"
-            raise UserError(f"{path}: holds a run already; go on with `{way_on}`, or choose another hydra.run.dir")
+            hint = f"resume it with `cnnlab train resume={shlex.quote(str(path))}`, or choose another hydra.run.dir"
+            raise UserError(f"{path}: holds a run already; {hint}")
         return cls(path, config, {})
 
     def begin(self) -> None:
@@ -90,7 +90,7 @@ class Run:
         return status_of(self.path, self.record)
 
     def resume(self, config: DictConfig) -> None:
-        """Prepare to go on with this run under `config`, which may differ in what resuming allows."""
+        """Prepare to resume this run under `config`, which may differ in what resuming allows."""
         earlier = {key: self.record.get(key) for key in ("command", "commit", "versions", "started", "ended", "status")}
         if earlier["status"] == "running":  # the lock is ours by now
             earlier["status"] = "interrupted"

@@ -1,4 +1,4 @@
-"""The grid of a sweep: its cells, and what they and the sweep are called."""
+"""The grid of a sweep: its jobs, and what they and the sweep are called."""
 
 import hashlib
 import re
@@ -17,7 +17,7 @@ from cnnlab.errors import UserError
 LONGEST = 120
 """Characters of a folder's name; file systems allow 255 bytes."""
 
-ARM = "arm"
+CONFIGURATION = "configuration"
 """The swept key whose values are sets of overrides with a name."""
 
 _OWN = ("sweep.", "hydra.")
@@ -25,12 +25,12 @@ _OWN = ("sweep.", "hydra.")
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One combination of a grid.
+class Job:
+    """One training of a sweep: a combination of its grid's values.
 
     Attributes:
         name: of its folder: the swept keys with their values.
-        overrides: all of its job, without what says how the sweep is run.
+        overrides: all of them, without what says how the sweep is run.
         values: what it has for each swept key, as written, paths without their quotes.
     """
 
@@ -44,32 +44,33 @@ class Grid:
     """All combinations of the values given for several keys.
 
     Attributes:
-        keys: the swept ones, in the order of the cells' names.
-        cells: in the order they are trained in.
-        fixed: the overrides that all cells share.
-        repeated: how many combinations were a cell once more, since a value was given twice.
+        keys: the swept ones, in the order of the jobs' names.
+        jobs: in the order they are trained in.
+        fixed: the overrides that all jobs share.
+        repeated: how many combinations were a job once more, since a value was given twice.
     """
 
     keys: tuple[str, ...]
-    cells: tuple[Cell, ...]
+    jobs: tuple[Job, ...]
     fixed: tuple[str, ...]
     repeated: int
 
     def name(self) -> str:
         """A name for the sweep that follows from what it trains: the same grid has the same name."""
-        text = "\n".join([*self.fixed, *(cell.name for cell in self.cells)])
+        text = "\n".join([*self.fixed, *(job.name for job in self.jobs)])
         label = sanitised("+".join(_short(key) for key in self.keys) or "single")
         return f"{_cut(label, 60)}-{_digest(text)}"
 
 
-def read_grid(loader: ConfigLoader, arguments: Sequence[str], arms: Mapping[str, Sequence[str]]) -> Grid:
+def read_grid(loader: ConfigLoader, arguments: Sequence[str], configurations: Mapping[str, Sequence[str]]) -> Grid:
     """The grid that overrides span.
 
     Args:
         loader: knows the groups, so that `model=*` means all of them.
         arguments: overrides, those that sweep (key=a,b or key=range(3)) among them; a later one wins over an earlier
             one of the same key, which remains a swept key.
-        arms: sets of overrides by name, each of which is combined with all of the others; swept as the key "arm".
+        configurations: sets of overrides by name, each of which is combined with all of the others; swept as the key
+            "configuration".
 
     Raises:
         HydraException: an override cannot be read, or sweeps over what is not a list of values.
@@ -78,19 +79,19 @@ def read_grid(loader: ConfigLoader, arguments: Sequence[str], arms: Mapping[str,
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
     swept = {override.get_key_element() for override in overrides if override.is_sweep_override()}
     last = {override.get_key_element(): override for override in overrides if not _is_own(override)}
-    keys = tuple(sorted(swept & last.keys(), key=_place))
+    keys = tuple(sorted(swept & last.keys(), key=_position))
     combinations = BasicSweeper.split_arguments(list(last.values()), None)[0]
-    named = arms.items() or [(None, ())]
-    cells = [_cell(keys, combination, arm, extra) for arm, extra in named for combination in combinations]
-    if not cells:
+    named = configurations.items() or [(None, ())]
+    jobs = [_job(keys, combination, name, extra) for name, extra in named for combination in combinations]
+    if not jobs:
         given = ", ".join(last[key].input_line or key for key in keys)
         raise UserError(
             f"{given}: no value to train with{' in one of these' if len(keys) > 1 else ''}; give at least one"
         )
-    unique = {cell.name: cell for cell in cells}  # seed=0,0 is one cell
+    unique = {job.name: job for job in jobs}  # seed=0,0 is one job
     fixed = [f"{key}={override.get_value_element_as_str()}" for key, override in last.items() if key not in keys]
-    swept_keys = (ARM, *keys) if arms else keys
-    return Grid(swept_keys, tuple(unique.values()), tuple(sorted(fixed)), repeated=len(cells) - len(unique))
+    swept_keys = (CONFIGURATION, *keys) if configurations else keys
+    return Grid(swept_keys, tuple(unique.values()), tuple(sorted(fixed)), repeated=len(jobs) - len(unique))
 
 
 def sanitised(text: str) -> str:
@@ -99,11 +100,11 @@ def sanitised(text: str) -> str:
     return re.sub(r"[^\w.+=-]", "", text)
 
 
-def _cell(keys: Sequence[str], overrides: Iterable[str], arm: str | None, extra: Sequence[str]) -> Cell:
+def _job(keys: Sequence[str], overrides: Iterable[str], name: str | None, extra: Sequence[str]) -> Job:
     given = {key: value for key, _, value in (override.partition("=") for override in overrides)}
     swept = (unquote_path(f"{key}={given[key]}").partition("=") for key in keys)
-    values = ({} if arm is None else {ARM: arm}) | {key: value for key, _, value in swept}
-    return Cell(_name(values), (*(f"{key}={value}" for key, value in given.items()), *extra), values)
+    values = ({} if name is None else {CONFIGURATION: name}) | {key: value for key, _, value in swept}
+    return Job(_name(values), (*(f"{key}={value}" for key, value in given.items()), *extra), values)
 
 
 def _name(values: dict[str, str]) -> str:
@@ -118,7 +119,7 @@ def _name(values: dict[str, str]) -> str:
     return f"{_cut(name, LONGEST - 9)}-{_digest(repr(values))}"
 
 
-def _place(key: str) -> tuple[int, str]:
+def _position(key: str) -> tuple[int, str]:
     return ({"seed": 2}.get(key, 1), key)
 
 

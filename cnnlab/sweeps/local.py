@@ -1,4 +1,4 @@
-"""Running the jobs of a sweep on this machine, as many at a time as there are places."""
+"""Running the jobs of a sweep on this machine, as many at a time as there are slots."""
 
 import signal
 import time
@@ -13,9 +13,9 @@ from omegaconf import DictConfig
 
 from cnnlab.config.durations import parse_duration
 from cnnlab.errors import Interrupted, UserError
-from cnnlab.sweeps.job import Job, Outcome, Place, train_arguments
-from cnnlab.sweeps.slots import places
-from cnnlab.sweeps.state import Ledger
+from cnnlab.sweeps.process import JobProcess, Outcome, train_arguments
+from cnnlab.sweeps.slots import Slot, make_slots
+from cnnlab.sweeps.state import SweepState
 from cnnlab.sweeps.watch import Display, choose_display
 from cnnlab.training.signals import catch_signals
 
@@ -25,41 +25,41 @@ POLL_SECONDS = 0.1
 def launch(
     context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]], slots: str | int, progress: str
 ) -> Sequence[JobReturn]:
-    """Train every job in a process of its own; see `hydra.plugins.launcher.Launcher.launch`.
+    """Train every process in a process of its own; see `hydra.plugins.launcher.Launcher.launch`.
 
     A job that raises, diverges, is killed or takes too long leaves the others alone.
 
     Args:
         context: composes the jobs' configurations, which name their folders.
-        config: of the sweep; its folder has a ledger that knows the jobs' cells.
+        config: of the sweep; its folder has a sweep.json that knows the jobs.
         job_overrides: of each job.
-        slots: see `places`.
+        slots: see `make_slots`.
         progress: see conf/hydra/launcher/local.yaml.
 
     Returns:
         How each job has ended, in the order given: the best value of its monitor, or the reason as an exception.
 
     Raises:
-        UserError: see `places`.
+        UserError: see `make_slots`.
         Interrupted: a stop signal was received, passed on to the jobs, and all of them have ended.
     """
     directory = Path(config.hydra.sweep.dir)
-    ledger = Ledger.open(directory)
+    sweep_state = SweepState.open(directory)
     folders = config_folders(config.hydra)
     timeout = timeout_seconds(config)
     waiting = deque()
     configs = [context.config_loader.load_sweep_config(config, list(overrides)) for overrides in job_overrides]
     for composed in configs:
         name = composed.hydra.sweep.subdir
-        waiting.append((name, train_arguments(ledger.entries[name].overrides, directory / name, folders)))
-    free = places(slots)
+        waiting.append((name, train_arguments(sweep_state.entries[name].overrides, directory / name, folders)))
+    free = make_slots(slots)
     received = Received()
-    with choose_display(progress, ledger) as display, catch_signals(received.receive):
-        outcomes = _run(waiting, free, ledger, timeout, display, received)
+    with choose_display(progress, sweep_state) as display, catch_signals(received.receive):
+        outcomes = _run(waiting, free, sweep_state, timeout, display, received)
     if received.number:
         name = signal.Signals(received.number).name
-        raise Interrupted(received.number, f"stopped by {name}; the same command goes on with {directory}")
-    return [_returned(ledger, composed.hydra.sweep.subdir, outcomes) for composed in configs]
+        raise Interrupted(received.number, f"stopped by {name}; the same command resumes {directory}")
+    return [_returned(sweep_state, composed.hydra.sweep.subdir, outcomes) for composed in configs]
 
 
 def config_folders(hydra: DictConfig) -> list[str]:
@@ -93,52 +93,52 @@ class Received:
 
 def _run(
     waiting: deque[tuple[str, list[str]]],
-    free: list[Place],
-    ledger: Ledger,
+    free: list[Slot],
+    sweep_state: SweepState,
     timeout: float | None,
     display: Display,
     received: Received,
 ) -> dict[str, Outcome]:
     """Run all that wait; after a signal only until those that run have ended."""
-    running: dict[str, Job] = {}
+    running: dict[str, JobProcess] = {}
     outcomes: dict[str, Outcome] = {}
     passed_on = False
     try:
         while running or (waiting and not received.number):
             while waiting and free and not received.number:
                 name, arguments = waiting.popleft()
-                place = free.pop(0)
-                running[name] = Job(ledger.directory / name, arguments, place, timeout)
-                ledger.begin(name, place.name)
+                slot = free.pop(0)
+                running[name] = JobProcess(sweep_state.directory / name, arguments, slot, timeout)
+                sweep_state.begin(name, slot.name)
                 display.began(name)
             if received.number and not passed_on:
                 passed_on = True
-                for job in running.values():
-                    job.stop(received.number)
+                for process in running.values():
+                    process.stop(received.number)
             if received.urgent:
-                for job in running.values():
-                    job.kill()
-            for name, job in list(running.items()):
-                outcome = job.poll()
+                for process in running.values():
+                    process.kill()
+            for name, process in list(running.items()):
+                outcome = process.poll()
                 if outcome is not None:
                     del running[name]
-                    free.append(job.place)
+                    free.append(process.slot)
                     outcomes[name] = outcome
-                    ledger.end(name, outcome.state, outcome.reason)
+                    sweep_state.end(name, outcome.state, outcome.reason)
                     display.ended(name)
             display.refresh()
             time.sleep(POLL_SECONDS)
     finally:  # nothing is left running, whatever went wrong here
-        for job in running.values():
-            job.kill()
+        for process in running.values():
+            process.kill()
     return outcomes
 
 
-def _returned(ledger: Ledger, name: str, outcomes: dict[str, Outcome]) -> JobReturn:
+def _returned(sweep_state: SweepState, name: str, outcomes: dict[str, Outcome]) -> JobReturn:
     outcome = outcomes[name]
-    result = JobReturn(overrides=ledger.entries[name].overrides, working_dir=str(ledger.directory / name))
+    result = JobReturn(overrides=sweep_state.entries[name].overrides, working_dir=str(sweep_state.directory / name))
     if outcome.state == "done":
-        best = (ledger.record(name) or {}).get("best") or {}
+        best = (sweep_state.record(name) or {}).get("best") or {}
         result.status, result.return_value = JobStatus.COMPLETED, best.get("value")
     else:
         result.status, result.return_value = JobStatus.FAILED, RuntimeError(outcome.reason)

@@ -1,20 +1,36 @@
 """How the GPUs, or the cores, of this machine are shared among jobs."""
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from cnnlab.errors import UserError
 from cnnlab.runtime.machine import installed_gpus, usable_cores
-from cnnlab.sweeps.job import Place
 
 
-def places(slots: str | int) -> list[Place]:
-    """Where jobs may run at the same time.
+@dataclass(frozen=True)
+class Slot:
+    """What a job has to itself, or shares: GPUs or cores.
+
+    Attributes:
+        name: as shown, such as "gpu 0" or "cpu".
+        environment: variables it adds: which GPUs TensorFlow sees.
+        cores: the processor cores it is bound to; None for all.
+    """
+
+    name: str
+    environment: Mapping[str, str]
+    cores: frozenset[int] | None = None
+
+
+def make_slots(slots: str | int) -> list[Slot]:
+    """The slots of this machine, one per job that runs at a time.
 
     Args:
         slots: how many; "auto" for one per GPU, and one where there is none.
 
     Returns:
-        As many places. Fewer than there are GPUs have several each, more share them. Without GPUs the cores are
+        As many slots. Fewer than there are GPUs have several each, more share them. Without GPUs the cores are
         divided, so that every job counts the same number of threads whatever runs beside it.
 
     Raises:
@@ -27,15 +43,15 @@ def places(slots: str | int) -> list[Place]:
         raise UserError(f"hydra.launcher.slots={slots}: must be auto, or how many jobs run at a time, 1 or more")
     if gpus:
         shares = [gpus[number::slots] or [gpus[number % len(gpus)]] for number in range(slots)]
-        return [Place(f"gpu {','.join(share)}", {"CUDA_VISIBLE_DEVICES": ",".join(share)}) for share in shares]
+        return [Slot(f"gpu {','.join(share)}", {"CUDA_VISIBLE_DEVICES": ",".join(share)}) for share in shares]
     if slots == 1:
-        return [Place("cpu", {})]
+        return [Slot("cpu", {})]
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(usable_cores()))
     each = len(cores) // slots
     if each == 0:
         raise UserError(f"hydra.launcher.slots={slots}: this machine has {len(cores)} cores; at most {len(cores)}")
     shares = [frozenset(cores[number * each : (number + 1) * each]) for number in range(slots)]
-    return [Place(f"cpu {_span(share)}", {}, share) for share in shares]
+    return [Slot(f"cpu {_span(share)}", {}, share) for share in shares]
 
 
 def _visible_gpus() -> list[str]:

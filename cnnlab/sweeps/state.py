@@ -1,4 +1,4 @@
-"""sweep.json: what is known of every cell of a sweep."""
+"""sweep.json: what is known of every job of a sweep."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from cnnlab.errors import UserError
 from cnnlab.runs.files import write_json
 from cnnlab.runs.status import status_of
-from cnnlab.sweeps.grid import Cell
+from cnnlab.sweeps.grid import Job
 
 State = Literal["pending", "running", "done", "interrupted", "failed", "diverged", "unknown"]
 
@@ -23,7 +23,7 @@ STATES: dict[str, State] = {
     "diverged": "diverged",
     "unknown": "unknown",
 }
-"""What the status of a run means for its cell."""
+"""What the status of a run means for its job."""
 
 AGAIN: frozenset[State] = frozenset({"pending", "interrupted"})
 """What the same command runs again without being asked."""
@@ -34,7 +34,7 @@ RETRIED: frozenset[State] = frozenset({"failed", "diverged", "unknown"})
 
 @dataclass
 class Entry:
-    """What is known of one cell.
+    """What is known of one job.
 
     Attributes:
         overrides: of its training.
@@ -56,12 +56,12 @@ class Entry:
     device: str | None = None
 
 
-class Ledger:
+class SweepState:
     """The record of a sweep, rewritten atomically at every change.
 
     Attributes:
-        directory: of the sweep; each cell's folder lies in it.
-        entries: by the cells' names.
+        directory: of the sweep; each job's folder lies in it.
+        entries: by the jobs' names.
     """
 
     def __init__(self, directory: Path, keys: Iterable[str], command: str, entries: dict[str, Entry]):
@@ -71,8 +71,8 @@ class Ledger:
         self.entries = entries
 
     @classmethod
-    def open(cls, directory: Path) -> "Ledger":
-        """Read the ledger of a sweep.
+    def open(cls, directory: Path) -> "SweepState":
+        """Read the state of a sweep.
 
         Raises:
             UserError: there is none, or it cannot be read.
@@ -80,27 +80,26 @@ class Ledger:
         path = directory / "sweep.json"
         try:
             content = json.loads(path.read_text())
-            entries = {name: Entry(**entry) for name, entry in content["cells"].items()}
+            entries = {name: Entry(**entry) for name, entry in content["jobs"].items()}
             return cls(directory, content["keys"], content["command"], entries)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{path}: the ledger of a sweep cannot be read ({error}); choose another sweep.name"
-            ) from error
+            reason = "another version of cnnlab wrote it" if isinstance(error, KeyError | TypeError) else error
+            raise UserError(f"{path}: a sweep's state that cannot be read ({reason}); choose another folder") from error
 
     @classmethod
-    def of_grid(cls, directory: Path, keys: Iterable[str], command: str, cells: Iterable[Cell]) -> "Ledger":
-        """The ledger of a sweep: what was known of it, and the cells that are new. Nothing is written."""
-        cells = list(cells)
+    def of_grid(cls, directory: Path, keys: Iterable[str], command: str, jobs: Iterable[Job]) -> "SweepState":
+        """The state of a sweep: what was known of it, and the jobs that are new. Nothing is written."""
+        jobs = list(jobs)
         entries = cls.open(directory).entries if (directory / "sweep.json").exists() else {}
-        for cell in cells:
-            entry = entries.setdefault(cell.name, Entry([], {}))
-            entry.overrides, entry.values = list(cell.overrides), dict(cell.values)
-        ledger = cls(directory, keys, command, entries)
-        ledger.refresh()
-        return ledger
+        for job in jobs:
+            entry = entries.setdefault(job.name, Entry([], {}))
+            entry.overrides, entry.values = list(job.overrides), dict(job.values)
+        sweep_state = cls(directory, keys, command, entries)
+        sweep_state.refresh()
+        return sweep_state
 
     def refresh(self) -> None:
-        """Take over what the runs' own records say: a cell may have been killed, moved, or trained by other means."""
+        """Take over what the runs' own records say: a job may have been killed, moved, or trained by other means."""
         for name, entry in self.entries.items():
             record = self.record(name)
             if record is None:
@@ -117,20 +116,20 @@ class Ledger:
             entry.state, entry.reason = state, reason
 
     def record(self, name: str) -> dict[str, Any] | None:
-        """run.json of a cell; None where there is none."""
+        """run.json of a job; None where there is none."""
         with suppress(OSError, ValueError):
             return json.loads((self.directory / name / "run.json").read_text())
         return None
 
     def begin(self, name: str, device: str) -> None:
-        """Note that a cell is being trained."""
+        """Note that a job is being trained."""
         entry = self.entries[name]
         entry.state, entry.reason, entry.device = "running", None, device
         entry.started, entry.ended = datetime.now(UTC).isoformat(timespec="milliseconds"), None
         self.save()
 
     def end(self, name: str, state: State, reason: str | None) -> None:
-        """Note how the training of a cell has ended."""
+        """Note how the training of a job has ended."""
         entry = self.entries[name]
         ended = datetime.now(UTC)
         if entry.state == "running" and entry.started:
@@ -140,10 +139,10 @@ class Ledger:
 
     def save(self) -> None:
         """Write sweep.json."""
-        cells = {name: asdict(entry) for name, entry in self.entries.items()}
-        content = {"name": self.directory.name, "command": self.command, "keys": self.keys, "cells": cells}
+        jobs = {name: asdict(entry) for name, entry in self.entries.items()}
+        content = {"name": self.directory.name, "command": self.command, "keys": self.keys, "jobs": jobs}
         write_json(self.directory / "sweep.json", content)
 
     def of_state(self, *states: State) -> Iterator[str]:
-        """Names of the cells in a state."""
+        """Names of the jobs in a state."""
         return (name for name, entry in self.entries.items() if entry.state in states)

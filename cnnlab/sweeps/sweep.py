@@ -1,4 +1,4 @@
-"""A sweep: every cell of a grid is trained, or it is said why not."""
+"""A sweep: every job of a grid is trained, or it is said why not."""
 
 import shlex
 import shutil
@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
@@ -23,9 +22,9 @@ from cnnlab.config.validate import validate
 from cnnlab.errors import Unfinished, UserError
 from cnnlab.runs.lock import is_locked, sole_writer
 from cnnlab.runs.run import Run
-from cnnlab.sweeps.grid import Cell, Grid, read_grid
+from cnnlab.sweeps.grid import Grid, Job, read_grid
 from cnnlab.sweeps.local import timeout_seconds
-from cnnlab.sweeps.state import AGAIN, RETRIED, Ledger
+from cnnlab.sweeps.state import AGAIN, RETRIED, SweepState
 from cnnlab.sweeps.watch import jobs_table
 
 FOLDER = Path("outputs/sweeps")
@@ -39,76 +38,69 @@ def sweep(
     config: DictConfig,
     launcher: Launcher,
     arguments: Sequence[str],
-    arms: Mapping[str, Sequence[str]],
+    configurations: Mapping[str, Sequence[str]],
 ) -> list[Sequence[JobReturn]]:
-    """Train every cell of a grid that is not done yet; print the sweep's folder.
+    """Train every job of a grid that is not done yet; print the sweep's folder.
 
     Args:
-        context: composes the cells' configurations.
+        context: composes the jobs' configurations.
         config: as composed without the swept keys.
         launcher: set up to run jobs.
         arguments: the overrides that span the grid.
-        arms: sets of overrides by name, which span it too.
+        configurations: sets of overrides by name, which span it too.
 
     Raises:
-        UserError: a cell's configuration is wrong, or differs from the one it was trained with; another process
+        UserError: a job's configuration is wrong, or differs from the one it was trained with; another process
             runs this sweep; there is no SLURM, or it refuses the jobs. Nothing has been started then.
-        Interrupted: by a signal; the same command goes on.
-        Unfinished: not all cells are done; which, and why, has been printed.
+        Interrupted: by a signal; the same command resumes it.
+        Unfinished: not all jobs are done; which, and why, has been printed.
     """
     _refuse_keys_of_one_run(config)
     check(OmegaConf.to_container(config.sweep), Sweep, "sweep")
     timeout_seconds(config)  # refused now, not after the first job
-    grid = read_grid(context.config_loader, arguments, arms)
+    grid = read_grid(context.config_loader, arguments, configurations)
     directory = _directory(config, grid)
-    cells = list(grid.cells)
-    _check_cells(context, config, cells, directory)
-    ledger = Ledger.of_grid(
-        directory, grid.keys, shlex.join(["cnnlab", "train", *map(unquote_path, sys.argv[1:])]), cells
-    )
-    _tell_surprises(grid, ledger)
+    jobs = list(grid.jobs)
+    _check_jobs(context, config, jobs, directory)
+    command = shlex.join(["cnnlab", "train", *map(unquote_path, sys.argv[1:])])
+    sweep_state = SweepState.of_grid(directory, grid.keys, command, jobs)
+    _tell_surprises(grid, sweep_state)
     states = AGAIN | RETRIED if config.sweep.retry_failed else AGAIN
-    names = [cell.name for cell in cells if ledger.entries[cell.name].state in states]
+    names = [job.name for job in jobs if sweep_state.entries[job.name].state in states]
     if config.sweep.dry_run:
-        _print_plan(ledger, cells, names)
+        _print_plan(sweep_state, jobs, names)
         return []
     _check_cluster(config)
     directory.mkdir(parents=True, exist_ok=True)
     with _sole_sweep(directory):
-        ledger.save()
+        sweep_state.save()
         try:
             returns = _launch(config, launcher, directory, names) if names else []
         finally:
-            ledger = Ledger.open(directory)
-            ledger.refresh()
-            ledger.save()
+            sweep_state = SweepState.open(directory)
+            sweep_state.refresh()
+            sweep_state.save()
     print(directory)
-    _report(ledger, cells)
+    _report(sweep_state, jobs)
     return [returns]
 
 
 def _refuse_keys_of_one_run(config: DictConfig) -> None:
     if config.resume is not None:
-        raise UserError(f"resume={config.resume}: goes on with one run; a sweep goes on by the same command again")
+        raise UserError(f"resume={config.resume}: resumes one run; a sweep is resumed by the same command again")
     for override in OmegaConf.to_container(config.hydra.overrides.hydra):
         if override.startswith("hydra.run.dir="):
             raise UserError(f"{override}: is the folder of one run; give a sweep's with sweep.name or hydra.sweep.dir")
 
 
 def _launch(config: DictConfig, launcher: Launcher, directory: Path, names: Sequence[str]) -> Sequence[JobReturn]:
-    ledger = Ledger.open(directory)
+    sweep_state = SweepState.open(directory)
     with read_write(config), open_dict(config):  # what launchers make of the sweep's folder themselves
         config.hydra.sweep.dir = str(directory)
-    jobs = [
-        [
-            *ledger.entries[name].overrides,
-            quote_path(f"hydra.sweep.dir={directory}"),
-            f"hydra.sweep.subdir='{name}'",
-        ]
-        for name in names
-    ]
+    folder = quote_path(f"hydra.sweep.dir={directory}")
+    overrides = [[*sweep_state.entries[name].overrides, folder, f"hydra.sweep.subdir='{name}'"] for name in names]
     try:
-        returns = launcher.launch(jobs, initial_job_idx=0)
+        returns = launcher.launch(overrides, initial_job_idx=0)
     except RuntimeError as error:
         if not type(error).__module__.startswith("submitit."):
             raise
@@ -135,49 +127,48 @@ def _launcher_name(config: DictConfig) -> str:
 
 def _note(directory: Path, name: str, returned: JobReturn) -> None:
     """Take over what a launcher tells of a job that left no record of its own."""
-    ledger = Ledger.open(directory)
-    error = returned._return_value
-    if isinstance(error, Exception) and ledger.record(name) is None and ledger.entries[name].state == "pending":
-        ledger.end(name, "failed", " ".join(str(error).split()))
+    sweep_state = SweepState.open(directory)
+    error, state = returned._return_value, sweep_state.entries[name].state
+    if isinstance(error, Exception) and state == "pending" and sweep_state.record(name) is None:
+        sweep_state.end(name, "failed", " ".join(str(error).split()))
 
 
 def _directory(config: DictConfig, grid: Grid) -> Path:
-    if any(
-        override.startswith("hydra.sweep.dir=") for override in OmegaConf.to_container(config.hydra.overrides.hydra)
-    ):
+    given = OmegaConf.to_container(config.hydra.overrides.hydra)
+    if any(override.startswith("hydra.sweep.dir=") for override in given):
         return Path(config.hydra.sweep.dir).expanduser().absolute()
     return (FOLDER / (config.sweep.name or grid.name())).absolute()
 
 
-def _check_cells(context: HydraContext, config: DictConfig, cells: Sequence[Cell], directory: Path) -> None:
-    for cell in cells:
-        composed = context.config_loader.load_sweep_config(config, list(cell.overrides))
+def _check_jobs(context: HydraContext, config: DictConfig, jobs: Sequence[Job], directory: Path) -> None:
+    for job in jobs:
+        composed = context.config_loader.load_sweep_config(config, list(job.overrides))
         with read_write(composed), open_dict(composed):
             del composed["hydra"], composed["sweep"]
             try:
-                validate(composed, "train", cell.overrides)
+                validate(composed, "train", job.overrides)
                 resolve(composed)
             except UserError as error:
-                raise UserError(f"{cell.name}: {error}") from error
-        if not (directory / cell.name / "run.json").exists():
+                raise UserError(f"{job.name}: {error}") from error
+        if not (directory / job.name / "run.json").exists():
             continue
-        changed = differences(composed, Run.open(directory / cell.name), SAME_RESULT)
+        changed = differences(composed, Run.open(directory / job.name), SAME_RESULT)
         if changed:
             raise UserError(
-                f"{directory / cell.name}: was trained with another configuration ({changed}); "
+                f"{directory / job.name}: was trained with another configuration ({changed}); "
                 "choose another sweep.name, or move this folder away"
             )
 
 
-def _tell_surprises(grid: Grid, ledger: Ledger) -> None:
+def _tell_surprises(grid: Grid, sweep_state: SweepState) -> None:
     """Say where the sweep is not just the combinations that were typed."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     if grid.repeated:
         console.print(f"{grid.repeated} combinations came up again, since a value is given twice; each is trained once")
-    others = len(ledger.entries) - len(grid.cells)
+    others = len(sweep_state.entries) - len(grid.jobs)
     if others:
-        way_out = "give another sweep.name if these are two sweeps"
-        console.print(f"{ledger.directory} holds {others} more cells, of an earlier grid; {way_out}", markup=False)
+        hint = "give another sweep.name if these are two sweeps"
+        console.print(f"{sweep_state.directory} holds {others} more jobs, of an earlier grid; {hint}", markup=False)
 
 
 @contextmanager
@@ -188,28 +179,27 @@ def _sole_sweep(directory: Path) -> Iterator[None]:
         yield
 
 
-def _print_plan(ledger: Ledger, cells: Sequence[Cell], names: Sequence[str]) -> None:
+def _print_plan(sweep_state: SweepState, jobs: Sequence[Job], names: Sequence[str]) -> None:
     console = Console(soft_wrap=True, highlight=False)
-    for cell in cells:
-        entry = ledger.entries[cell.name]
-        what = "would run" if cell.name in names else "stays"
-        if cell.name in names and ledger.record(cell.name):
-            what = "would go on"
-        console.print(f"{entry.state:12}{what:12}{cell.name}", markup=False)
-    console.print(f"{len(names)} of {len(cells)} cells would be trained in {ledger.directory}", markup=False)
+    for job in jobs:
+        entry = sweep_state.entries[job.name]
+        what = "would run" if job.name in names else "stays"
+        if job.name in names and sweep_state.record(job.name):
+            what = "would resume"
+        console.print(f"{entry.state:12}{what:12}{job.name}", markup=False)
+    console.print(f"{len(names)} of {len(jobs)} jobs would be trained in {sweep_state.directory}", markup=False)
 
 
-def _report(ledger: Ledger, cells: Sequence[Cell]) -> None:
+def _report(sweep_state: SweepState, jobs: Sequence[Job]) -> None:
     console = Console(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH)
-    console.print(jobs_table(ledger))
-    entries: dict[str, Any] = {cell.name: ledger.entries[cell.name] for cell in cells}
-    left = {name: entry for name, entry in entries.items() if entry.state != "done"}
+    console.print(jobs_table(sweep_state))
+    left = {job.name: sweep_state.entries[job.name] for job in jobs if sweep_state.entries[job.name].state != "done"}
     for name, entry in left.items():
         console.print(f"{name}: {entry.state}: {entry.reason or 'not started'}", markup=False, soft_wrap=True)
     if left:
         retry = any(entry.state in RETRIED for entry in left.values())
-        way_on = "with sweep.retry_failed=true it also repeats what failed" if retry else "it goes on with them"
+        hint = "; sweep.retry_failed=true also repeats what failed" if retry else ""
         raise Unfinished(
-            f"{ledger.directory}: {len(cells) - len(left)} of {len(cells)} cells are done; "
-            f"the same command runs what was cut, {way_on}"
+            f"{sweep_state.directory}: {len(jobs) - len(left)} of {len(jobs)} jobs are done; "
+            f"the same command resumes what was cut{hint}"
         )

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from cnnlab.sweeps.state import Entry, Ledger
+from cnnlab.sweeps.state import Entry, SweepState
 
 REFRESH_SECONDS = 1.0
 TAIL_BYTES = 4096
@@ -22,8 +22,8 @@ STYLES = {"running": "cyan", "done": "green", "failed": "red", "diverged": "red"
 STYLES |= {"interrupted": "yellow", "unknown": "yellow"}
 
 
-class Display(Protocol):
-    """Something that follows a sweep."""
+class Display:
+    """Follows a sweep; this one shows nothing."""
 
     def began(self, name: str) -> None: ...
 
@@ -32,41 +32,31 @@ class Display(Protocol):
     def refresh(self) -> None: ...
 
 
-class Silent:
-    """Shows nothing."""
-
-    def began(self, name: str) -> None: ...
-
-    def ended(self, name: str) -> None: ...
-
-    def refresh(self) -> None: ...
-
-
-class Lines(Silent):
+class Lines(Display):
     """A line when a job begins and one when it ends."""
 
-    def __init__(self, ledger: Ledger):
-        self._ledger = ledger
+    def __init__(self, sweep_state: SweepState):
+        self._sweep_state = sweep_state
 
     def began(self, name: str) -> None:
-        _say(f"{name} begins on {self._ledger.entries[name].device}")
+        _say(f"{name} begins on {self._sweep_state.entries[name].device}")
 
     def ended(self, name: str) -> None:
-        entry, row = self._ledger.entries[name], _row(self._ledger, name, Paces(self._ledger))
+        entry, row = self._sweep_state.entries[name], _row(self._sweep_state, name, Paces(self._sweep_state))
         best = f", best {row['best']}" if row["best"] else ""
-        done = sum(1 for _ in self._ledger.of_state("done"))
+        done = sum(1 for _ in self._sweep_state.of_state("done"))
         outcome = entry.state if entry.reason is None else f"{entry.state}: {entry.reason}"
-        _say(f"{name} {outcome}{best}, {row['time']} ({done} of {len(self._ledger.entries)} done)")
+        _say(f"{name} {outcome}{best}, {row['time']} ({done} of {len(self._sweep_state.entries)} done)")
 
 
-class LiveTable(Silent):
+class LiveTable(Display):
     """A table of all jobs that is redrawn every second, from this thread: no other may run beside a fork."""
 
-    def __init__(self, ledger: Ledger, live: Live):
-        self._ledger = ledger
+    def __init__(self, sweep_state: SweepState, live: Live):
+        self._sweep_state = sweep_state
         self._live = live
         self._drawn = 0.0
-        self._paces = Paces(ledger)
+        self._paces = Paces(sweep_state)
 
     def began(self, name: str) -> None:
         self._paces.began(name)
@@ -75,15 +65,15 @@ class LiveTable(Silent):
         now = time.monotonic()
         if now - self._drawn >= REFRESH_SECONDS:
             self._drawn = now
-            self._live.update(jobs_table(self._ledger, self._live.console.height - 4, self._paces), refresh=True)
+            self._live.update(jobs_table(self._sweep_state, self._live.console.height - 4, self._paces), refresh=True)
 
 
 class Paces:
     """How long the epochs of jobs take, by when their rows of metrics.csv were written: with validation and
     checkpoints, which the seconds in these rows leave out, and without what comes before the first row."""
 
-    def __init__(self, ledger: Ledger):
-        self._folder = ledger.directory
+    def __init__(self, sweep_state: SweepState):
+        self._folder = sweep_state.directory
         self._earlier: dict[str, float] = {}
         self._first: dict[str, tuple[float, float]] = {}
 
@@ -104,46 +94,46 @@ class Paces:
 
 
 @contextmanager
-def choose_display(progress: str, ledger: Ledger) -> Iterator[Display]:
+def choose_display(progress: str, sweep_state: SweepState) -> Iterator[Display]:
     """Show a sweep for the length of the block.
 
     Args:
         progress: rich, plain, none, or auto: by terminal.
-        ledger: what is shown.
+        sweep_state: what is shown.
     """
     console = Console(stderr=True)
     if progress == "auto":
         progress = "rich" if sys.stderr.isatty() and not console.is_dumb_terminal else "plain"
     if progress == "rich":
         with Live(console=console, auto_refresh=False, transient=True) as live:
-            yield LiveTable(ledger, live)
+            yield LiveTable(sweep_state, live)
     else:
-        yield Lines(ledger) if progress == "plain" else Silent()
+        yield Lines(sweep_state) if progress == "plain" else Display()
 
 
-def jobs_table(ledger: Ledger, most: int | None = None, paces: Paces | None = None) -> Table:
+def jobs_table(sweep_state: SweepState, most: int | None = None, paces: Paces | None = None) -> Table:
     """The jobs of a sweep with their state, progress, best result and remaining time.
 
     Args:
-        ledger: of the sweep.
+        sweep_state: of the sweep.
         most: rows to show, those that run and fail first; None for all.
         paces: of the jobs that run; None to go by what their last rows say.
     """
-    paces = paces or Paces(ledger)
-    names = list(ledger.entries)
-    counts = {state: sum(1 for _ in ledger.of_state(state)) for state in ("done", "running", "pending")}
-    title = f"{ledger.directory.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items())
+    paces = paces or Paces(sweep_state)
+    names = list(sweep_state.entries)
+    counts = {state: sum(1 for _ in sweep_state.of_state(state)) for state in ("done", "running", "pending")}
+    title = f"{sweep_state.directory.name}: " + ", ".join(f"{count} {state}" for state, count in counts.items())
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    columns = ["cell", "state", "epoch", "best", "time"] + (["left", "device"] if counts["running"] else [])
+    columns = ["job", "state", "epoch", "best", "time"] + (["left", "device"] if counts["running"] else [])
     for column in columns:
         table.add_column(column, justify="right" if column in ("epoch", "time", "left") else "left", overflow="fold")
     if most is not None and len(names) > most:
         order = ("running", "failed", "diverged", "interrupted", "unknown", "pending", "done")
-        shown = sorted(names, key=lambda name: order.index(ledger.entries[name].state))[: max(1, most)]
+        shown = sorted(names, key=lambda name: order.index(sweep_state.entries[name].state))[: max(1, most)]
         names = [name for name in names if name in shown]
     for name in names:
-        row = _row(ledger, name, paces)
-        state = ledger.entries[name].state
+        row = _row(sweep_state, name, paces)
+        state = sweep_state.entries[name].state
         style = STYLES.get(state, "dim")
         table.add_row(name, f"[{style}]{state}[/]", *(row[column] for column in columns[2:]))
     return table
@@ -153,19 +143,19 @@ def _say(text: str) -> None:
     print(datetime.now().strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
 
 
-def _row(ledger: Ledger, name: str, paces: Paces) -> dict[str, str]:
+def _row(sweep_state: SweepState, name: str, paces: Paces) -> dict[str, str]:
     """What is shown of a job, as text."""
-    entry = ledger.entries[name]
+    entry = sweep_state.entries[name]
     running = entry.state == "running"
-    record = ledger.record(name) or {}
-    table = ledger.directory / name / "metrics.csv"
+    record = sweep_state.record(name) or {}
+    table = sweep_state.directory / name / "metrics.csv"
     last = _last_row(table)
     best = record.get("best") or {}
     trainer = (record.get("config") or {}).get("trainer", {})
     left = None
     if running and last and trainer:
         written = table.stat().st_mtime
-        left = _left(last, trainer, paces.seconds_per_epoch(name, last, written), written) + _ending(ledger)
+        left = _left(last, trainer, paces.seconds_per_epoch(name, last, written), written) + _ending(sweep_state)
     return {
         "epoch": f"{last['epoch']}/{_epochs(trainer)}" if last else "",
         "best": f"{best['monitor']} {best['value']:.4f}" if best.get("value") is not None else "",
@@ -193,11 +183,11 @@ def _seconds(entry: Entry, record: dict[str, Any]) -> float | None:
     return sum(known, timedelta()).total_seconds() if known else None
 
 
-def _ending(ledger: Ledger) -> float:
+def _ending(sweep_state: SweepState) -> float:
     """What jobs of a sweep take after their last epoch, for models, figures and report: the median of those done."""
     found = []
-    for name in ledger.of_state("done"):
-        ended, table = ledger.entries[name].ended, ledger.directory / name / "metrics.csv"
+    for name in sweep_state.of_state("done"):
+        ended, table = sweep_state.entries[name].ended, sweep_state.directory / name / "metrics.csv"
         if ended and table.exists():
             found.append(max(0.0, datetime.fromisoformat(ended).timestamp() - table.stat().st_mtime))
     return median(found) if found else 0.0

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from cnnlab import cli
-from cnnlab.commands.compare import find_arm
+from cnnlab.commands.compare import find_configuration
 from cnnlab.compare.collect import collect
+from cnnlab.compare.metrics import METRICS, format_difference, format_metric
 from cnnlab.compare.notes import counting_notes
-from cnnlab.compare.tables import METRICS, runs_table, summary_table
+from cnnlab.compare.tables import runs_table, summary_table
 from cnnlab.errors import UserError
 
 
@@ -42,6 +43,19 @@ def test_a_sweep_is_compared_in_its_own_folder(sweep_of_four, capsys):
         assert (sweep_of_four / "compare" / figure).read_bytes().startswith(b"\x89PNG")
 
 
+def test_no_empty_folder_is_left_behind(sweep_of_four, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["compare", f"runs={sweep_of_four}"]) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_accuracies_are_told_in_percent_and_losses_in_nats():
+    assert format_metric(0.59354, "final_val_accuracy") == "59.35%"
+    assert format_metric(1.25, "best_loss") == "1.2500"
+    assert format_difference(-0.0301, "final_val_accuracy", (-0.0998, 0.0395)) == "-3.01 [-9.98, +3.95] points"
+    assert format_difference(0.5, "final_loss") == "+0.5000"
+
+
 def test_the_tables_hold_what_the_runs_measured(sweep_of_four):
     runs = runs_table(collect([str(sweep_of_four)]))
     history = pd.read_csv(sweep_of_four / "optimizer=adam,seed=1" / "metrics.csv")
@@ -51,8 +65,8 @@ def test_the_tables_hold_what_the_runs_measured(sweep_of_four):
     assert row["mean_val_accuracy"] == pytest.approx(history["val_accuracy"].mean())
     assert row["best_val_loss"] == history["val_loss"].min()
     assert (row["epochs"], row["steps"]) == (2, history["step"].iloc[-1])
-    summary = summary_table(runs).set_index(["arm", "metric"])
-    adam = runs[runs["arm"] == "optimizer=adam"]["final_accuracy"]
+    summary = summary_table(runs).set_index(["configuration", "metric"])
+    adam = runs[runs["configuration"] == "optimizer=adam"]["final_accuracy"]
     found = summary.loc[("optimizer=adam", "final_accuracy")]
     assert found["mean"] == pytest.approx(adam.mean())
     assert found["std"] == pytest.approx(adam.std())
@@ -63,7 +77,7 @@ def test_the_tables_hold_what_the_runs_measured(sweep_of_four):
 def test_runs_of_no_sweep_are_told_apart_by_what_differs_in_their_configurations(sweep_of_four):
     comparison = collect([str(sweep_of_four / "optimizer=*")])
     assert comparison.keys == ["optimizer"]
-    assert comparison.arms == ["optimizer=adam", "optimizer=sgd"]
+    assert comparison.configurations == ["optimizer=adam", "optimizer=sgd"]
     assert [entry.seed for entry in comparison.entries] == [0, 1, 0]
 
 
@@ -80,7 +94,7 @@ def test_runs_of_one_configuration_and_seed_are_one_observation_for_which_the_ne
 
     command = f"runs=[{sweep_of_four}/optimizer=*,{tmp_path}/newer,{tmp_path}/older]"
     assert cli.main(["compare", command, f"hydra.run.dir={tmp_path / 'compare'}"]) == 0
-    summary = pd.read_csv(tmp_path / "compare" / "summary.csv").set_index(["arm", "metric"])
+    summary = pd.read_csv(tmp_path / "compare" / "summary.csv").set_index(["configuration", "metric"])
     row = summary.loc[("optimizer=adam", "final_val_accuracy")]
     other = pd.read_csv(sweep_of_four / "optimizer=adam,seed=1" / "metrics.csv")["val_accuracy"].iloc[-1]
     assert row["n"] == 2
@@ -126,7 +140,7 @@ def test_what_sets_one_option_apart_from_itself_is_another_configuration(sweep_o
     )
     comparison = collect([str(sweep_of_four / "optimizer=*"), str(faster)])
     assert comparison.keys == ["optimizer", "optimizer.learning_rate"]
-    assert len(comparison.arms) == 3
+    assert len(comparison.configurations) == 3
 
 
 LONG = "/" + "long" * 20
@@ -143,7 +157,7 @@ def test_other_weights_to_start_from_or_other_photographs_are_another_configurat
             source = sweep_of_four / f"optimizer=adam,seed={seed}"
             runs.append(str(copied(source, tmp_path / f"{value[-1]}{seed}", *changes)))
     comparison = collect(runs)
-    assert comparison.arms == [f"{key}={LONG}/a", f"{key}={LONG}/b"]
+    assert comparison.configurations == [f"{key}={LONG}/a", f"{key}={LONG}/b"]
     assert all(entry.counts for entry in comparison.entries)
 
 
@@ -186,7 +200,11 @@ def test_the_correction_is_told_with_the_verdicts(sweep_of_four, tmp_path, capsy
     assert set(pd.read_csv(tmp_path / "compare" / "paired_differences.csv")["comparisons"]) == {1}
 
 
-ARMS = ["optimizer=adam, optimizer.learning_rate=0.1", "optimizer=sgd, optimizer.learning_rate=1", "augmentation=[a,b]"]
+CONFIGURATIONS = [
+    "optimizer=adam, optimizer.learning_rate=0.1",
+    "optimizer=sgd, optimizer.learning_rate=1",
+    "augmentation=[a,b]",
+]
 
 
 @pytest.mark.parametrize(
@@ -203,14 +221,14 @@ ARMS = ["optimizer=adam, optimizer.learning_rate=0.1", "optimizer=sgd, optimizer
     ],
 )
 def test_a_baseline_is_named_by_as_much_as_tells_it_apart(given, found):
-    assert find_arm(given, ARMS) == ARMS[found]
+    assert find_configuration(given, CONFIGURATIONS) == CONFIGURATIONS[found]
 
 
 def test_a_baseline_that_fits_several_or_none_is_refused():
     with pytest.raises(UserError, match=r"baseline=sgd: several configurations fit: optimizer=sgd, seed=1; optimizer"):
-        find_arm("sgd", ["optimizer=sgd, seed=1", "optimizer=sgd, seed=2"])
+        find_configuration("sgd", ["optimizer=sgd, seed=1", "optimizer=sgd, seed=2"])
     with pytest.raises(UserError, match=r"baseline=adm: no such configuration; did you mean adam\?; there are"):
-        find_arm("adm", ARMS)
+        find_configuration("adm", CONFIGURATIONS)
 
 
 def test_no_interval_of_an_accuracy_leaves_0_to_1(sweep_of_four):

@@ -12,7 +12,7 @@ import pytest
 from cnnlab import cli
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PHONE = 400  # CSS pixels
+PHONE, LAPTOP = 400, 1280  # CSS pixels
 
 ASK = """
 const page = document.querySelector("iframe").contentDocument;
@@ -54,12 +54,25 @@ def test_a_click_on_a_head_sorts_by_it_and_a_second_one_the_other_way(page, tmp_
     """
     answer = ask(page, tmp_path, script)
     assert answer["before"] == ["0", "1", "0", "1"]
-    measured = sorted(float(text) for text in answer["up"] if text)
-    assert len(measured) == 3
-    assert [float(text) for text in answer["up"][:3]] == measured
-    assert [float(text) for text in answer["down"][:3]] == measured[::-1]
+    shares = [float(text.removesuffix("%")) for text in answer["up"] if text.endswith("%")]
+    assert len(shares) == 3
+    assert shares == sorted(shares)
+    assert answer["down"][:3] == answer["up"][2::-1]
     assert answer["up"][3] == answer["down"][3] == ""  # what was not measured stays at the end
     assert answer["status"] == ["done", "done", "done", "failed"]
+
+
+@needs_browser
+def test_on_a_laptop_no_column_is_cut_and_every_head_shows_that_it_sorts(page, tmp_path):
+    script = """
+      const wide = [...page.querySelectorAll(".wide")];
+      answer.cut = wide.map((part) => part.scrollWidth - part.clientWidth);
+      const sign = (head) => page.defaultView.getComputedStyle(head, "::after").content;
+      answer.signs = [...page.querySelectorAll("#runs th button")].map((head) => sign(head).includes("⇅"));
+    """
+    answer = ask(page, tmp_path, script, LAPTOP)
+    assert set(answer["cut"]) == {0}
+    assert set(answer["signs"]) == {True}
 
 
 @needs_browser

@@ -16,7 +16,7 @@ from cnnlab.runs.run import Run
 
 @pytest.fixture(scope="module")
 def pair(train, tmp_path_factory) -> tuple[Path, Path]:
-    """Two judged runs that differ in the optimizer alone."""
+    """Two evaluated runs that differ in the optimizer alone."""
     folder = tmp_path_factory.mktemp("pair")
     for name in ("adam", "sgd"):
         shutil.copytree(train(f"optimizer={name}"), folder / name)
@@ -77,11 +77,11 @@ def test_all_that_differs_is_listed_and_nothing_else(pair, tmp_path):
     assert "the runs differ in versions.keras: " in (folder / "report.html").read_text()
 
 
-def test_runs_that_were_judged_on_other_images_are_not_compared_image_by_image(pair, train, tmp_path):
+def test_runs_that_were_evaluated_on_other_images_are_not_compared_image_by_image(pair, train, tmp_path):
     third = shutil.copytree(train("optimizer=adam", "seed=1"), tmp_path / "third")
     assert cli.main(["eval", f"run={third}", "split=test"]) == 0
     folder = compared((pair[0], third), tmp_path / "compare")
-    assert "adam and third were not judged on the same images" in (folder / "verdicts.txt").read_text()
+    assert "adam and third were not evaluated on the same images" in (folder / "verdicts.txt").read_text()
     assert not list(folder.glob("disagreements-*"))
 
 

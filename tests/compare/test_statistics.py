@@ -5,18 +5,18 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from cnnlab.compare.statistics import best_arm, mean_interval, paired_differences, seeds_needed
+from cnnlab.compare.statistics import best_configuration, mean_interval, paired_differences, seeds_needed
 
 
 def simulated(rng, effects: dict[str, float], seeds: int, scatter: float = 0.01) -> pd.DataFrame:
-    """Runs of several arms: a value per seed that all arms share, an effect per arm, and noise of their own."""
+    """Runs: a value per seed that all configurations share, an effect per configuration, and noise."""
     shared = rng.normal(0.8, 0.05, seeds)
     rows = [
-        (arm, seed, True, shared[seed] + effect + rng.normal(0, scatter))
-        for arm, effect in effects.items()
+        (configuration, seed, True, shared[seed] + effect + rng.normal(0, scatter))
+        for configuration, effect in effects.items()
         for seed in range(seeds)
     ]
-    return pd.DataFrame(rows, columns=["arm", "seed", "counted", "accuracy"])
+    return pd.DataFrame(rows, columns=["configuration", "seed", "counted", "accuracy"])
 
 
 EFFECTS = {"a": 0.0, "b": 0.02, "c": 0.0, "d": -0.01}
@@ -28,19 +28,19 @@ def test_all_intervals_together_hold_the_true_differences_as_often_as_they_promi
     held = 0
     for _ in range(200):
         runs = simulated(rng, EFFECTS, 4)
-        baseline = best_arm(runs, "accuracy") if chosen else "a"
+        baseline = best_configuration(runs, "accuracy") if chosen else "a"
         found = paired_differences(runs, "accuracy", baseline, chosen=chosen)
-        held += all(each.low <= EFFECTS[each.arm] - EFFECTS[baseline] <= each.high for each in found)
+        held += all(each.low <= EFFECTS[each.configuration] - EFFECTS[baseline] <= each.high for each in found)
     assert stats.binomtest(held, 200, 0.95, alternative="less").pvalue > 0.001
 
 
 @pytest.mark.parametrize("chosen", [False, True], ids=["baseline given", "the best is the baseline"])
-def test_where_nothing_differs_any_of_six_arms_is_called_different_in_at_most_5_percent(chosen):
+def test_where_nothing_differs_any_of_six_configurations_is_called_different_in_at_most_5_percent(chosen):
     rng = np.random.default_rng(1)
     alarms = 0
     for _ in range(200):
         runs = simulated(rng, dict.fromkeys("abcdef", 0.0), 5)
-        baseline = best_arm(runs, "accuracy") if chosen else "a"
+        baseline = best_configuration(runs, "accuracy") if chosen else "a"
         found = paired_differences(runs, "accuracy", baseline, chosen=chosen)
         alarms += any(each.distinguishable for each in found)
     assert stats.binomtest(alarms, 200, 0.05, alternative="greater").pvalue > 0.01
@@ -67,7 +67,9 @@ def test_all_pairs_are_corrected_for_where_the_data_chose_the_baseline_and_else_
     for pairs in (given, chosen):
         for each in pairs:
             assert each.adjusted == pytest.approx(min(1.0, each.p * each.comparisons))
-    lone = runs[(runs["arm"] != "d") | (runs["seed"] == 0)]  # one seed is no test, so there is nothing to correct for
+    lone = runs[
+        (runs["configuration"] != "d") | (runs["seed"] == 0)
+    ]  # one seed is no test, so there is nothing to correct for
     assert {each.comparisons for each in paired_differences(lone, "accuracy", "b", chosen=True)} == {3}
 
 
@@ -110,7 +112,7 @@ def test_a_large_effect_is_found_whatever_the_seeds_share():
     (found,) = paired_differences(simulated(np.random.default_rng(2), {"a": 0.0, "b": 0.1}, 5), "accuracy", "a")
     assert found.distinguishable
     assert found.low < 0.1 < found.high
-    assert found.sentence("accuracy").startswith("b has more accuracy than a: +0.")
+    assert found.sentence("accuracy").startswith("b has more accuracy than a: +9.")
 
 
 def test_too_few_seeds_are_named_with_how_many_would_tell():
@@ -132,8 +134,8 @@ def test_the_seeds_that_are_said_to_be_needed_find_the_effect_four_times_in_five
 
 def test_only_shared_seeds_of_runs_that_count_do():
     runs = simulated(np.random.default_rng(5), {"a": 0.0, "b": 0.1}, 4)
-    runs.loc[(runs["arm"] == "b") & (runs["seed"] == 0), "counted"] = False
-    runs.loc[(runs["arm"] == "a") & (runs["seed"] == 1), "seed"] = 99
+    runs.loc[(runs["configuration"] == "b") & (runs["seed"] == 0), "counted"] = False
+    runs.loc[(runs["configuration"] == "a") & (runs["seed"] == 1), "seed"] = 99
     (found,) = paired_differences(runs, "accuracy", "a")
     assert found.n == 2
 
@@ -142,7 +144,7 @@ def test_only_shared_seeds_of_runs_that_count_do():
 def test_one_seed_says_nothing(seeds):
     runs = simulated(np.random.default_rng(6), {"a": 0.0, "b": 0.1}, max(1, seeds))
     if not seeds:
-        runs.loc[runs["arm"] == "b", "counted"] = False
+        runs.loc[runs["configuration"] == "b", "counted"] = False
     (found,) = paired_differences(runs, "accuracy", "a")
     assert not found.distinguishable
     assert f"nothing can be said of accuracy with n = {seeds}" in found.sentence("accuracy")
@@ -159,27 +161,29 @@ def test_differences_that_do_not_scatter_prove_nothing():
     (found,) = paired_differences(runs, "accuracy", "a")
     assert not found.distinguishable
     assert np.isnan([found.p, found.low, found.high]).all()
-    assert "nothing can be said of accuracy: all n = 3 differences are +0.0100" in found.sentence("accuracy")
+    assert "nothing can be said of accuracy: all n = 3 differences are +1.00 points" in found.sentence("accuracy")
     assert seeds_needed(found.differences) is None
 
 
 def test_where_it_is_close_the_seeds_that_would_tell_are_more_than_there_are():
     runs = simulated(np.random.default_rng(0), {"a": 0.0, "b": 0.02}, 4, scatter=0.01)
     for scale in np.linspace(0.9, 1.1, 10):
-        stretched = runs.assign(accuracy=np.where(runs["arm"] == "b", runs["accuracy"] * scale, runs["accuracy"]))
+        stretched = runs.assign(
+            accuracy=np.where(runs["configuration"] == "b", runs["accuracy"] * scale, runs["accuracy"])
+        )
         for found in paired_differences(stretched, "accuracy", "a"):
             assert found.needed is None or found.needed > found.n
 
 
-def test_the_best_arm_has_the_highest_accuracy_or_the_lowest_loss():
+def test_the_best_configuration_has_the_highest_accuracy_or_the_lowest_loss():
     runs = simulated(np.random.default_rng(8), {"a": 0.0, "b": 0.1}, 3)
     runs["loss"] = -runs["accuracy"]
-    assert (best_arm(runs, "accuracy"), best_arm(runs, "loss")) == ("b", "b")
+    assert (best_configuration(runs, "accuracy"), best_configuration(runs, "loss")) == ("b", "b")
     runs["counted"] = False
-    assert best_arm(runs, "accuracy") is None
+    assert best_configuration(runs, "accuracy") is None
 
 
 def test_the_best_of_several_seeds_is_preferred_to_a_lucky_one():
     runs = simulated(np.random.default_rng(9), {"a": 0.0, "b": 0.01, "c": 0.1}, 3)
-    runs.loc[(runs["arm"] == "c") & (runs["seed"] > 0), "counted"] = False
-    assert best_arm(runs, "accuracy") == "b"
+    runs.loc[(runs["configuration"] == "c") & (runs["seed"] > 0), "counted"] = False
+    assert best_configuration(runs, "accuracy") == "b"

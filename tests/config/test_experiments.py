@@ -18,7 +18,7 @@ SHIPPED = sorted(
 EXPERIMENTS = [name for name in SHIPPED if not name.startswith("sweep_")]
 SWEEPS = {"sweep_initializers": 12, "sweep_augmentations": 12, "sweep_regularizers": 9, "sweep_optimizers": 9}
 SLOW = {"cats_dogs_transfer_inception"}  # hundreds of layers to build
-IMAGES = 60  # enough to carve stratified splits from
+IMAGES = 60  # enough to hold out stratified splits from
 
 
 def composed(experiment: str, directory: Path):
@@ -63,8 +63,8 @@ def test_the_sweeps_are_all_known_to_this_test():
     assert {*SHIPPED} - {*EXPERIMENTS} == SWEEPS.keys()
 
 
-@pytest.mark.parametrize(("experiment", "cells"), SWEEPS.items())
-def test_every_cell_of_a_sweep_is_a_training_that_could_begin(tmp_path, monkeypatch, capsys, experiment, cells):
+@pytest.mark.parametrize(("experiment", "jobs"), SWEEPS.items())
+def test_every_job_of_a_sweep_is_a_training_that_could_begin(tmp_path, monkeypatch, capsys, experiment, jobs):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["train", f"experiment={experiment}", "sweep.dry_run=true"]) == 0
-    assert f"{cells} of {cells} cells would be trained" in capsys.readouterr().out
+    assert f"{jobs} of {jobs} jobs would be trained" in capsys.readouterr().out

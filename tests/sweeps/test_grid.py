@@ -1,4 +1,4 @@
-"""What a sweep's cells and folders are called."""
+"""What a sweep's jobs and folders are called."""
 
 import pytest
 from hydra import compose, initialize_config_module
@@ -12,26 +12,27 @@ from cnnlab.sweeps.grid import LONGEST, read_grid
 
 @pytest.fixture
 def grid():
-    """`grid(*arguments, **arms)` reads a grid as `cnnlab train -m` does."""
-    register_resolvers()
+    """`grid(*arguments, **configurations)` reads a grid as `cnnlab train -m` does."""
     with initialize_config_module("cnnlab.conf", version_base="1.3"):
+        register_resolvers()
         compose("train")
-        yield lambda *arguments, **arms: read_grid(GlobalHydra.instance().config_loader(), arguments, arms)
+        loader = GlobalHydra.instance().config_loader()
+        yield lambda *arguments, **configurations: read_grid(loader, arguments, configurations)
 
 
 def names(grid) -> list[str]:
-    return [cell.name for cell in grid.cells]
+    return [job.name for job in grid.jobs]
 
 
-def test_a_cell_is_named_by_the_swept_keys_alone_the_seed_last(grid):
+def test_a_job_is_named_by_the_swept_keys_alone_the_seed_last(grid):
     found = grid("seed=0,1", "trainer.epochs=3", "optimizer=sgd,adam")
     assert names(found) == [
         *("optimizer=sgd,seed=0", "optimizer=adam,seed=0"),
         *("optimizer=sgd,seed=1", "optimizer=adam,seed=1"),
     ]
     assert found.keys == ("optimizer", "seed")
-    assert found.cells[0].overrides == ("seed=0", "trainer.epochs=3", "optimizer=sgd")
-    assert found.cells[0].values == {"optimizer": "sgd", "seed": "0"}
+    assert found.jobs[0].overrides == ("seed=0", "trainer.epochs=3", "optimizer=sgd")
+    assert found.jobs[0].values == {"optimizer": "sgd", "seed": "0"}
 
 
 def test_the_order_on_the_command_line_names_no_other_sweep(grid):
@@ -61,8 +62,8 @@ def test_a_path_is_labelled_by_its_last_part_and_told_apart_by_a_hash(grid):
     assert len(set(others)) == 2
     for name in others:
         assert name.startswith("dataset.root=photos-")
-    assert found.cells[0].values == {"dataset.root": "/data/2019, spring/photos"}
-    assert found.cells[0].overrides == ("dataset.root='/data/2019, spring/photos'",)
+    assert found.jobs[0].values == {"dataset.root": "/data/2019, spring/photos"}
+    assert found.jobs[0].overrides == ("dataset.root='/data/2019, spring/photos'",)
 
 
 def test_long_names_are_cut_and_told_apart_by_a_hash(grid):
@@ -74,7 +75,7 @@ def test_long_names_are_cut_and_told_apart_by_a_hash(grid):
 def test_lists_are_values_too(grid):
     found = grid("augmentation=[shift,cutmix],[shift]")
     assert len(set(names(found))) == 2
-    assert [cell.overrides for cell in found.cells] == [("augmentation=[shift,cutmix]",), ("augmentation=[shift]",)]
+    assert [job.overrides for job in found.jobs] == [("augmentation=[shift,cutmix]",), ("augmentation=[shift]",)]
 
 
 def test_a_range_and_a_glob_are_swept(grid):
@@ -82,18 +83,23 @@ def test_a_range_and_a_glob_are_swept(grid):
     assert "optimizer=adamw" in names(grid("optimizer=glob(adam*)"))
 
 
-def test_arms_are_sets_of_overrides_with_a_name(grid):
+def test_configurations_are_sets_of_overrides_with_a_name(grid):
     found = grid("seed=0,1", plain=[], mirrored=["augmentation.shift.flip=true"])
-    assert names(found) == ["arm=plain,seed=0", "arm=plain,seed=1", "arm=mirrored,seed=0", "arm=mirrored,seed=1"]
-    assert found.cells[2].overrides == ("seed=0", "augmentation.shift.flip=true")
-    assert found.keys == ("arm", "seed")
+    assert names(found) == [
+        "configuration=plain,seed=0",
+        "configuration=plain,seed=1",
+        "configuration=mirrored,seed=0",
+        "configuration=mirrored,seed=1",
+    ]
+    assert found.jobs[2].overrides == ("seed=0", "augmentation.shift.flip=true")
+    assert found.keys == ("configuration", "seed")
 
 
 def test_a_key_that_an_experiment_sweeps_stays_swept_where_the_command_line_gives_one_value(grid):
     assert names(grid("seed=0,1,2", "seed=1")) == ["seed=1"]
 
 
-def test_the_same_value_twice_is_one_cell(grid):
+def test_the_same_value_twice_is_one_job(grid):
     assert names(grid("seed=0,0,1")) == ["seed=0", "seed=1"]
 
 

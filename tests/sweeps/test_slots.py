@@ -6,7 +6,7 @@ import pytest
 
 from cnnlab.errors import UserError
 from cnnlab.sweeps import slots as module
-from cnnlab.sweeps.slots import places
+from cnnlab.sweeps.slots import make_slots
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -23,19 +23,19 @@ def gpus(monkeypatch):
 
 
 def visible(slots) -> list[str]:
-    return [place.environment["CUDA_VISIBLE_DEVICES"] for place in places(slots)]
+    return [slot.environment["CUDA_VISIBLE_DEVICES"] for slot in make_slots(slots)]
 
 
 def test_without_gpus_one_job_has_all_cores(gpus):
     gpus(0)
-    (place,) = places("auto")
-    assert (place.name, place.environment, place.cores) == ("cpu", {}, None)
+    (slot,) = make_slots("auto")
+    assert (slot.name, slot.environment, slot.cores) == ("cpu", {}, None)
 
 
 def test_every_gpu_has_a_job_of_its_own(gpus):
     gpus(3)
     assert visible("auto") == ["0", "1", "2"]
-    assert [place.name for place in places("auto")] == ["gpu 0", "gpu 1", "gpu 2"]
+    assert [slot.name for slot in make_slots("auto")] == ["gpu 0", "gpu 1", "gpu 2"]
 
 
 def test_fewer_slots_have_several_gpus_each_and_more_share_them(gpus):
@@ -50,13 +50,13 @@ def test_only_gpus_that_the_user_left_visible_are_used(gpus, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 1")
     assert visible("auto") == ["3", "1"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    assert places("auto")[0].name == "cpu"
+    assert make_slots("auto")[0].name == "cpu"
 
 
 @pytest.mark.skipif(CORES < 2, reason="one core cannot be divided")
 def test_cores_are_divided_evenly_and_belong_to_one_job_each(gpus):
     gpus(0)
-    shares = [place.cores for place in places(2)]
+    shares = [slot.cores for slot in make_slots(2)]
     assert [len(share) for share in shares] == [CORES // 2] * 2
     assert not shares[0] & shares[1]
 
@@ -65,10 +65,10 @@ def test_cores_are_divided_evenly_and_belong_to_one_job_each(gpus):
 def test_no_count_is_refused(gpus, slots):
     gpus(0)
     with pytest.raises(UserError, match=r"hydra\.launcher\.slots"):
-        places(slots)
+        make_slots(slots)
 
 
 def test_more_jobs_than_cores_are_refused(gpus):
     gpus(0)
     with pytest.raises(UserError, match=f"at most {CORES}"):
-        places(CORES + 1)
+        make_slots(CORES + 1)

@@ -1,4 +1,4 @@
-"""`cnnlab train -m`: every cell is done, or it is said why not; nothing that was made is lost."""
+"""`cnnlab train -m`: every job is done, or it is said why not; nothing that was made is lost."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from hydra.errors import MissingConfigException
 
 from cnnlab.config.explain import explain
 from cnnlab.config.extras import is_installed
-from cnnlab.sweeps.state import Ledger
+from cnnlab.sweeps.state import SweepState
 
 SMALL = ("input_shape=[8,8,1]", "model.padding=same", "trainer.batch_size=64", "trainer.precision=float32")
 TWO_EPOCHS = (*SMALL, "trainer.epochs=2", "trainer.threads=1")
@@ -66,7 +66,7 @@ class Sweep:
             time.sleep(0.01)
 
     def states(self) -> dict[str, str]:
-        return {name: entry.state for name, entry in Ledger.open(self.directory).entries.items()}
+        return {name: entry.state for name, entry in SweepState.open(self.directory).entries.items()}
 
     def end(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -121,42 +121,57 @@ def write_experiment(folder: Path, **content) -> None:
 @pytest.mark.slow
 def test_twelve_jobs_of_which_one_raises_one_diverges_and_one_is_killed(sweep, tmp_path):
     later = tmp_path / "later.keras"
-    arms = {f"good{seed}": [f"seed={seed}"] for seed in range(9)}
-    arms |= {
+    configurations = {f"good{seed}": [f"seed={seed}"] for seed in range(9)}
+    configurations |= {
         "raises": [f"weights={later}"],
         "diverges": ["optimizer=sgd", "optimizer.learning_rate=1e30"],
         "killed": [*SLOW_STEPS],
     }
-    write_experiment(tmp_path, hydra={"sweeper": {"arms": arms}})
+    write_experiment(tmp_path, hydra={"sweeper": {"configurations": configurations}})
     command = ("--config-dir", str(tmp_path / "mine"), "experiment=grid", *TWO_EPOCHS, "hydra.launcher.slots=2")
-    victim = sweep.directory / "arm=killed"
+    victim = sweep.directory / "configuration=killed"
     sweep.start(*command)
     sweep.wait_for(lambda: list((victim / "checkpoints").glob("step-*.npz")))
     os.kill(pid_of(victim), signal.SIGKILL)
 
     assert sweep.finish() == 1
-    good = {f"arm=good{seed}": "done" for seed in range(9)}
-    assert sweep.states() == good | {"arm=raises": "failed", "arm=diverges": "diverged", "arm=killed": "interrupted"}
-    assert "9 of 12 cells are done" in sweep.messages
-    for explained in (f"arm=raises: failed: weights={later}", "arm=diverges: diverged: ", "killed by SIGKILL"):
+    good = {f"configuration=good{seed}": "done" for seed in range(9)}
+    assert sweep.states() == good | {
+        "configuration=raises": "failed",
+        "configuration=diverges": "diverged",
+        "configuration=killed": "interrupted",
+    }
+    assert "9 of 12 jobs are done" in sweep.messages
+    for explained in (
+        f"configuration=raises: failed: weights={later}",
+        "configuration=diverges: diverged: ",
+        "killed by SIGKILL",
+    ):
         assert explained in sweep.messages
     assert sweep.output.strip() == str(sweep.directory)
     untouched = {name: (sweep.directory / name / "run.json").stat().st_mtime_ns for name in good}
 
     assert sweep.run(*command) == 1
-    assert sweep.states()["arm=killed"] == "done"
+    assert sweep.states()["configuration=killed"] == "done"
     record = json.loads((victim / "run.json").read_text())
-    assert record["earlier_sessions"][0]["status"] == "interrupted"  # it went on, and did not begin anew
-    assert {sweep.states()[name] for name in ("arm=raises", "arm=diverges")} == {"failed", "diverged"}
+    assert record["earlier_sessions"][0]["status"] == "interrupted"  # it was resumed, and did not begin anew
+    assert {sweep.states()[name] for name in ("configuration=raises", "configuration=diverges")} == {
+        "failed",
+        "diverged",
+    }
 
-    later.write_bytes((sweep.directory / "arm=good0" / "model.keras").read_bytes())
+    later.write_bytes((sweep.directory / "configuration=good0" / "model.keras").read_bytes())
     assert sweep.run(*command, "sweep.retry_failed=true") == 1
-    assert sweep.states() == good | {"arm=raises": "done", "arm=diverges": "diverged", "arm=killed": "done"}
+    assert sweep.states() == good | {
+        "configuration=raises": "done",
+        "configuration=diverges": "diverged",
+        "configuration=killed": "done",
+    }
     assert untouched == {name: (sweep.directory / name / "run.json").stat().st_mtime_ns for name in good}
 
 
 @pytest.mark.slow
-def test_a_cell_has_the_same_bytes_alone_and_beside_others(sweep, tmp_path, cnnlab_process):
+def test_a_job_has_the_same_bytes_alone_and_beside_others(sweep, tmp_path, cnnlab_process):
     options = (*SMALL, "trainer.epochs=1", "trainer.threads=1")
     assert sweep.run("seed=0,1", *options, "hydra.launcher.slots=2") == 0
     alone = tmp_path / "alone"
@@ -168,7 +183,7 @@ def test_a_cell_has_the_same_bytes_alone_and_beside_others(sweep, tmp_path, cnnl
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGHUP, 129)])
-def test_a_signal_reaches_the_jobs_and_the_same_command_goes_on(sweep, tmp_path, number, code):
+def test_a_signal_reaches_the_jobs_and_the_same_command_resumes_them(sweep, tmp_path, number, code):
     command = ("seed=0,1", *SMALL, *SLOW_STEPS, "trainer.threads=1", "trainer.checkpoint_every='10 steps'")
     run = sweep.directory / "seed=0"
     sweep.start(*command)
@@ -176,7 +191,7 @@ def test_a_signal_reaches_the_jobs_and_the_same_command_goes_on(sweep, tmp_path,
     sweep.signal(number)
     assert sweep.finish() == code
     assert sweep.states() == {"seed=0": "interrupted", "seed=1": "pending"}
-    assert "the same command goes on" in sweep.messages
+    assert "the same command resumes" in sweep.messages
     assert processes_in(tmp_path) == []
     assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
 
@@ -186,7 +201,7 @@ def test_a_signal_reaches_the_jobs_and_the_same_command_goes_on(sweep, tmp_path,
 
 
 @pytest.mark.slow
-def test_where_the_sweep_itself_is_killed_its_jobs_do_not_go_on_alone(sweep, tmp_path):
+def test_where_the_sweep_itself_is_killed_its_jobs_do_not_run_on_alone(sweep, tmp_path):
     sweep.start("seed=0,1", *SMALL, *SLOW_STEPS, "trainer.epochs=50")
     sweep.wait_for(lambda: list((sweep.directory / "seed=0" / "checkpoints").glob("step-*.npz")))
     job = pid_of(sweep.directory / "seed=0")
@@ -207,7 +222,7 @@ def test_a_job_that_takes_too_long_is_stopped_and_the_others_run(sweep):
     assert "no end after 0.2 minutes (sweep.job_timeout)" in sweep.messages
 
 
-def test_a_cell_with_another_configuration_is_refused_and_stays_as_it_is(sweep):
+def test_a_job_with_another_configuration_is_refused_and_stays_as_it_is(sweep):
     assert sweep.run("seed=0", *TWO_EPOCHS) == 0
     before = (sweep.directory / "single" / "run.json").read_bytes()
     assert sweep.run("seed=0", *TWO_EPOCHS, "optimizer.learning_rate=0.5") == 2
@@ -216,17 +231,17 @@ def test_a_cell_with_another_configuration_is_refused_and_stays_as_it_is(sweep):
     assert (sweep.directory / "single" / "run.json").read_bytes() == before
     assert sweep.run("optimizer=sgd,adam", "seed=0,0", *TWO_EPOCHS, "sweep.dry_run=true") == 0
     assert "2 combinations came up again, since a value is given twice; each is trained once" in sweep.messages
-    assert f"{sweep.directory} holds 1 more cells, of an earlier grid" in sweep.messages
+    assert f"{sweep.directory} holds 1 more jobs, of an earlier grid" in sweep.messages
 
 
 def test_a_dry_run_prints_the_grid_and_writes_nothing(sweep, tmp_path):
     assert sweep.run("optimizer=sgd,adam", "seed=0,1", "sweep.dry_run=true") == 0
-    assert "4 of 4 cells would be trained" in sweep.output
+    assert "4 of 4 jobs would be trained" in sweep.output
     assert "optimizer=sgd,seed=1" in sweep.output
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_mistake_in_one_cell_is_told_before_any_is_trained(sweep, tmp_path):
+def test_a_mistake_in_one_job_is_told_before_any_is_trained(sweep, tmp_path):
     assert sweep.run("model.dropout=0.1,2.0", *TWO_EPOCHS) == 2
     assert "error: model.dropout=2.0: model.dropout=2.0: must be" in sweep.messages
     assert list(tmp_path.iterdir()) == []
@@ -241,6 +256,7 @@ def test_a_mistake_in_one_cell_is_told_before_any_is_trained(sweep, tmp_path):
         ("sweep.dry_run=maybe", "sweep.dry_run=maybe"),
         ("hydra.launcher.slots=0", "hydra.launcher.slots=0"),
         ("sweep.nmae=x", "sweep.nmae"),
+        ("+hydra.sweeper.arms={a:[]}", "hydra.sweeper.arms: no such key; the keys are configurations and params"),
         ("hydra.run.dir=x", "give a sweep's with sweep.name or hydra.sweep.dir"),
     ],
 )
@@ -250,13 +266,13 @@ def test_a_wrong_option_of_the_sweep_is_told_in_one_line(sweep, argument, messag
     assert "Traceback" not in sweep.messages
 
 
-def test_a_run_goes_on_without_m(sweep, small_run, tmp_path):
+def test_a_run_is_resumed_without_m(sweep, small_run, tmp_path):
     assert sweep.run(f"resume={small_run}", "seed=0,1") == 2
-    assert f"resume={small_run}: goes on with one run" in sweep.messages
+    assert f"resume={small_run}: resumes one run" in sweep.messages
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_slurm_its_launcher_is_refused_with_the_way_out_and_writes_nothing(sweep, tmp_path, monkeypatch):
+def test_without_slurm_its_launcher_is_refused_with_a_hint_and_writes_nothing(sweep, tmp_path, monkeypatch):
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     assert sweep.run("hydra/launcher=submitit_slurm", "seed=0,1", *TWO_EPOCHS) == 2
@@ -311,7 +327,7 @@ def test_the_contract_holds_with_launchers_of_hydra(sweep, launcher):
     assert sweep.run(f"hydra/launcher={launcher}", *arguments) == 1
     rates = {"0.001": "done", "1e+30": "diverged", "0.002": "done"}
     assert sweep.states() == {f"optimizer.learning_rate={rate}": state for rate, state in rates.items()}
-    assert "2 of 3 cells are done" in sweep.messages
+    assert "2 of 3 jobs are done" in sweep.messages
 
 
 @pytest.mark.slow

@@ -7,37 +7,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from cnnlab.sweeps.slots import Slot
 from cnnlab.sweeps.state import State
 
 GRACE_SECONDS = 60.0
 """What a process that was asked to stop has to write its checkpoint before it is killed."""
 
 LOG = "train.log"
-"""What a cell's training prints, in its folder; later attempts append."""
+"""What a job's training prints, in its folder; later attempts append."""
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: a forked child must not wait for locks
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a job may run.
-
-    Attributes:
-        name: as shown, such as "gpu 0" or "cpu".
-        environment: variables it adds: which GPUs TensorFlow sees.
-        cores: the processor cores it is bound to; None for all.
-    """
-
-    name: str
-    environment: Mapping[str, str]
-    cores: frozenset[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,19 +34,19 @@ class Outcome:
     reason: str | None
 
 
-class Job:
+class JobProcess:
     """A running training.
 
     Args:
         directory: of its run; made if missing.
         arguments: of `cnnlab train`.
-        place: where it runs.
+        slot: where it runs.
         timeout: seconds after which it is stopped; None for never.
     """
 
-    def __init__(self, directory: Path, arguments: Sequence[str], place: Place, timeout: float | None):
+    def __init__(self, directory: Path, arguments: Sequence[str], slot: Slot, timeout: float | None):
         self.directory = directory
-        self.place = place
+        self.slot = slot
         self.began = time.monotonic()
         self._timeout = timeout
         self._kill_at: float | None = None
@@ -77,9 +63,9 @@ class Job:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ | dict(place.environment),
+                env=os.environ | dict(slot.environment),
                 start_new_session=True,  # Ctrl-C in the terminal reaches the sweep alone, which passes it on
-                preexec_fn=partial(_in_child, place.cores, os.getpid()),
+                preexec_fn=partial(_in_child, slot.cores, os.getpid()),
             )
 
     def poll(self) -> Outcome | None:
@@ -131,11 +117,11 @@ class Job:
 
 
 def train_arguments(overrides: Sequence[str], directory: Path, config_folders: Sequence[str]) -> list[str]:
-    """What `cnnlab train` is given to train a cell, or to go on with it where its folder holds a run.
+    """What `cnnlab train` is given to train a job, or to resume it where its folder holds a run.
 
     Args:
-        overrides: of the cell.
-        directory: of the cell.
+        overrides: of the job.
+        directory: of the job.
         config_folders: what --config-dir named.
     """
     flags = [argument for folder in config_folders for argument in ("--config-dir", folder)]

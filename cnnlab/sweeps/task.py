@@ -8,22 +8,23 @@ from omegaconf import DictConfig
 
 from cnnlab.config.arguments import given_overrides
 from cnnlab.errors import Interrupted
-from cnnlab.sweeps.job import Job, Place, train_arguments
 from cnnlab.sweeps.local import POLL_SECONDS, Received, config_folders, timeout_seconds
+from cnnlab.sweeps.process import JobProcess, train_arguments
+from cnnlab.sweeps.slots import Slot
 from cnnlab.training.signals import catch_signals
 
 
-def train_cell(hydra: DictConfig, config: DictConfig, directory: Path) -> None:
-    """Train one cell of a sweep in a process of its own, as the local launcher does, wherever this one runs.
+def train_job(hydra: DictConfig, config: DictConfig, directory: Path) -> None:
+    """Train one job of a sweep in a process of its own, as the local launcher does, wherever this one runs.
 
-    A cell that is killed for want of memory then leaves the launcher's process to tell of it. A signal is passed on
+    A job that is killed for want of memory then leaves the launcher's process to tell of it. A signal is passed on
     first, so that the training saves its state; then the launcher's own handler gets it, such as submitit's for
     SIGUSR2, which puts the job back into the queue.
 
     Args:
         hydra: Hydra's configuration of the job.
-        config: of the cell, with the sweep's own keys.
-        directory: of the cell.
+        config: of the job, with the sweep's own keys.
+        directory: of the job.
 
     Raises:
         RuntimeError: the training has failed, diverged or was killed; its record and log say more.
@@ -31,14 +32,14 @@ def train_cell(hydra: DictConfig, config: DictConfig, directory: Path) -> None:
     """
     overrides = [override for override in given_overrides(hydra) if not override.startswith("sweep.")]
     arguments = train_arguments(overrides, directory, config_folders(hydra))
-    job = Job(directory, arguments, Place("", {}), timeout_seconds(config))
+    process = JobProcess(directory, arguments, Slot("", {}), timeout_seconds(config))
     received = Received()
     with catch_signals(received.receive) as launchers:
         passed_on = False
-        while (outcome := job.poll()) is None:
+        while (outcome := process.poll()) is None:
             if received.number and not passed_on:
                 passed_on = True
-                job.stop(received.number)
+                process.stop(received.number)
             time.sleep(POLL_SECONDS)
     if received.number:
         if launchers[received.number] not in (signal.SIG_DFL, signal.default_int_handler):
