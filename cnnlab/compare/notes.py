@@ -10,6 +10,7 @@ import pandas as pd
 
 from cnnlab.compare.collect import Comparison, Entry, same_configuration
 from cnnlab.compare.metrics import format_metric
+from cnnlab.compare.statistics import Difference
 from cnnlab.config.flat import flat
 from cnnlab.runs.run import Run
 
@@ -80,3 +81,33 @@ def _note(key: str, records: list[Mapping[str, Any]]) -> Iterator[str]:
 
 def _shown(key: str, value: Any) -> str:
     return str(value)[:9] if key == "commit" and value else str(value)
+
+
+def method_notes(paired: Sequence[Difference], of_metric: pd.DataFrame, metric: str, given: bool) -> Iterator[str]:
+    """How the verdicts were reached: the baseline, and the correction."""
+    if not paired:
+        return
+    baseline, count = paired[0].baseline, paired[0].comparisons
+    best = "smallest" if metric.endswith("loss") else "largest"
+    several = " of two seeds or more" if of_metric["n"].min() < 2 <= of_metric["n"].max() else ""
+    choice = "as given" if given else f"the {best} mean {metric}{several}; choose another with baseline=NAME"
+    yield f"baseline: {baseline} ({choice})"
+    if max(difference.n for difference in paired) < 2:
+        return
+    noun = "comparison" if count == 1 else "comparisons"
+    pairs = "the pairs with the baseline" if given else "all pairs, since these results chose the baseline"
+    yield (
+        f"differences: paired t tests over shared seeds; p and intervals are Bonferroni-corrected for {count} "
+        f"{noun} ({pairs}) and hold together at {_percent(1 - paired[0].level)}"
+    )
+
+
+def interval_note(metric: str, confidence: float) -> str:
+    """What the intervals of means are intervals of."""
+    scale = "logit" if metric.endswith("accuracy") else "log"
+    each = f"{_percent(confidence)} each, not corrected"
+    return f"intervals of means: Student's t over the seeds, on the {scale} scale, {each}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g} %"

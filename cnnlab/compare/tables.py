@@ -1,11 +1,21 @@
 """The tables of a comparison: a row per run, and a row per configuration."""
 
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
 import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from cnnlab.compare.collect import Comparison, Entry
 from cnnlab.compare.metrics import MEASURED, METRICS, format_metric
-from cnnlab.compare.statistics import mean_interval
+from cnnlab.compare.statistics import Difference, mean_interval
 from cnnlab.runs.run import Run
+
+LOG_WIDTH = 120
+"""Characters of a table that no terminal limits."""
 
 
 def runs_table(comparison: Comparison) -> pd.DataFrame:
@@ -76,3 +86,23 @@ def measured(run: Run) -> dict[str, float]:
             row[f"final_{metric}"] = values.iloc[-1]
             row[f"mean_{metric}"] = values.mean()
     return row
+
+
+def differences_table(paired: Sequence[Difference]) -> pd.DataFrame:
+    """A row per configuration: its difference from the baseline; the columns are those of `Difference`."""
+    columns = ["configuration", "baseline", "n", "mean", "low", "high", "p", "adjusted", "comparisons"]
+    table = pd.DataFrame([asdict(each) for each in paired], columns=[*columns, "distinguishable"])
+    table["seeds_needed"] = pd.array([difference.needed for difference in paired], dtype="Int64")
+    return table
+
+
+def print_summary(summary: Sequence[Sequence[str]], lines: Sequence[str]) -> None:
+    """Print the summary as a table on stderr, and `lines` below it."""
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else LOG_WIDTH)
+    heads, *rows = summary
+    table = Table(*heads, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=not sys.stderr.isatty())

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from cnnlab import cli
-from cnnlab.commands.compare import find_configuration
+from cnnlab.compare.choose import find_configuration
 from cnnlab.compare.collect import collect
 from cnnlab.compare.metrics import METRICS, format_difference, format_metric
 from cnnlab.compare.notes import counting_notes
