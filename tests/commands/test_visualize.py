@@ -1,11 +1,19 @@
 """`cnnlab visualize` itself: where figures go, and several methods at once."""
 
+import shutil
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
 from cnnlab import cli
+
+
+@pytest.fixture
+def run(small_run, tmp_path) -> Path:
+    """A copy of the small run, to draw into."""
+    return shutil.copytree(small_run, tmp_path / "run", ignore=shutil.ignore_patterns("visualize"))
 
 
 def visualize(run, *overrides):
@@ -29,7 +37,7 @@ def test_the_figures_are_in_the_runs_report(run):
     assert visualize(run, "method=kernels") == 0
     page = (run / "report.html").read_text("utf-8")
     assert "Look inside: kernels" in page
-    assert page.count('alt="kernels: conv') == 3
+    assert page.count('alt="The kernels of convolutions') == 3
 
 
 def test_an_unknown_method_is_refused_with_the_list(run, capsys):
@@ -54,7 +62,7 @@ def test_the_method_must_be_chosen(run, capsys, given, begins):
 
 def test_help_needs_no_method(capsys):
     assert cli.main(["visualize", "--help"]) == 0
-    assert "method: activation_max, all, architecture" in capsys.readouterr().out
+    assert "activation_max, all, architecture" in capsys.readouterr().out
 
 
 def test_several_methods_end_with_the_path_of_the_report(run, capsys):
