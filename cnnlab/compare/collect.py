@@ -31,7 +31,7 @@ class Entry:
     Attributes:
         path: of its folder.
         configuration: its values for all swept keys but the seeds, as one label.
-        seed: the number, or where some of `seeds` were set alone, these too: "0, order 5". None where the sweep has
+        seed: the number, or where some of `seeds` were set alone, these too: "0, shuffle 5". None where the sweep has
             none and there is no run.
         values: for each swept key but the seeds.
         status: pending, running, done, interrupted, failed, diverged or unknown.

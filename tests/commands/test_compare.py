@@ -163,10 +163,10 @@ def test_other_weights_to_start_from_or_other_photographs_are_another_configurat
 
 def test_a_seed_that_was_set_alone_makes_another_observation(sweep_of_four, tmp_path):
     run = sweep_of_four / "optimizer=adam,seed=0"
-    order = next(line for line in (run / "config.yaml").read_text().splitlines() if line.startswith("  order: "))
-    other = copied(run, tmp_path / "other", (order, "  order: 7"))
+    shuffle = next(line for line in (run / "config.yaml").read_text().splitlines() if line.startswith("  shuffle: "))
+    other = copied(run, tmp_path / "other", (shuffle, "  shuffle: 7"))
     comparison = collect([str(sweep_of_four / "optimizer=*"), str(other)])
-    assert [entry.seed for entry in comparison.entries] == [0, 1, 0, "0, order 7"]
+    assert [entry.seed for entry in comparison.entries] == [0, 1, 0, "0, shuffle 7"]
     assert all(entry.counts for entry in comparison.entries)
     assert list(summary_table(runs_table(comparison)).query("metric == 'final_loss'")["n"]) == [3, 1]
 

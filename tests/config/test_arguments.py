@@ -138,7 +138,7 @@ def test_what_can_not_be_meant_is_refused(arguments, message):
     [
         (["seed=1", "trainer.epochs=2", "seed=2"], [("seed=1", "seed=2")]),
         (["+trainer.callbacks.a=1", "trainer.callbacks.a=2"], [("+trainer.callbacks.a=1", "trainer.callbacks.a=2")]),
-        (["seed=1", "seed=1", "seeds.order=3", "-m", "-m"], []),
+        (["seed=1", "seed=1", "seeds.shuffle=3", "-m", "-m"], []),
     ],
 )
 def test_of_a_key_given_twice_the_value_that_does_not_count_is_known(arguments, told):
