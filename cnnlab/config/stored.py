@@ -74,7 +74,7 @@ def primary_config(command: str, run: Run | None) -> Iterator[str]:
         yield command
         return
     store = ConfigStore.instance()
-    stored = {"logger": {}} | OmegaConf.to_container(run.config)  # runs of an earlier time had no loggers
+    stored = OmegaConf.to_container(run.config)
     own = _primary(command)
     groups = [group for group in GROUPS if isinstance(stored.get(group), dict)]
     for group in groups:

@@ -68,7 +68,7 @@ def check_targets(value: Any, key: str, packages: Sequence[str], labels: Collect
         if value.get("_target_") is not None:
             _check_node(value, key, packages, labels)
         for name, item in value.items():
-            check_named_range(name, item, f"{key}.{name}")
+            check_named_range(str(name), item, f"{key}.{name}")  # class_weight has classes for keys, also 0 and 1
             check_targets(item, f"{key}.{name}", packages)
     elif isinstance(value, list):
         for index, item in enumerate(value):

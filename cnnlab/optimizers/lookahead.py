@@ -36,6 +36,11 @@ class Lookahead:
             for number, weight in enumerate(self._fast)
         ]
 
+    @property
+    def pairs(self) -> list[tuple[keras.Variable, keras.Variable]]:
+        """Each weight with its slow copy."""
+        return list(zip(self._fast, self.slow, strict=True))
+
     def after(self, step: tf.Tensor) -> None:
         """Draw the weights back if it is time; in a replica's part of the step, after the optimizer's.
 
@@ -46,7 +51,7 @@ class Lookahead:
         towards_fast = 1 - self._decay * progress**self._power
         # No branch: under a strategy with several replicas, variables must not be assigned inside of one.
         meets = step % self._every == 0
-        for slow, fast in zip(self.slow, self._fast, strict=True):
+        for fast, slow in self.pairs:
             met = slow.value + towards_fast * (fast.value - slow.value)
             slow.assign(tf.where(meets, met, slow.value))
             fast.assign(tf.where(meets, met, fast.value))

@@ -16,7 +16,12 @@ from cnnlab.errors import Diverged, Interrupted, UserError
 from cnnlab.runs.files import remove_leftovers, write_atomically, write_json
 from cnnlab.runs.status import Status, status_of
 
+<<<<<<< HEAD
 log = logging.getLogger(__name__)
+=======
+FORMAT = 2
+"""Of a run directory; larger where an older one can no longer be read."""
+>>>>>>> cfg
 
 
 class Run:
@@ -38,7 +43,7 @@ class Run:
         """Open an existing run.
 
         Raises:
-            UserError: `path` is missing, is no run, or its run.json cannot be read.
+            UserError: `path` is missing, is no run, its run.json cannot be read, or an earlier cnnlab wrote it.
         """
         path = Path(path).expanduser().absolute()
         if not (path / "run.json").is_file():
@@ -48,6 +53,7 @@ class Run:
             config = OmegaConf.load(path / "config.yaml")
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: its run.json or config.yaml cannot be read ({error})") from error
+        _require_readable(path, record)
         return cls(path, config, record)
 
     @classmethod
@@ -77,7 +83,11 @@ class Run:
                 "%s goes on with other code (%s): results may differ from an unbroken training", self.path, changed
             )
         times = {"status": "running", "started": _now(), "ended": None, "error": None}
+<<<<<<< HEAD
         self.update(**origin, **times, config=OmegaConf.to_container(self.config))
+=======
+        self.update(format=FORMAT, **provenance(), **times, config=OmegaConf.to_container(self.config))
+>>>>>>> cfg
 
     def update(self, **fields: Any) -> None:
         """Merge `fields` into run.json and rewrite it atomically."""
@@ -161,6 +171,14 @@ def _why_no_run(path: Path) -> str:
     if inside:
         return f"is no run itself (no run.json), but holds some; the newest is {_newest(inside)}"
     return "is no run (it has no run.json)"
+
+
+def _require_readable(path: Path, record: dict[str, Any]) -> None:
+    found = record.get("format", 1)
+    if found != FORMAT:
+        commit = record.get("commit")
+        reader = f"the code of commit {commit[:12]}" if commit else "the cnnlab that wrote it"
+        raise UserError(f"{path}: is a run of format {found}, this cnnlab reads {FORMAT}; use {reader}, or train anew")
 
 
 def _newest(records: list[Path]) -> Path:

@@ -5,7 +5,8 @@ import logging
 import os
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ class DamagedCheckpoint(Exception):
 class Checkpoints:
     """The checkpoints/ folder of a run.
 
-    A state is one .npz file: the variables in order (`v00000`, …) and the loop's own state as JSON. The zip
-    format's checksums tell a damaged file from a whole one.
+    A state is one .npz file: the variables by their places (see `training_variables`) and the loop's own state as
+    JSON. The zip format's checksums tell a damaged file from a whole one.
 
     Args:
         directory: the folder; made when first written to.
@@ -38,16 +39,16 @@ class Checkpoints:
         self.directory = directory
         self._keep = keep
 
-    def save(self, variables: Sequence[Any], state: dict[str, Any], *, best: bool) -> None:
+    def save(self, variables: Mapping[str, Any], state: dict[str, Any], *, best: bool) -> None:
         """Write the state after `state["step"]` steps; `best` also makes it the best one.
 
         Args:
-            variables: Keras variables, always in the same order.
+            variables: Keras variables by their places.
             state: what else the loop must know to go on; JSON.
             best: whether no earlier state was better.
         """
         path = self.directory / f"step-{state['step']:08d}.npz"
-        arrays = {f"v{index:05d}": np.asarray(variable) for index, variable in enumerate(variables)}
+        arrays = {place: np.asarray(variable) for place, variable in variables.items()}
         text = np.frombuffer(json.dumps(state).encode(), np.uint8)
         first = self.directory / BEST if best else path  # the best before the state that says there is one
         with write_atomically(first) as temporary:
@@ -60,7 +61,7 @@ class Checkpoints:
         for old in [*states[: len(states) - len(later)][: -self._keep], *later]:
             old.unlink()
 
-    def restore_latest(self, variables: Sequence[Any]) -> dict[str, Any] | None:
+    def restore_latest(self, variables: Mapping[str, Any]) -> dict[str, Any] | None:
         """Put the newest readable state back into `variables` and return the loop's part of it.
 
         A damaged state is reported and the one before it taken. None if there is no state at all.
@@ -87,22 +88,28 @@ class Checkpoints:
         return sorted(self.directory.glob("step-*.npz"))
 
 
-def _read(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
+def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             state = json.loads(archive["state"].tobytes())
-            arrays = [archive[name] for name in sorted(archive.files) if name != "state"]
+            arrays = {name: archive[name] for name in archive.files if name != "state"}
     except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
         raise DamagedCheckpoint(f"damaged ({error or type(error).__name__})") from error
     return arrays, state
 
 
-def _assign(path: Path, variables: Sequence[Any], arrays: list[np.ndarray]) -> None:
-    shapes = [tuple(variable.shape) for variable in variables]
-    if shapes != [array.shape for array in arrays]:
-        raise UserError(f"{path}: holds the state of another model or optimizer than the configuration describes")
-    for variable, array in zip(variables, arrays, strict=True):
-        variable.assign(array)
+def _assign(path: Path, variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Put every array into the variable of its place, where places, their order and their shapes agree."""
+    here = [f"{place} {tuple(variable.shape)}" for place, variable in variables.items()]
+    there = [f"{place} {array.shape}" for place, array in arrays.items()]
+    for ours, saved in zip_longest(here, there, fillvalue="nothing"):
+        if ours != saved:
+            raise UserError(
+                f"{path}: holds the state of another model or optimizer than the configuration describes: "
+                f"{saved} where it has {ours}"
+            )
+    for place, variable in variables.items():
+        variable.assign(arrays[place])
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -22,7 +22,7 @@ from cnnlab.training.checkpoint_monitor import build_selection
 from cnnlab.training.checkpoints import Checkpoints
 from cnnlab.training.loop import HistorySchedule, Loop
 from cnnlab.training.loop_state import LoopState
-from cnnlab.training.outputs import Outputs, training_variables
+from cnnlab.training.outputs import Outputs
 from cnnlab.training.plan import Plan
 from cnnlab.training.progress import ProgressDisplay
 from cnnlab.training.signals import StopRequest
@@ -30,6 +30,7 @@ from cnnlab.training.step import compile_training, separate_dropout
 from cnnlab.training.train_state import Learner
 from cnnlab.training.trainer_config import TrainerConfig
 from cnnlab.training.validation import build_validation
+from cnnlab.training.variables import training_variables
 
 log = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from cnnlab.training.ema import averaged_weights
 from cnnlab.training.loop_state import LoopState
 from cnnlab.training.step import Learner, average_statistics
 from cnnlab.training.tables import StepTable, write_epochs
+from cnnlab.training.variables import training_variables
 
 
 class Outputs:
@@ -86,9 +87,3 @@ class Outputs:
 
 
 DIVERGENCE_ADVICE = "lower optimizer.learning_rate or set optimizer.global_clipnorm"
-
-
-def training_variables(learner: Learner) -> list[keras.Variable]:
-    """Everything a checkpoint holds, in a fixed order: weights, dropout seeds, optimizer, preprocessing, lookahead."""
-    slow = learner.lookahead.slow if learner.lookahead else []
-    return [*learner.network.variables, *learner.optimizer.variables, *learner.preprocessing.variables, *slow]

@@ -17,6 +17,7 @@ from cnnlab.data.dataset import Dataset
 from cnnlab.data.load import load_dataset
 from cnnlab.evaluation.predictions import predict_probabilities
 from cnnlab.models.network import take_apart
+from cnnlab.runs.run import FORMAT
 
 FILES = {
     "metrics.json",
@@ -202,7 +203,7 @@ class TestRefusals:
         assert line.endswith("its images are [9, 9, 1], the model takes [8, 8, 1]; set input_shape=[8,8,1]")
 
     def test_a_run_without_a_model(self, refused, tmp_path, run):
-        (tmp_path / "run.json").write_text(json.dumps({"status": "running"}))
+        (tmp_path / "run.json").write_text(json.dumps({"format": FORMAT, "status": "running"}))
         (tmp_path / "config.yaml").write_bytes((run / "config.yaml").read_bytes())
         line = refused(f"run={tmp_path}")
         assert "has no model.keras (status: interrupted: its process is gone)" in line
@@ -210,7 +211,8 @@ class TestRefusals:
         assert f"cnnlab train resume={tmp_path}" in line
 
     def test_a_diverged_run_without_a_model_is_started_anew(self, refused, tmp_path, run):
-        record = {"status": "diverged", "command": "cnnlab train optimizer=sgd", "working_directory": str(Path.cwd())}
+        record = {"format": FORMAT, "status": "diverged", "working_directory": str(Path.cwd())}
+        record["command"] = "cnnlab train optimizer=sgd"
         (tmp_path / "run.json").write_text(json.dumps(record))
         (tmp_path / "config.yaml").write_bytes((run / "config.yaml").read_bytes())
         line = refused(f"run={tmp_path}")

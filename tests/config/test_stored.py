@@ -82,6 +82,7 @@ def test_loggers_may_change_on_the_way(compose, stored_run):
 
 
 @pytest.mark.parametrize(
+<<<<<<< HEAD
     "arguments",
     [
         ["train", "resume="],
@@ -101,6 +102,8 @@ def test_a_run_of_before_there_were_loggers_has_none(compose, stored_run, argume
 
 
 @pytest.mark.parametrize(
+=======
+>>>>>>> cfg
     ("override", "difference"),
     [
         ("trainer.batch_size=64", "trainer.batch_size: 32 → 64"),

@@ -33,6 +33,15 @@ def test_an_existing_run_is_never_overwritten(tmp_path):
         Run.create(tmp_path, CONFIG)
 
 
+@pytest.mark.parametrize(("commit", "reader"), [("0123456789abcdef", "the code of commit 0123456789ab"), (None, "the")])
+def test_a_run_of_an_earlier_format_is_refused_in_one_line(tmp_path, commit, reader):
+    Run.create(tmp_path, CONFIG).begin()
+    earlier = {name: value for name, value in record(tmp_path).items() if name != "format"} | {"commit": commit}
+    (tmp_path / "run.json").write_text(json.dumps(earlier))
+    with pytest.raises(UserError, match=rf": is a run of format 1, this cnnlab reads 2; use {reader}.* train anew$"):
+        Run.open(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [

@@ -5,13 +5,17 @@ import logging
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from cnnlab.errors import UserError
 from cnnlab.training.checkpoints import Checkpoints
+from cnnlab.training.step import Learner
+from cnnlab.training.variables import training_variables
 
 
-def make_variables(value: float) -> list[keras.Variable]:
-    return [keras.Variable(np.full((3, 2), value, "float32")), keras.Variable(np.int64(7), dtype="int64")]
+def make_variables(value: float) -> dict[str, keras.Variable]:
+    kernel = keras.Variable(np.full((3, 2), value, "float32"))
+    return {"network/kernel": kernel, "optimizer/iteration": keras.Variable(np.int64(7), dtype="int64")}
 
 
 def save(checkpoints: Checkpoints, step: int, best: bool = False) -> None:
@@ -27,8 +31,8 @@ def test_what_was_saved_comes_back(tmp_path):
     save(checkpoints, 5)
     variables = make_variables(0.0)
     assert checkpoints.restore_latest(variables) == {"step": 5, "note": "after 5"}
-    np.testing.assert_array_equal(variables[0].numpy(), np.full((3, 2), 5.0))
-    assert int(variables[1].numpy()) == 7
+    np.testing.assert_array_equal(variables["network/kernel"].numpy(), np.full((3, 2), 5.0))
+    assert int(variables["optimizer/iteration"].numpy()) == 7
 
 
 def test_an_empty_folder_gives_nothing(tmp_path):
@@ -41,7 +45,7 @@ def test_the_last_two_and_the_best_stay(tmp_path):
         save(checkpoints, step, best=step == 2)
     assert names(checkpoints) == ["best.npz", "step-00000003.npz", "step-00000004.npz"]
     best = np.load(tmp_path / "best.npz")
-    np.testing.assert_array_equal(best["v00000"], np.full((3, 2), 2.0))
+    np.testing.assert_array_equal(best["network/kernel"], np.full((3, 2), 2.0))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "emptied", "a flipped bit"])
@@ -84,8 +88,42 @@ def test_when_all_are_damaged_training_does_not_start_anew_silently(tmp_path):
 def test_the_state_of_another_model_is_refused(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=2)
     save(checkpoints, 1)
-    with pytest.raises(UserError, match="another model"):
-        checkpoints.restore_latest([keras.Variable(np.zeros((4, 4), "float32"))])
+    with pytest.raises(UserError, match=r"another model.*: network/kernel \(3, 2\) where .* network/kernel \(4, 4\)$"):
+        checkpoints.restore_latest({"network/kernel": keras.Variable(np.zeros((4, 4), "float32"))})
+
+
+def learner_of(*layers: str, unnamed: bool = False) -> Learner:
+    """A network of dense layers alike in shape, with an optimizer that has a slot for each weight."""
+    x = inputs = keras.Input((4,))
+    for name in layers:
+        x = keras.layers.Dense(4, name=None if unnamed else name)(x)
+    network = keras.Model(inputs, x)
+    optimizer = keras.optimizers.SGD(momentum=0.9)
+    optimizer.build(network.trainable_variables)
+    preprocessing = keras.Sequential([keras.Input((4,)), keras.layers.Rescaling(2.0)])
+    return Learner(preprocessing, network, optimizer, tf.distribute.get_strategy(), None)
+
+
+def test_every_variable_is_named_by_its_place():
+    assert list(training_variables(learner_of("a", "b"))) == [
+        *("network/a/kernel", "network/a/bias", "network/b/kernel", "network/b/bias"),
+        *("optimizer/iteration", "optimizer/learning_rate"),
+        *("optimizer/a/kernel/momentum", "optimizer/a/bias/momentum"),
+        *("optimizer/b/kernel/momentum", "optimizer/b/bias/momentum"),
+    ]
+
+
+def test_the_places_do_not_depend_on_what_else_the_process_has_built():
+    first, second = (training_variables(learner_of("a", "b", unnamed=True)) for _ in range(2))
+    assert list(first) == list(second)
+    assert "optimizer/dense_1/kernel/momentum" in first
+
+
+def test_layers_of_one_shape_in_another_order_are_refused_not_swapped(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    checkpoints.save(training_variables(learner_of("a", "b")), {"step": 1}, best=False)
+    with pytest.raises(UserError, match=r"network/a/kernel \(4, 4\) where it has network/b/kernel \(4, 4\)$"):
+        checkpoints.restore_latest(training_variables(learner_of("b", "a")))
 
 
 def test_a_failed_write_leaves_the_last_good_state_and_no_litter(tmp_path):
