@@ -46,6 +46,10 @@ def find_images(patterns: Sequence[str], key: str = "images") -> list[str]:
 def _images_below(folder: Path, key: str) -> list[str]:
     """The files below a folder that are called like images; what the search left out is told."""
     found = files_below(folder)
-    if found.skipped:
-        log.warning("%s=%s: %d skipped (%s)", key, folder, len(found.skipped), reasons(Counter(found.skipped.values())))
-    return [file for file in found.names if Path(file).suffix.lower() in SUFFIXES]
+    images = [file for file in found.names if Path(file).suffix.lower() in SUFFIXES]
+    skipped = Counter(found.skipped.values())
+    if others := len(found.names) - len(images):
+        skipped["not named as a JPEG, PNG, BMP or GIF image"] += others
+    if skipped:
+        log.warning("%s=%s: %d skipped (%s)", key, folder, skipped.total(), reasons(skipped))
+    return images

@@ -16,12 +16,10 @@ from cnnlab.errors import Diverged, Interrupted, UserError
 from cnnlab.runs.files import remove_leftovers, write_atomically, write_json
 from cnnlab.runs.status import Status, status_of
 
-<<<<<<< HEAD
 log = logging.getLogger(__name__)
-=======
+
 FORMAT = 2
 """Of a run directory; larger where an older one can no longer be read."""
->>>>>>> cfg
 
 
 class Run:
@@ -83,11 +81,7 @@ class Run:
                 "%s goes on with other code (%s): results may differ from an unbroken training", self.path, changed
             )
         times = {"status": "running", "started": _now(), "ended": None, "error": None}
-<<<<<<< HEAD
-        self.update(**origin, **times, config=OmegaConf.to_container(self.config))
-=======
-        self.update(format=FORMAT, **provenance(), **times, config=OmegaConf.to_container(self.config))
->>>>>>> cfg
+        self.update(format=FORMAT, **origin, **times, config=OmegaConf.to_container(self.config))
 
     def update(self, **fields: Any) -> None:
         """Merge `fields` into run.json and rewrite it atomically."""

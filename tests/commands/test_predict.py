@@ -37,13 +37,19 @@ class TestFinding:
         found = find_images([str(photos)])
         assert found == [str(photos / name) for name in ("colour.jpg", "grey.png", "more/a [1], b=é.bmp")]
 
+    def test_files_of_a_folder_that_are_not_named_as_images_are_told(self, tmp_path, caplog):
+        for name in ("a.png", "b.webp", "c.heic", "notes.txt"):
+            (tmp_path / name).touch()
+        assert find_images([str(tmp_path)]) == [str(tmp_path / "a.png")]
+        assert "3 skipped (3 not named as a JPEG, PNG, BMP or GIF image)" in caplog.text
+
     def test_links_to_folders_are_followed_and_loops_end(self, photos, tmp_path, caplog):
         (photos / "more").rename(tmp_path / "elsewhere")
         (photos / "more").symlink_to(tmp_path / "elsewhere")
         (tmp_path / "elsewhere" / "back").symlink_to(photos)
         found = find_images([str(photos)])
         assert found == [str(photos / name) for name in ("colour.jpg", "grey.png", "more/a [1], b=é.bmp")]
-        assert f"images={photos}: 1 skipped (1 link to a folder above it)" in caplog.text
+        assert f"images={photos}: 2 skipped (1 link to a folder above it; 1 not named as a" in caplog.text
 
     def test_a_glob_is_expanded(self, photos):
         assert find_images([f"{photos}/*.[jp][pn]g"]) == [str(photos / "colour.jpg"), str(photos / "grey.png")]

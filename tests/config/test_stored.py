@@ -82,28 +82,6 @@ def test_loggers_may_change_on_the_way(compose, stored_run):
 
 
 @pytest.mark.parametrize(
-<<<<<<< HEAD
-    "arguments",
-    [
-        ["train", "resume="],
-        ["eval", "run="],
-        ["visualize", "method=kernels", "run="],
-        ["predict", "images=a.png", "run="],
-    ],
-)
-def test_a_run_of_before_there_were_loggers_has_none(compose, stored_run, arguments):
-    stored = OmegaConf.load(stored_run / "config.yaml")
-    del stored.logger
-    OmegaConf.save(stored, stored_run / "config.yaml")
-    Run.open(stored_run).update(config=OmegaConf.to_container(stored))
-    *command, key = arguments
-    config, _ = compose(*command, f"{key}{stored_run}")
-    assert config.logger == {}
-
-
-@pytest.mark.parametrize(
-=======
->>>>>>> cfg
     ("override", "difference"),
     [
         ("trainer.batch_size=64", "trainer.batch_size: 32 → 64"),
