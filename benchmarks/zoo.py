@@ -173,14 +173,15 @@ def table(presets: dict[str, Preset]) -> str:
 
 INTRODUCTION = """# Results
 
-Every figure comes from a run of `cnnlab train experiment=PRESET`, evaluated by `cnnlab eval`; the records of the runs are
-in `results/PRESET/SEED/`. This page is made from them by `python benchmarks/zoo.py table`; the runs are made again by
-`CNNLAB_DATA=DIR python benchmarks/zoo.py run PRESET`. Accuracies are means ± standard deviations over seeds.
+Every figure comes from a run of `cnnlab train experiment=PRESET`, evaluated by `cnnlab eval`; the records of the runs
+are in `results/PRESET/SEED/`. This page is made from them by `python benchmarks/zoo.py table`; the runs are made again
+by `CNNLAB_DATA=DIR python benchmarks/zoo.py run PRESET`. Accuracies are means ± standard deviations over seeds.
 
 The rows on CIFAR-10 were measured on copies that JPEG had damaged, which cost about three points; they are void until
-they are measured again on the published pixels. "To reach" is what these copies allowed. Cats and dogs are 2,000 training and 1,000 validation photographs where the published
-figures had 20,000, and there is no test split. Minutes are the whole training's, with validation and checkpoints, at
-the median seed, on machines that were also busy with other things.
+they are measured again on the published pixels. "To reach" is what these copies allowed. Cats and dogs are 2,000
+training and 1,000 validation photographs where the published figures had 20,000, and there is no test split. Minutes
+are the whole training's, with validation and checkpoints, at the median seed, on machines that were also busy with
+other things.
 
 """
 
