@@ -20,7 +20,7 @@ from rich.table import Table
 
 import cnnlab.conf
 from cnnlab.augmentation.pipeline import Pipeline, build_pipeline
-from cnnlab.augmentation.random_stream import Draws
+from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.data.dataset import Split
 
 CLASSES = 10
@@ -44,7 +44,9 @@ def milliseconds(pipeline: Pipeline, images: np.ndarray, jit: bool) -> float:
 
     @tf.function(jit_compile=jit)
     def call(images: tf.Tensor, targets: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return pipeline(images, targets, Draws(tf.stack([0, step]), size, 0, size, indices, tf.constant(0, tf.int64)))
+        return pipeline(
+            images, targets, RandomStream(tf.stack([0, step]), size, 0, size, indices, tf.constant(0, tf.int64))
+        )
 
     batch = tf.constant(images), tf.one_hot(indices % CLASSES, CLASSES)
     times = []

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 import tensorflow as tf
 
 from cnnlab.augmentation.flip import draw_mirrored
-from cnnlab.augmentation.random_stream import Draws
+from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.augmentation.warp import Fill, Interpolation, affine, compose, rotation, scaling, translation, warp
 from cnnlab.config.ranges import AT_LEAST_0, BELOW_1
 
@@ -55,7 +55,7 @@ class Affine:
         self._interpolation = interpolation
         self._fill = fill
 
-    def __call__(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, the same out."""
         height, width = images.shape[1:3]
         angles, slants = _symmetric(draws, self._rotation), _symmetric(draws, self._shear)
@@ -73,7 +73,7 @@ class Affine:
         return warp(images, compose(*maps), self._interpolation, self._fill)
 
 
-def _symmetric(draws: Draws, limit: float) -> tf.Tensor:
+def _symmetric(draws: RandomStream, limit: float) -> tf.Tensor:
     return draws.uniform(minval=-limit, maxval=limit)
 
 

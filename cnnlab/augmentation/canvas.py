@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from cnnlab.augmentation.color import ColorJitter
 from cnnlab.augmentation.flip import draw_mirrored
-from cnnlab.augmentation.random_stream import Draws
+from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.augmentation.warp import Fill, Interpolation, compose, rotation, scaling, translation, warp
 from cnnlab.config.ranges import AT_LEAST_0, UNIT
 
@@ -58,7 +58,7 @@ class Canvas:
         self._interpolation = interpolation
         self._fill = fill
 
-    def __call__(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, the same out."""
         height, width = images.shape[1:3]
         shrinkage = 1 / draws.uniform(minval=self._scale[0], maxval=self._scale[1])

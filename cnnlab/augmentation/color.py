@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.augmentation.random_stream import Draws
+from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.config.ranges import AT_LEAST_0, UNIT
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601's weights of red, green and blue
@@ -40,7 +40,7 @@ class ColorJitter:
         self._saturation = saturation
         self._hue = hue
 
-    def __call__(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, the same out; C is 1 or 3."""
         brightness = draws.uniform(minval=1 - self._brightness, maxval=1 + self._brightness)
         contrast = draws.uniform(minval=1 - self._contrast, maxval=1 + self._contrast)

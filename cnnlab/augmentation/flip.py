@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 import tensorflow as tf
 
-from cnnlab.augmentation.random_stream import Draws
+from cnnlab.augmentation.random_stream import RandomStream
 
 
 class Flip:
@@ -25,7 +25,7 @@ class Flip:
         self._axes = [axis for axis, chosen in ((2, horizontal), (1, vertical)) if chosen]
         self._alternating = mode == "alternating"
 
-    def __call__(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, the same out."""
         # bfloat16 holds 0 to 255 exactly; unlike uint8 it can be selected on a GPU without XLA.
         pixels = tf.cast(images, tf.bfloat16)
@@ -35,7 +35,7 @@ class Flip:
         return tf.cast(pixels, images.dtype)
 
 
-def draw_mirrored(draws: Draws, alternating: bool) -> tf.Tensor:
+def draw_mirrored(draws: RandomStream, alternating: bool) -> tf.Tensor:
     """Which images of a share to mirror: bool (n,).
 
     At random, each with probability 0.5; or alternating: in every other pass, in half of the images the first, so that

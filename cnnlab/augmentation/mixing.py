@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.augmentation.random_stream import Draws
+from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.config.ranges import AT_LEAST_0, UNIT
 
 QUANTILES = 4096
@@ -28,7 +28,7 @@ class Mixup:
         self._quantiles = _beta_quantiles(alpha)
         self._probability = probability
 
-    def mix(self, images: tf.Tensor, targets: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+    def mix(self, images: tf.Tensor, targets: tf.Tensor, draws: RandomStream) -> tuple[tf.Tensor, tf.Tensor]:
         """uint8 (n, H, W, C) images and float32 (n, classes) targets in, the same out; n must be even."""
         own = _draw_share(draws, self._quantiles, self._probability)
         pixels = tf.cast(images, tf.float32)
@@ -54,7 +54,7 @@ class CutMix:
         self._quantiles = _beta_quantiles(alpha)
         self._probability = probability
 
-    def mix(self, images: tf.Tensor, targets: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+    def mix(self, images: tf.Tensor, targets: tf.Tensor, draws: RandomStream) -> tuple[tf.Tensor, tf.Tensor]:
         """uint8 (n, H, W, C) images and float32 (n, classes) targets in, the same out; n must be even."""
         half = tf.sqrt(1 - _draw_share(draws, self._quantiles, self._probability)) / 2
         rows = _around(draws, half, images.shape[1])
@@ -77,13 +77,13 @@ def _beta_quantiles(alpha: float) -> np.ndarray:
     return (beta.ppf(probabilities, alpha, alpha) if alpha else np.ones(QUANTILES)).astype(np.float32)
 
 
-def _draw_share(draws: Draws, quantiles: np.ndarray, probability: float) -> tf.Tensor:
+def _draw_share(draws: RandomStream, quantiles: np.ndarray, probability: float) -> tf.Tensor:
     """What stays of each image, float32 (n,): λ, or 1 where the image is not mixed."""
     share = tf.gather(quantiles, draws.uniform(minval=0, maxval=QUANTILES, dtype=tf.int32))
     return tf.where(draws.uniform() < probability, share, 1.0)
 
 
-def _around(draws: Draws, half: tf.Tensor, side: int) -> tf.Tensor:
+def _around(draws: RandomStream, half: tf.Tensor, side: int) -> tf.Tensor:
     """bool (n, side): the pixels up to `half` (n,) of the side away from a random one, boundaries rounded down."""
     centre = draws.uniform(minval=0, maxval=side, dtype=tf.int32)
     reach = tf.cast(half * side, tf.int32)

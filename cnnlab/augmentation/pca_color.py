@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.augmentation.color import to_uint8
-from cnnlab.augmentation.random_stream import Draws
+from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.config.ranges import AT_LEAST_0
 from cnnlab.data.dataset import ImageFiles, Split
 from cnnlab.data.decode import load_images
@@ -45,7 +45,7 @@ class PcaColor:
         if self._of_training:
             self._covariance = _covariance_of_pixels(_images(split)).astype(np.float32)
 
-    def __call__(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, the same out.
 
         Raises:

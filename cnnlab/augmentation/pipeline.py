@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.augmentation.random_stream import Draws
+from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.config.instantiate import instantiate
 from cnnlab.data.dataset import Split
 
@@ -14,7 +14,7 @@ from cnnlab.data.dataset import Split
 class ImageOperation(Protocol):
     """Changes images and leaves their targets alone."""
 
-    def __call__(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in and out."""
 
 
@@ -22,7 +22,7 @@ class ImageOperation(Protocol):
 class MixingOperation(Protocol):
     """Makes each image, and its target, from several."""
 
-    def mix(self, images: tf.Tensor, targets: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+    def mix(self, images: tf.Tensor, targets: tf.Tensor, draws: RandomStream) -> tuple[tf.Tensor, tf.Tensor]:
         """uint8 (n, H, W, C) images and float32 (n, classes) targets in and out; n is even."""
 
 
@@ -58,7 +58,7 @@ class Pipeline:
             if isinstance(operation, AdaptedOperation):
                 operation.adapt(split)
 
-    def __call__(self, images: tf.Tensor, targets: tf.Tensor, draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+    def __call__(self, images: tf.Tensor, targets: tf.Tensor, draws: RandomStream) -> tuple[tf.Tensor, tf.Tensor]:
         """Run all operations.
 
         Args:
@@ -75,7 +75,7 @@ class Pipeline:
 
 
 def apply_operation(
-    operation: Operation, images: tf.Tensor, targets: tf.Tensor, draws: Draws
+    operation: Operation, images: tf.Tensor, targets: tf.Tensor, draws: RandomStream
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Run one operation of a pipeline; types as in `Pipeline.__call__`."""
     if isinstance(operation, MixingOperation):

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 import tensorflow as tf
 
 from cnnlab.augmentation.color import LUMA, luma, mix_channels, to_uint8
-from cnnlab.augmentation.random_stream import Draws
+from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.augmentation.warp import Fill, affine, compose, rotation, warp
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
 
@@ -53,7 +53,7 @@ class RandAugment:
         self._level = magnitude / MAX_MAGNITUDE
         self._fill = fill
 
-    def __call__(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, the same out."""
         moves = []
         for _ in range(self._num_layers):

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 import tensorflow as tf
 
-from cnnlab.augmentation.random_stream import Draws
+from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.config.ranges import UNIT
 
 
@@ -42,7 +42,7 @@ class RandomErasing:
         self._aspect_ratio = aspect_ratio
         self._fill = fill
 
-    def __call__(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, the same out."""
         _, height, width, _ = images.shape
         erased = draws.uniform() < self._probability
@@ -54,7 +54,7 @@ class RandomErasing:
         pixels = tf.cast(images, tf.float32)
         return tf.cast(tf.where(inside, self._filling(pixels, draws), pixels), tf.uint8)
 
-    def _filling(self, pixels: tf.Tensor, draws: Draws) -> tf.Tensor:
+    def _filling(self, pixels: tf.Tensor, draws: RandomStream) -> tf.Tensor:
         match self._fill:
             case "random":
                 return tf.cast(draws.uniform(pixels.shape[1:], 0, 256, tf.int32), tf.float32)
@@ -64,7 +64,7 @@ class RandomErasing:
                 return tf.zeros_like(pixels[:, :1, :1])
 
 
-def _between(draws: Draws, length: tf.Tensor, side: int) -> tf.Tensor:
+def _between(draws: RandomStream, length: tf.Tensor, side: int) -> tf.Tensor:
     """bool (n, side): an interval of `length` (n,), rounded to 1 … side, wherever it fits."""
     length = tf.clip_by_value(tf.round(length), 1, side)
     start = tf.floor(draws.uniform() * (side - length + 1))[:, tf.newaxis]

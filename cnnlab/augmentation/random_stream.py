@@ -8,7 +8,7 @@ FLOAT_BITS = 24  # as many as a float32 in [0, 1) holds exactly
 WORD_MASK = 0xFFFF_FFFF
 
 
-class Draws:
+class RandomStream:
     """Stateless random numbers for a replica's share of a batch.
 
     Every call draws for the whole global batch and keeps the rows of this share, so what an example gets does

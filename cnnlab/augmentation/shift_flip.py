@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import tensorflow as tf
 
 from cnnlab.augmentation.flip import draw_mirrored
-from cnnlab.augmentation.random_stream import Draws
+from cnnlab.augmentation.random_stream import RandomStream
 
 
 class ShiftFlip:
@@ -43,7 +43,7 @@ class ShiftFlip:
         self._flip = flip
         self._fill = fill
 
-    def __call__(self, images: tf.Tensor, draws: Draws) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, the same out."""
         down = draws.uniform(minval=-self._vertical, maxval=self._vertical + 1, dtype=tf.int32)
         right = draws.uniform(minval=-self._horizontal, maxval=self._horizontal + 1, dtype=tf.int32)

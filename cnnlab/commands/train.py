@@ -28,7 +28,7 @@ from cnnlab.training.run_record import (
     same_threads,
 )
 from cnnlab.training.signals import stop_on_signals
-from cnnlab.training.train_state import build_learner
+from cnnlab.training.train_state import build_train_state
 from cnnlab.training.trainer_config import build_trainer_config
 
 
@@ -58,14 +58,14 @@ def train(config: DictConfig, directory: Path) -> None:
     plan = build_plan(trainer, len(dataset.splits["train"]))
     schedule = build_schedule(config.schedule, config.optimizer.learning_rate, plan.steps_per_epoch, plan.total_steps)
     with phase("building the model", progress), watch_workers(strategy):
-        learner = build_learner(config, dataset, strategy, schedule, precision, plan.total_steps)
+        train_state = build_train_state(config, dataset, strategy, schedule, precision, plan.total_steps)
     with stop_on_signals() as stop, output_directory(directory, strategy) as output, sole_writer(output):
         run = open_or_create(output, config)
         loggers = build_loggers(config.logger, run) if is_chief(strategy) else []
         display = build_progress(progress, plan.epochs, plan.total_steps, validates="validation" in dataset.splits)
-        display.header(header_lines(config, dataset, plan, learner, precision, directory))
+        display.header(header_lines(config, dataset, plan, train_state, precision, directory))
         states = directory / "checkpoints"
-        loop = build_loop(config, trainer, run, dataset, plan, schedule, learner, states, stop, display, loggers)
+        loop = build_loop(config, trainer, run, dataset, plan, schedule, train_state, states, stop, display, loggers)
         with reported(run, strategy), closing(loggers, run), run.recorded(), watch_workers(strategy):
             run.update(
                 precision=precision,
@@ -74,7 +74,7 @@ def train(config: DictConfig, directory: Path) -> None:
                 replicas=strategy.num_replicas_in_sync,
                 threads=same_threads(run),
                 seeds=dict(config.seeds),
-                total_params=learner.network.count_params(),
+                total_params=train_state.network.count_params(),
                 class_names=dataset.own_names,
                 data={name: asdict(summary) for name, summary in summarize(dataset).items()},
                 fingerprints=fingerprints(dataset),

@@ -1,6 +1,6 @@
 """How the images of a batch get to the replicas: gathered from the device, or streamed from the host.
 
-Both feeds do the host's part in `inputs` (once per call into TensorFlow) and the graph's part in `select`
+Both data loaders do the host's part in `inputs` (once per call into TensorFlow) and the graph's part in `select`
 (inside the replica's step). What an example's position in the global batch is does not depend on how many
 replicas share the batch: replica r takes positions r·b … (r+1)·b - 1.
 """
@@ -19,7 +19,7 @@ from cnnlab.errors import UserError
 WORD = 8  # bytes
 
 
-class Order(Protocol):
+class Sampler(Protocol):
     """Which examples a step takes (see cnnlab.data.sampler)."""
 
     batch_size: int
@@ -32,7 +32,7 @@ Selected = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 """uint8 images (b, H, W, C), int64 labels (b,) and int64 indices (b,), PADDING where there is no example."""
 
 
-class CachedFeed:
+class CachedLoader:
     """The whole split stays on every device; a batch is one gather there.
 
     The rows are held as 64-bit words: TensorFlow has no GPU kernel that gathers uint8 (XLA aside), and moving
@@ -41,14 +41,14 @@ class CachedFeed:
     Args:
         images: uint8 array of shape (N, H, W, C).
         labels: (N,) class indices.
-        order: which examples a step takes.
+        sampler: which examples a step takes.
         strategy: the strategy whose replicas share the batch.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, order: Order, strategy: tf.distribute.Strategy):
+    def __init__(self, images: np.ndarray, labels: np.ndarray, sampler: Sampler, strategy: tf.distribute.Strategy):
         self._shape = images.shape[1:]
-        self._order = order
-        self._size = order.batch_size // strategy.num_replicas_in_sync
+        self._sampler = sampler
+        self._size = sampler.batch_size // strategy.num_replicas_in_sync
         words = _as_words(images)
         devices = strategy.extended.worker_devices
 
@@ -64,7 +64,7 @@ class CachedFeed:
 
     def inputs(self, first_step: int, count: int) -> tuple[Any, ...]:
         """The arguments of a call that makes `count` steps from `first_step` on."""
-        indices = np.stack([self._order.batch(step) for step in range(first_step, first_step + count)])
+        indices = np.stack([self._sampler.batch(step) for step in range(first_step, first_step + count)])
         return self._images, self._labels, tf.constant(indices, tf.int64)
 
     def select(self, inputs: tuple[tf.Tensor, ...], number: int | tf.Tensor, replica: int | tf.Tensor) -> Selected:
@@ -79,25 +79,25 @@ class CachedFeed:
         return images, tf.gather(labels, rows), mine
 
 
-class StreamFeed:
+class StreamLoader:
     """Batches are made on the host, ahead of the steps, with memory for a few batches only.
 
     Image files are decoded in parallel; the shuffling is over file names. Steps must be asked for one at a
     time and in sequence; asking for another step starts the stream anew there.
 
-    Args: as CachedFeed, with `images` an array or the files to decode.
+    Args: as CachedLoader, with `images` an array or the files to decode.
     """
 
     def __init__(
         self,
         images: np.ndarray | ImageFiles,
         labels: np.ndarray,
-        order: Order,
+        sampler: Sampler,
         strategy: tf.distribute.Strategy,
     ):
-        self._order = order
+        self._sampler = sampler
         self._strategy = strategy
-        self._size = order.batch_size // strategy.num_replicas_in_sync
+        self._size = sampler.batch_size // strategy.num_replicas_in_sync
         self._load = _loader(images)
         self._paths = images.paths if isinstance(images, ImageFiles) else ()
         with tf.device("CPU"):
@@ -108,7 +108,7 @@ class StreamFeed:
     def inputs(self, first_step: int, count: int) -> tuple[Any, ...]:
         """The arguments of a call that makes the one step `first_step`; `count` must be 1."""
         if count != 1:
-            raise ValueError(f"a streamed feed makes one step per call, not {count}")
+            raise ValueError(f"a streaming data loader makes one step per call, not {count}")
         if first_step != self._next_step:
             self._batches = iter(self._stream(first_step))
         self._next_step = first_step + 1
@@ -152,9 +152,11 @@ class StreamFeed:
         last = first + self._local_replicas() * self._size
 
         def indices() -> Iterator[np.ndarray]:
-            steps = itertools.count(first_step) if self._order.steps is None else range(first_step, self._order.steps)
+            steps = (
+                itertools.count(first_step) if self._sampler.steps is None else range(first_step, self._sampler.steps)
+            )
             for step in steps:
-                yield self._order.batch(step)[first:last]
+                yield self._sampler.batch(step)[first:last]
 
         signature = tf.TensorSpec((last - first,), tf.int64)
         return (
@@ -170,13 +172,13 @@ class StreamFeed:
         return self._load(row), self._labels[row], index
 
 
-Feed = CachedFeed | StreamFeed
+DataLoader = CachedLoader | StreamLoader
 
 
-def build_feed(
-    split: Split, order: Order, strategy: tf.distribute.Strategy, *, mode: str, cache_limit_mib: int
-) -> Feed:
-    """Feed `split` in `order`.
+def build_data_loader(
+    split: Split, sampler: Sampler, strategy: tf.distribute.Strategy, *, mode: str, cache_limit_mib: int
+) -> DataLoader:
+    """The data loader of the examples of `split` that `sampler` chooses.
 
     Args:
         mode: "cached", "stream", or "auto": cached up to `cache_limit_mib` of decoded images, else
@@ -186,9 +188,9 @@ def build_feed(
         shape = split.images.image_shape if isinstance(split.images, ImageFiles) else split.images.shape[1:]
         mode = "cached" if len(split) * int(np.prod(shape)) <= cache_limit_mib * 2**20 else "stream"
     if mode == "stream":
-        return StreamFeed(split.images, split.labels, order, strategy)
+        return StreamLoader(split.images, split.labels, sampler, strategy)
     images = load_images(split.images) if isinstance(split.images, ImageFiles) else split.images
-    return CachedFeed(images, split.labels, order, strategy)
+    return CachedLoader(images, split.labels, sampler, strategy)
 
 
 def _as_words(images: np.ndarray) -> np.ndarray:

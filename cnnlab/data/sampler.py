@@ -5,7 +5,7 @@ import numpy as np
 PADDING = -1  # an index that stands for no example
 
 
-class TrainingOrder:
+class TrainingSampler:
     """An endless sequence of shuffled passes over a split, cut into batches.
 
     Pass p visits the examples in the permutation drawn from (seed, p); the examples left over when the
@@ -40,7 +40,7 @@ class TrainingOrder:
         return self._batches[position]
 
 
-class EvaluationOrder:
+class EvaluationSampler:
     """Every example exactly once, in the split's order; the last batch is filled up with PADDING.
 
     Args:

@@ -1,1 +1,1 @@
-"""The training loop: devices, feeds, steps, checkpoints, logs and progress."""
+"""The training loop: devices, data loaders, steps, checkpoints, logs and progress."""

@@ -8,7 +8,7 @@ from cnnlab.training.trainer_config import TrainerConfig
 
 
 @dataclass(frozen=True)
-class Selection:
+class CheckpointMonitor:
     """Which validation is the best one.
 
     Attributes:
@@ -21,7 +21,7 @@ class Selection:
     min_delta: float
     patience: int | None
 
-    def judge(self, state: LoopState, epoch: int) -> bool:
+    def update(self, state: LoopState, epoch: int) -> bool:
         """Take the latest validation into account; return whether it is the best so far."""
         value = state.validation[self.monitor]
         better = self._gain(value, state.best and state.best.value) > 0
@@ -33,7 +33,7 @@ class Selection:
             state.stale += 1
         return better
 
-    def gives_up(self, state: LoopState) -> bool:
+    def stops_early(self, state: LoopState) -> bool:
         return self.patience is not None and state.stale >= self.patience
 
     def _gain(self, value: float, earlier: float | None) -> float:
@@ -43,6 +43,6 @@ class Selection:
         return earlier - value if self.monitor == "val_loss" else value - earlier
 
 
-def build_selection(trainer: TrainerConfig) -> Selection:
-    """The selection that `trainer.monitor` and `trainer.early_stopping_*` describe."""
-    return Selection(trainer.monitor, trainer.early_stopping_min_delta, trainer.early_stopping_patience)
+def build_checkpoint_monitor(trainer: TrainerConfig) -> CheckpointMonitor:
+    """The checkpoint_monitor that `trainer.monitor` and `trainer.early_stopping_*` describe."""
+    return CheckpointMonitor(trainer.monitor, trainer.early_stopping_min_delta, trainer.early_stopping_patience)

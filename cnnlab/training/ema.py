@@ -3,20 +3,20 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cnnlab.training.step import Learner
+from cnnlab.training.step import TrainState
 
 
 @contextmanager
-def averaged_weights(learner: Learner) -> Iterator[None]:
+def averaged_weights(train_state: TrainState) -> Iterator[None]:
     """Put the optimizer's moving averages in the weights' place for the length of the block.
 
     Does nothing unless the optimizer was built with `use_ema=True`.
     """
-    optimizer = getattr(learner.optimizer, "inner_optimizer", learner.optimizer)
+    optimizer = getattr(train_state.optimizer, "inner_optimizer", train_state.optimizer)
     if not optimizer.use_ema:
         yield
         return
-    weights = learner.network.trainable_variables
+    weights = train_state.network.trainable_variables
     trained = [weight.numpy() for weight in weights]
     optimizer.finalize_variable_values(weights)
     try:

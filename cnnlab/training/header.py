@@ -9,11 +9,11 @@ from cnnlab.data.dataset import Dataset
 from cnnlab.runtime.devices import thread_count
 from cnnlab.training.plan import Plan
 from cnnlab.training.progress import shown_path
-from cnnlab.training.step import Learner
+from cnnlab.training.step import TrainState
 
 
 def header_lines(
-    config: DictConfig, dataset: Dataset, plan: Plan, learner: Learner, precision: str, directory: Path
+    config: DictConfig, dataset: Dataset, plan: Plan, train_state: TrainState, precision: str, directory: Path
 ) -> list[str]:
     """Model and device, data, length and place of a training.
 
@@ -22,8 +22,9 @@ def header_lines(
     """
     splits = [name for name in ("train", "validation", "test") if name in dataset.splits]
     sizes = ", ".join(f"{len(dataset.splits[name]):,} {name}" for name in splits)
+    parameters = train_state.network.count_params()
     return [
-        f"{config.model.name}: {learner.network.count_params():,} parameters, {precision} on {_devices(learner)}",
+        f"{config.model.name}: {parameters:,} parameters, {precision} on {_devices(train_state)}",
         f"{dataset.name}: {sizes} images, {_count(len(dataset.class_names), 'class', 'classes')}",
         length(plan, config.trainer.batch_size, len(dataset.splits["train"])),
         f"run directory: {shown_path(directory)}",
@@ -40,9 +41,9 @@ def length(plan: Plan, batch_size: int, images: int) -> str:
     return f"{line}; {_count(rest, 'image')}, others each time, left over" if rest else line
 
 
-def _devices(learner: Learner) -> str:
-    names = learner.strategy.extended.worker_devices
-    replicas = learner.strategy.num_replicas_in_sync
+def _devices(train_state: TrainState) -> str:
+    names = train_state.strategy.extended.worker_devices
+    replicas = train_state.strategy.num_replicas_in_sync
     times = f"{replicas} × " if replicas > 1 else ""
     if "GPU" not in names[0].upper():
         return f"{times}CPU, {_count(thread_count(), 'thread')}"

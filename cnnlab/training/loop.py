@@ -13,9 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.data.data_loader import Feed
+from cnnlab.data.data_loader import DataLoader
 from cnnlab.errors import Diverged, Interrupted
-from cnnlab.training.checkpoint_monitor import Selection
+from cnnlab.training.checkpoint_monitor import CheckpointMonitor
 from cnnlab.training.loop_state import Best, LoopState
 from cnnlab.training.outputs import DIVERGENCE_ADVICE, Outputs
 from cnnlab.training.plan import Plan
@@ -46,10 +46,10 @@ class Loop:
     Attributes:
         plan: when things happen.
         state: where the training stands; changed in place.
-        feed, train_call, batch_size: the training images and the compiled step.
+        data_loader, train_call, batch_size: the training images and the compiled step.
         steps_per_call: updates per call of `train_call`.
         validate: scores the validation split; None where there is none.
-        selection: chooses the best model.
+        checkpoint_monitor: chooses the best model.
         outputs: the run directory's writer.
         display: the progress display.
         callbacks: Keras callbacks.
@@ -61,12 +61,12 @@ class Loop:
 
     plan: Plan
     state: LoopState
-    feed: Feed
+    data_loader: DataLoader
     train_call: Callable[[Any, tf.Tensor, int], tf.Tensor]
     batch_size: int
     steps_per_call: int
     validate: Callable[[], dict[str, float]] | None
-    selection: Selection
+    checkpoint_monitor: CheckpointMonitor
     outputs: Outputs
     display: ProgressDisplay
     callbacks: keras.callbacks.CallbackList
@@ -99,7 +99,7 @@ class Loop:
         self.stop.say, self.stop.restore_terminal = self.display.notice, self.display.stop
         self._mark = time.monotonic()
         try:
-            while self.state.step < self.plan.total_steps and not self.selection.gives_up(self.state):
+            while self.state.step < self.plan.total_steps and not self.checkpoint_monitor.stops_early(self.state):
                 self._train_chunk()
                 if self._between_chunks():
                     break
@@ -133,11 +133,11 @@ class Loop:
         if self.validate and plan.validates(state.step):
             state.validation = self.validate()
             self._steady, self._validated = self._validated, True  # the first one is traced
-            improved = self.selection.judge(state, epoch)
+            improved = self.checkpoint_monitor.update(state, epoch)
         if plan.ends_epoch(state.step):
             self._close_epoch(epoch)
         asked, due = self._decide()
-        ends = asked or state.step == plan.total_steps or self.selection.gives_up(state)
+        ends = asked or state.step == plan.total_steps or self.checkpoint_monitor.stops_early(state)
         if improved or due or ends:
             if self.validate is None:
                 state.best, improved = Best(state.step, epoch, None, None), True
@@ -167,7 +167,7 @@ class Loop:
             size = self.steps_per_call if count >= self.steps_per_call else 1
             traced |= size not in self._seen_counts
             self._seen_counts.add(size)
-            inputs = self.feed.inputs(step, size)
+            inputs = self.data_loader.inputs(step, size)
             pending.append(self.train_call(inputs, tf.constant(step, tf.int64), size))
             step, count = step + size, count - size
         results = np.concatenate([result.numpy() for result in pending])

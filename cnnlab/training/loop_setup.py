@@ -10,15 +10,15 @@ from omegaconf import DictConfig
 
 from cnnlab.augmentation.pipeline import Pipeline, build_pipeline
 from cnnlab.config.extras import is_installed
-from cnnlab.data.data_loader import Feed, StreamFeed, build_feed
+from cnnlab.data.data_loader import DataLoader, StreamLoader, build_data_loader
 from cnnlab.data.dataset import Dataset
-from cnnlab.data.sampler import EvaluationOrder, TrainingOrder
+from cnnlab.data.sampler import EvaluationSampler, TrainingSampler
 from cnnlab.errors import UserError
 from cnnlab.losses.loss import build_loss
 from cnnlab.models.network import export, finalize_preprocessing
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import agreement, has_gpu
-from cnnlab.training.checkpoint_monitor import build_selection
+from cnnlab.training.checkpoint_monitor import build_checkpoint_monitor
 from cnnlab.training.checkpoints import Checkpoints
 from cnnlab.training.loop import HistorySchedule, Loop
 from cnnlab.training.loop_state import LoopState
@@ -27,7 +27,7 @@ from cnnlab.training.plan import Plan
 from cnnlab.training.progress import ProgressDisplay
 from cnnlab.training.signals import StopRequest
 from cnnlab.training.step import compile_training, separate_dropout
-from cnnlab.training.train_state import Learner
+from cnnlab.training.train_state import TrainState
 from cnnlab.training.trainer_config import TrainerConfig
 from cnnlab.training.validation import build_validation
 from cnnlab.training.variables import training_variables
@@ -44,42 +44,44 @@ def build_loop(
     dataset: Dataset,
     plan: Plan,
     schedule: keras.optimizers.schedules.LearningRateSchedule,
-    learner: Learner,
+    train_state: TrainState,
     states: Path,
     stop: StopRequest,
     display: ProgressDisplay,
     loggers: Sequence[keras.callbacks.Callback],
 ) -> Loop:
-    """Connect feeds, compiled steps, outputs and loggers, and restore the newest state in `states`, if any."""
-    strategy = learner.strategy
+    """Connect data loaders, compiled steps, outputs and loggers, and restore the newest state in `states`, if any."""
+    strategy = train_state.strategy
     train_split = dataset.splits["train"]
-    order = TrainingOrder(len(train_split), trainer.batch_size, config.seeds.shuffle)
-    feed = build_feed(train_split, order, strategy, mode=trainer.data, cache_limit_mib=trainer.cache_limit_mib)
+    sampler = TrainingSampler(len(train_split), trainer.batch_size, config.seeds.shuffle)
+    data_loader = build_data_loader(
+        train_split, sampler, strategy, mode=trainer.data, cache_limit_mib=trainer.cache_limit_mib
+    )
     augmentation = build_pipeline(config.augmentation)
     _require_pairs(augmentation, trainer.batch_size, strategy.num_replicas_in_sync)
     augmentation.adapt(train_split)
     train_call = compile_training(
-        learner,
-        feed,
-        build_loss(config, dataset, len(learner.network.outputs)),
+        train_state,
+        data_loader,
+        build_loss(config, dataset, len(train_state.network.outputs)),
         augmentation,
         batch_size=trainer.batch_size,
-        batches_per_pass=order.batches_per_pass,
+        batches_per_pass=sampler.batches_per_pass,
         seed=config.seeds.augmentation,
         jit=_jit(trainer, strategy),
     )
-    state = _restore(states, learner, schedule, plan)
-    exported = export(learner.preprocessing, learner.network)
+    state = _restore(states, train_state, schedule, plan)
+    exported = export(train_state.preprocessing, train_state.network)
     return Loop(
         plan=plan,
         state=state,
-        feed=feed,
+        data_loader=data_loader,
         train_call=train_call,
         batch_size=trainer.batch_size,
-        steps_per_call=_steps_per_call(trainer, feed, strategy),
-        validate=_validation(trainer, dataset, learner),
-        selection=build_selection(trainer),
-        outputs=Outputs(run, learner, exported, dataset.own_names, trainer.keep_checkpoints),
+        steps_per_call=_steps_per_call(trainer, data_loader, strategy),
+        validate=_validation(trainer, dataset, train_state),
+        checkpoint_monitor=build_checkpoint_monitor(trainer),
+        outputs=Outputs(run, train_state, exported, dataset.own_names, trainer.keep_checkpoints),
         display=display,
         callbacks=_callbacks(trainer, loggers, exported, plan),
         schedule=schedule if isinstance(schedule, HistorySchedule) else None,
@@ -98,14 +100,14 @@ def _require_pairs(augmentation: Pipeline, batch_size: int, replicas: int) -> No
 
 
 def _restore(
-    states: Path, learner: Learner, schedule: keras.optimizers.schedules.LearningRateSchedule, plan: Plan
+    states: Path, train_state: TrainState, schedule: keras.optimizers.schedules.LearningRateSchedule, plan: Plan
 ) -> LoopState:
-    saved = Checkpoints(states, keep=1).restore_latest(training_variables(learner))
-    separate_dropout(learner)
+    saved = Checkpoints(states, keep=1).restore_latest(training_variables(train_state))
+    separate_dropout(train_state)
     if saved is None:
         _require_nothing_lost(states.parent)
         return LoopState()
-    finalize_preprocessing(learner.preprocessing)
+    finalize_preprocessing(train_state.preprocessing)
     state = LoopState.from_json(saved)
     goes_on = state.step < plan.total_steps
     if goes_on and state.history and state.history[-1]["epoch"] == plan.epoch_of(state.step + 1):
@@ -125,27 +127,29 @@ def _restore(
 
 
 def _require_nothing_lost(directory: Path) -> None:
-    """Without a checkpoint a training begins at its first step, which must not pass for going on.
+    """Without a checkpoint a training begins at its first step, which must not pass for a resume.
 
     Raises:
         UserError: there has been one: the last model is written after it.
     """
     if (directory / "last.keras").exists():
         raise UserError(
-            f"resume={directory}: its checkpoints are gone, so it cannot go on; start a new run from its weights, "
+            f"resume={directory}: its checkpoints are gone, so it cannot be resumed; start a new run from its weights, "
             f"weights={directory / 'last.keras'}"
         )
     if (directory / "metrics.csv").exists():
         log.warning("%s was cut before its first checkpoint: it begins again at step 1", directory)
 
 
-def _validation(trainer: TrainerConfig, dataset: Dataset, learner: Learner):
+def _validation(trainer: TrainerConfig, dataset: Dataset, train_state: TrainState):
     split = dataset.splits.get("validation")
     if split is None:
         return None
-    order = EvaluationOrder(len(split), trainer.batch_size, trainer.validation_steps)
-    feed = build_feed(split, order, learner.strategy, mode=trainer.data, cache_limit_mib=trainer.cache_limit_mib)
-    return build_validation(learner, feed, order.steps)
+    sampler = EvaluationSampler(len(split), trainer.batch_size, trainer.validation_steps)
+    data_loader = build_data_loader(
+        split, sampler, train_state.strategy, mode=trainer.data, cache_limit_mib=trainer.cache_limit_mib
+    )
+    return build_validation(train_state, data_loader, sampler.steps)
 
 
 def _jit(trainer: TrainerConfig, strategy: tf.distribute.Strategy) -> bool:
@@ -154,15 +158,15 @@ def _jit(trainer: TrainerConfig, strategy: tf.distribute.Strategy) -> bool:
     return has_gpu(strategy) and strategy.num_replicas_in_sync == 1
 
 
-def _steps_per_call(trainer: TrainerConfig, feed: Feed, strategy: tf.distribute.Strategy) -> int:
+def _steps_per_call(trainer: TrainerConfig, data_loader: DataLoader, strategy: tf.distribute.Strategy) -> int:
     if trainer.steps_per_call != "auto":
-        if isinstance(feed, StreamFeed) and trainer.steps_per_call != 1:
+        if isinstance(data_loader, StreamLoader) and trainer.steps_per_call != 1:
             raise UserError(
                 f"trainer.steps_per_call={trainer.steps_per_call}: streamed data is fed one step at a time; "
                 "use steps_per_call=auto or data=cached"
             )
         return trainer.steps_per_call
-    return GPU_STEPS_PER_CALL if has_gpu(strategy) and not isinstance(feed, StreamFeed) else 1
+    return GPU_STEPS_PER_CALL if has_gpu(strategy) and not isinstance(data_loader, StreamLoader) else 1
 
 
 def _callbacks(

@@ -14,7 +14,7 @@ from cnnlab.runs.run import Run
 from cnnlab.training.checkpoints import Checkpoints
 from cnnlab.training.ema import averaged_weights
 from cnnlab.training.loop_state import LoopState
-from cnnlab.training.step import Learner, average_statistics
+from cnnlab.training.step import TrainState, average_statistics
 from cnnlab.training.tables import StepTable, write_epochs
 from cnnlab.training.variables import training_variables
 
@@ -24,7 +24,7 @@ class Outputs:
 
     Args:
         run: the run directory.
-        learner: whose weights are written.
+        train_state: whose weights are written.
         exported: the model that leaves the run: raw uint8 images in, probabilities out; shares the layers.
         class_names: what the models carry, in the order of their outputs; None for classes without names.
         keep_checkpoints: how many of the last states stay.
@@ -33,13 +33,13 @@ class Outputs:
     def __init__(
         self,
         run: Run,
-        learner: Learner,
+        train_state: TrainState,
         exported: keras.Model,
         class_names: Sequence[str] | None,
         keep_checkpoints: int,
     ):
         self._run = run
-        self._learner = learner
+        self._train_state = train_state
         self._exported = exported
         self._class_names = class_names
         self._checkpoints = Checkpoints(run.checkpoints, keep_checkpoints)
@@ -64,12 +64,12 @@ class Outputs:
             Diverged: a weight is NaN or infinite; nothing is written.
             OSError: the disk is full or read-only; what was written before stays.
         """
-        average_statistics(self._learner)
+        average_statistics(self._train_state)
         self._require_finite(state.step)
         if best:  # before the state: a run killed in between goes on from the state before and comes here again
             self._export(self._run.best_model)
             self._run.update(best=asdict(state.best))
-        self._checkpoints.save(training_variables(self._learner), state.to_json(), best=best)
+        self._checkpoints.save(training_variables(self._train_state), state.to_json(), best=best)
 
     def finish(self) -> None:
         """Write last.keras."""
@@ -77,11 +77,11 @@ class Outputs:
         self._steps.close()
 
     def _export(self, path: Path) -> None:
-        with averaged_weights(self._learner):
+        with averaged_weights(self._train_state):
             save_model(self._exported, path, self._class_names)
 
     def _require_finite(self, step: int) -> None:
-        for variable in self._learner.network.weights:
+        for variable in self._train_state.network.weights:
             if not tf.reduce_all(tf.math.is_finite(variable.value)):
                 raise Diverged(f"{variable.path} is NaN or infinite after step {step}; {DIVERGENCE_ADVICE}")
 

@@ -9,14 +9,14 @@ import tensorflow as tf
 from keras import tree
 
 from cnnlab.augmentation.pipeline import Pipeline
-from cnnlab.augmentation.random_stream import Draws
-from cnnlab.data.data_loader import Feed
+from cnnlab.augmentation.random_stream import RandomStream
+from cnnlab.data.data_loader import DataLoader
 from cnnlab.losses.loss import WeightedLoss
 from cnnlab.optimizers.lookahead import Lookahead
 
 
 @dataclass(frozen=True)
-class Learner:
+class TrainState:
     """All that a step reads or changes.
 
     Attributes:
@@ -45,8 +45,8 @@ def _class_logits(logits: tf.Tensor) -> tf.Tensor:
 
 
 def compile_training(
-    learner: Learner,
-    feed: Feed,
+    train_state: TrainState,
+    data_loader: DataLoader,
     loss_function: WeightedLoss,
     augmentation: Pipeline,
     *,
@@ -64,13 +64,13 @@ def compile_training(
         jit: compile with XLA: the whole call on one device, each replica's gradients on several.
 
     Returns:
-        A function (inputs of the feed, first step, count) -> float32 (count, 3): the loss, the accuracy and
+        A function (inputs of the data_loader, first step, count) -> float32 (count, 3): the loss, the accuracy and
         the learning rate of each step, left on the device. The loss is the mean of the loss function over the
         batch, without the network's L2 penalties.
     """
-    strategy = learner.strategy
+    strategy = train_state.strategy
     replicas = strategy.num_replicas_in_sync
-    gradients = _gradients(learner, feed, loss_function, augmentation, batch_size, batches_per_pass, seed)
+    gradients = _gradients(train_state, data_loader, loss_function, augmentation, batch_size, batches_per_pass, seed)
     if jit and replicas > 1:
         gradients = tf.function(gradients, autograph=False, jit_compile=True)
 
@@ -78,12 +78,12 @@ def compile_training(
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group if replicas > 1 else 0
         grads, loss, accuracy = gradients(inputs, number, step, replica)
-        learning_rate = tf.cast(learner.optimizer.learning_rate, tf.float32)
+        learning_rate = tf.cast(train_state.optimizer.learning_rate, tf.float32)
         if replicas > 1:
             grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
-        learner.optimizer.apply(grads, learner.network.trainable_variables)
-        if learner.lookahead:
-            learner.lookahead.after(step + 1)
+        train_state.optimizer.apply(grads, train_state.network.trainable_variables)
+        if train_state.lookahead:
+            train_state.lookahead.after(step + 1)
         return tf.stack([loss, accuracy, learning_rate / replicas])
 
     @tf.autograph.experimental.do_not_convert
@@ -104,8 +104,8 @@ def compile_training(
 
 
 def _gradients(
-    learner: Learner,
-    feed: Feed,
+    train_state: TrainState,
+    data_loader: DataLoader,
     loss_function: WeightedLoss,
     augmentation: Pipeline,
     batch_size: int,
@@ -116,21 +116,21 @@ def _gradients(
 
     Summed over the replicas, each of the three is that of the global batch.
     """
-    replicas = learner.strategy.num_replicas_in_sync
+    replicas = train_state.strategy.num_replicas_in_sync
     share = batch_size // replicas
 
     def gradients(inputs: Any, number: tf.Tensor, step: tf.Tensor, replica: tf.Tensor) -> tuple:
-        images, labels, indices = feed.select(inputs, number, replica)
+        images, labels, indices = data_loader.select(inputs, number, replica)
         draw_seed = tf.stack([seed, tf.cast(step, tf.int32)])
-        draws = Draws(draw_seed, batch_size, replica * share, share, indices, step // batches_per_pass)
+        draws = RandomStream(draw_seed, batch_size, replica * share, share, indices, step // batches_per_pass)
         images, targets = augmentation(images, tf.one_hot(labels, loss_function.num_classes), draws)
-        weights = learner.network.trainable_variables
+        weights = train_state.network.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:  # else frozen layers cost a backward pass too
             tape.watch([weight.value for weight in weights])
-            heads = learner.logits(images, training=True)
+            heads = train_state.logits(images, training=True)
             loss = tf.reduce_sum(loss_function(targets, heads)) / batch_size
-            penalty = tf.add_n(learner.network.losses) / replicas if learner.network.losses else 0.0
-            scaled = learner.optimizer.scale_loss(loss + penalty)
+            penalty = tf.add_n(train_state.network.losses) / replicas if train_state.network.losses else 0.0
+            scaled = train_state.optimizer.scale_loss(loss + penalty)
         correct = tf.equal(tf.argmax(heads[0], axis=-1), tf.argmax(targets, axis=-1))
         accuracy = tf.reduce_sum(tf.cast(correct, tf.float32)) / batch_size
         return tape.gradient(scaled, weights), loss, accuracy
@@ -138,19 +138,19 @@ def _gradients(
     return gradients
 
 
-def compile_evaluation(learner: Learner, feed: Feed) -> Callable[[Any], tf.Tensor]:
+def compile_evaluation(train_state: TrainState, data_loader: DataLoader) -> Callable[[Any], tf.Tensor]:
     """Compile the evaluation of one batch.
 
     Returns:
-        A function (inputs of the feed) -> float32 (3,): the summed cross-entropy in nats, the number of
+        A function (inputs of the data_loader) -> float32 (3,): the summed cross-entropy in nats, the number of
         correct examples and the number of examples, padding left out, over all replicas.
     """
-    strategy = learner.strategy
+    strategy = train_state.strategy
 
     def replica_evaluation(inputs: Any) -> tf.Tensor:
         context = tf.distribute.get_replica_context()
-        images, labels, indices = feed.select(inputs, 0, context.replica_id_in_sync_group)
-        logits = learner.logits(images, training=False)[0]
+        images, labels, indices = data_loader.select(inputs, 0, context.replica_id_in_sync_group)
+        logits = train_state.logits(images, training=False)[0]
         real = tf.cast(indices >= 0, tf.float32)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1), labels), tf.float32)
@@ -173,33 +173,33 @@ def reduce_gradients_once(optimizer: keras.optimizers.Optimizer) -> None:
     inner._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars
 
 
-def separate_dropout(learner: Learner) -> None:
+def separate_dropout(train_state: TrainState) -> None:
     """Give each replica dropout masks of its own: Keras starts them all from the same seed."""
-    generators = [v for v in learner.network.variables if v.path.endswith("seed_generator_state")]
+    generators = [v for v in train_state.network.variables if v.path.endswith("seed_generator_state")]
 
     def offset() -> None:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         for state in generators:
             state.value.assign_add(tf.stack([tf.cast(replica, state.value.dtype), tf.zeros((), state.value.dtype)]))
 
-    if learner.strategy.num_replicas_in_sync > 1 and generators:
-        tf.function(lambda: learner.strategy.run(offset), autograph=False)()
+    if train_state.strategy.num_replicas_in_sync > 1 and generators:
+        tf.function(lambda: train_state.strategy.run(offset), autograph=False)()
 
 
-def average_statistics(learner: Learner) -> None:
+def average_statistics(train_state: TrainState) -> None:
     """Average the moving statistics of normalisation layers over the replicas.
 
     Each replica updates its own from its share of the batch; a moving average is linear, so averaging
     before they are used equals averaging at each step.
     """
-    statistics = [v for v in learner.network.non_trainable_variables if v.dtype.startswith("float")]
-    if learner.lookahead:
-        statistics += learner.lookahead.slow
+    statistics = [v for v in train_state.network.non_trainable_variables if v.dtype.startswith("float")]
+    if train_state.lookahead:
+        statistics += train_state.lookahead.slow
 
     def average() -> None:
         context = tf.distribute.get_replica_context()
         for variable in statistics:
             variable.value.assign(context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.identity(variable.value)))
 
-    if learner.strategy.num_replicas_in_sync > 1 and statistics:
-        tf.function(lambda: learner.strategy.run(average), autograph=False)()
+    if train_state.strategy.num_replicas_in_sync > 1 and statistics:
+        tf.function(lambda: train_state.strategy.run(average), autograph=False)()

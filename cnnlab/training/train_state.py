@@ -15,17 +15,17 @@ from cnnlab.models.saved import require_saveable
 from cnnlab.models.weights import load_weights, tell_other_classes
 from cnnlab.optimizers.optimizer import build_lookahead, build_optimizer
 from cnnlab.runtime.precision import POLICIES
-from cnnlab.training.step import Learner, reduce_gradients_once
+from cnnlab.training.step import TrainState, reduce_gradients_once
 
 
-def build_learner(
+def build_train_state(
     config: DictConfig,
     dataset: Dataset,
     strategy: tf.distribute.Strategy,
     learning_rate: keras.optimizers.schedules.LearningRateSchedule | float,
     precision: str,
     total_steps: int,
-) -> Learner:
+) -> TrainState:
     """Build everything a step reads or changes, with the weights training starts from.
 
     Preprocessing, and layers of the network that are fitted to data, see the training split only. Weights come
@@ -53,7 +53,7 @@ def build_learner(
         lookahead = build_lookahead(config.optimizer, network.weights, total_steps)
     if strategy.num_replicas_in_sync > 1:
         reduce_gradients_once(optimizer)
-    return Learner(preprocessing, network, optimizer, strategy, lookahead)
+    return TrainState(preprocessing, network, optimizer, strategy, lookahead)
 
 
 def build_initialized(config: DictConfig, dataset: Dataset, preprocessing: keras.Model) -> keras.Model:

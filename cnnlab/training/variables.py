@@ -6,25 +6,25 @@ from collections.abc import Iterable, Sequence
 
 import keras
 
-from cnnlab.training.step import Learner
+from cnnlab.training.step import TrainState
 
 
-def training_variables(learner: Learner) -> dict[str, keras.Variable]:
+def training_variables(train_state: TrainState) -> dict[str, keras.Variable]:
     """Everything a checkpoint holds, by its place, in a fixed order.
 
     "network/conv1/kernel" and "preprocessing/normalization/mean" are variables of layers,
     "optimizer/conv1/kernel/momentum" is the optimizer's for a weight, "optimizer/iteration" its own, and
     "lookahead/conv1/kernel" the slow copy of a weight.
     """
-    network = learner.network
+    network = train_state.network
     places = dict(zip((v.path for v in network.variables), variable_places(network.variables), strict=True))
     named = [(f"network/{places[variable.path]}", variable) for variable in network.variables]
     trained = {variable.path: places[variable.path] for variable in network.trainable_variables}
-    named += [(f"optimizer/{_slot(variable, trained)}", variable) for variable in learner.optimizer.variables]
-    preprocessing = learner.preprocessing.variables
+    named += [(f"optimizer/{_slot(variable, trained)}", variable) for variable in train_state.optimizer.variables]
+    preprocessing = train_state.preprocessing.variables
     named += zip((f"preprocessing/{place}" for place in variable_places(preprocessing)), preprocessing, strict=True)
-    if learner.lookahead:
-        named += [(f"lookahead/{places[fast.path]}", slow) for fast, slow in learner.lookahead.pairs]
+    if train_state.lookahead:
+        named += [(f"lookahead/{places[fast.path]}", slow) for fast, slow in train_state.lookahead.pairs]
     return dict(zip(_distinct(name for name, _ in named), (variable for _, variable in named), strict=True))
 
 

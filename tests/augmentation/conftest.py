@@ -8,11 +8,11 @@ import tensorflow as tf
 from hydra import compose, initialize_config_module
 
 from cnnlab.augmentation.pipeline import Pipeline, build_pipeline
-from cnnlab.augmentation.random_stream import Draws
+from cnnlab.augmentation.random_stream import RandomStream
 
 
 @pytest.fixture(scope="session")
-def make_draws() -> Callable[..., Draws]:
+def make_draws() -> Callable[..., RandomStream]:
     """`make_draws(count)`: those of a whole batch; `start` and `size` choose a share of it."""
 
     def make(
@@ -22,10 +22,12 @@ def make_draws() -> Callable[..., Draws]:
         seed: tf.Tensor | Sequence[int] = (5, 2),
         indices: Sequence[int] | None = None,
         passes: int = 0,
-    ) -> Draws:
+    ) -> RandomStream:
         size = count if size is None else size
         positions = tf.constant(np.arange(count) if indices is None else indices, tf.int64)
-        return Draws(tf.convert_to_tensor(seed, tf.int32), count, start, size, positions[start : start + size], passes)
+        return RandomStream(
+            tf.convert_to_tensor(seed, tf.int32), count, start, size, positions[start : start + size], passes
+        )
 
     return make
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cnnlab.augmentation.random_stream import Draws
+from cnnlab.augmentation.random_stream import RandomStream
 
 
-def share(seed=(7, 0), batch_size=64, start=0, size=64, passes=0) -> Draws:
+def share(seed=(7, 0), batch_size=64, start=0, size=64, passes=0) -> RandomStream:
     indices = tf.range(1000, 1000 + batch_size, dtype=tf.int64)[start : start + size]
-    return Draws(tf.constant(seed, tf.int32), batch_size, start, size, indices, passes)
+    return RandomStream(tf.constant(seed, tf.int32), batch_size, start, size, indices, passes)
 
 
 def draw(seed=(7, 0), batch_size=64, start=0, size=64, **kwargs) -> np.ndarray:
@@ -61,7 +61,7 @@ def test_integers_reach_both_ends_evenly():
 @pytest.mark.parametrize("dtype", [tf.float32, tf.int32])
 def test_xla_draws_the_same_numbers(dtype):
     def call(seed, start):
-        return Draws(seed, 64, start, 16, tf.range(16), 0).uniform((2,), 0, 100, dtype)
+        return RandomStream(seed, 64, start, 16, tf.range(16), 0).uniform((2,), 0, 100, dtype)
 
     arguments = tf.constant([7, 3]), tf.constant(32)
     np.testing.assert_array_equal(tf.function(call)(*arguments), tf.function(call, jit_compile=True)(*arguments))
@@ -84,7 +84,7 @@ def test_coins_are_fair_and_independent_of_each_other():
 
 def test_xla_tosses_the_same_coins():
     def call(indices, seed):
-        return Draws(seed, 64, 0, 64, indices, 0).coins()
+        return RandomStream(seed, 64, 0, 64, indices, 0).coins()
 
     arguments = tf.range(64, dtype=tf.int64), tf.constant([7, 3])
     np.testing.assert_array_equal(call(*arguments), tf.function(call, jit_compile=True)(*arguments))

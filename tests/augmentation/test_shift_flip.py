@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cnnlab.augmentation.random_stream import Draws
+from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.augmentation.shift_flip import ShiftFlip
 
 SHAPE = (9, 7, 3)
@@ -17,7 +17,7 @@ def make_images(count: int, shape=SHAPE) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
-def expected(images: np.ndarray, draws: Draws, shift: int, fill: str, flip: bool = True) -> np.ndarray:
+def expected(images: np.ndarray, draws: RandomStream, shift: int, fill: str, flip: bool = True) -> np.ndarray:
     """One image at a time: mirror, pad, cut out."""
     results = []
     down = draws.uniform(minval=-shift, maxval=shift + 1, dtype=tf.int32).numpy()

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from cnnlab.errors import UserError
 from cnnlab.training.checkpoints import Checkpoints
-from cnnlab.training.step import Learner
+from cnnlab.training.step import TrainState
 from cnnlab.training.variables import training_variables
 
 
@@ -92,7 +92,7 @@ def test_the_state_of_another_model_is_refused(tmp_path):
         checkpoints.restore_latest({"network/kernel": keras.Variable(np.zeros((4, 4), "float32"))})
 
 
-def learner_of(*layers: str, unnamed: bool = False) -> Learner:
+def train_state_of(*layers: str, unnamed: bool = False) -> TrainState:
     """A network of dense layers alike in shape, with an optimizer that has a slot for each weight."""
     x = inputs = keras.Input((4,))
     for name in layers:
@@ -101,11 +101,11 @@ def learner_of(*layers: str, unnamed: bool = False) -> Learner:
     optimizer = keras.optimizers.SGD(momentum=0.9)
     optimizer.build(network.trainable_variables)
     preprocessing = keras.Sequential([keras.Input((4,)), keras.layers.Rescaling(2.0)])
-    return Learner(preprocessing, network, optimizer, tf.distribute.get_strategy(), None)
+    return TrainState(preprocessing, network, optimizer, tf.distribute.get_strategy(), None)
 
 
 def test_every_variable_is_named_by_its_place():
-    assert list(training_variables(learner_of("a", "b"))) == [
+    assert list(training_variables(train_state_of("a", "b"))) == [
         *("network/a/kernel", "network/a/bias", "network/b/kernel", "network/b/bias"),
         *("optimizer/iteration", "optimizer/learning_rate"),
         *("optimizer/a/kernel/momentum", "optimizer/a/bias/momentum"),
@@ -114,16 +114,16 @@ def test_every_variable_is_named_by_its_place():
 
 
 def test_the_places_do_not_depend_on_what_else_the_process_has_built():
-    first, second = (training_variables(learner_of("a", "b", unnamed=True)) for _ in range(2))
+    first, second = (training_variables(train_state_of("a", "b", unnamed=True)) for _ in range(2))
     assert list(first) == list(second)
     assert "optimizer/dense_1/kernel/momentum" in first
 
 
 def test_layers_of_one_shape_in_another_order_are_refused_not_swapped(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=1)
-    checkpoints.save(training_variables(learner_of("a", "b")), {"step": 1}, best=False)
+    checkpoints.save(training_variables(train_state_of("a", "b")), {"step": 1}, best=False)
     with pytest.raises(UserError, match=r"network/a/kernel \(4, 4\) where it has network/b/kernel \(4, 4\)$"):
-        checkpoints.restore_latest(training_variables(learner_of("b", "a")))
+        checkpoints.restore_latest(training_variables(train_state_of("b", "a")))
 
 
 def test_a_failed_write_leaves_the_last_good_state_and_no_litter(tmp_path):

@@ -9,7 +9,7 @@ import tensorflow as tf
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.augmentation.pipeline import MixingOperation, Operation, Pipeline, apply_operation, build_pipeline
-from cnnlab.augmentation.random_stream import Draws
+from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.config.instantiate import instantiate
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
 from cnnlab.config.targets import check_targets
@@ -83,8 +83,8 @@ def _require_pairs(pipeline: Pipeline, images: int) -> None:
             raise UserError(f"method.images={images}: {name} mixes images in pairs; use an even number")
 
 
-def _draws(seed: int, count: int) -> Draws:
-    return Draws(tf.constant([seed, 0]), count, 0, count, tf.range(count, dtype=tf.int64), 0)
+def _draws(seed: int, count: int) -> RandomStream:
+    return RandomStream(tf.constant([seed, 0]), count, 0, count, tf.range(count, dtype=tf.int64), 0)
 
 
 def _stages(
@@ -142,7 +142,9 @@ def _options(node: DictConfig, options: Sequence[str], factor: float) -> dict[st
     return {option: round(value) if isinstance(node[option], int) else value for option, value in scaled.items()}
 
 
-def _apply(operation: Operation, images: np.ndarray, targets: tf.Tensor, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+def _apply(
+    operation: Operation, images: np.ndarray, targets: tf.Tensor, draws: RandomStream
+) -> tuple[np.ndarray, np.ndarray]:
     after, mixed = apply_operation(operation, tf.constant(images), targets, draws)
     return after.numpy(), mixed.numpy()
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from cnnlab import cli
 from cnnlab.augmentation.pipeline import build_pipeline
-from cnnlab.augmentation.random_stream import Draws
+from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.runs.run import Run
 
 SMALL = ("input_shape=[8,8,1]", "model.padding=same", "method.images=4", "trainer.precision=float32")
@@ -42,7 +42,7 @@ def test_a_runs_own_augmentation_is_what_its_pipeline_makes(small_run):
     with np.load(small_run / "visualize" / "augmentation" / "images.npz") as arrays:
         original, after, targets = (arrays[key] for key in ("original", "pipeline/shift", "targets/shift"))
     config = Run.open(small_run).config
-    draws = Draws(tf.constant([config.seeds.augmentation, 0]), 4, 0, 4, tf.range(4, dtype=tf.int64), 0)
+    draws = RandomStream(tf.constant([config.seeds.augmentation, 0]), 4, 0, 4, tf.range(4, dtype=tf.int64), 0)
     expected, labels = build_pipeline(config.augmentation)(tf.constant(original), tf.constant(targets), draws)
     np.testing.assert_array_equal(after, expected)
     np.testing.assert_array_equal(targets, labels)
