@@ -1,5 +1,7 @@
 """Refusing what cannot work, in one line that says what would."""
 
+import sys
+
 import pytest
 
 from cnnlab.errors import UserError
@@ -239,3 +241,17 @@ def test_predict_needs_images(compose, stored_run):
 def test_a_run_and_weights_exclude_each_other(compose, stored_run):
     with pytest.raises(UserError, match="give either run=RUN"):
         compose("eval", f"run={stored_run}", "weights=w.keras")
+
+
+def test_a_model_must_take_what_it_is_called_with(compose, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "their_models.py").write_text("def all(**options): ...\ndef some(input_shape, width=4): ...\n")
+    (tmp_path / "model").mkdir()
+    for name in ("all", "some"):
+        (tmp_path / "model" / f"{name}.yaml").write_text(
+            f"_target_: their_models.{name}\nname: {name}\nhead: softmax\npreprocessing: {{}}\n"
+        )
+    theirs = (f"--config-dir={tmp_path}", "targets=[cnnlab,keras,their_models]")
+    compose("train", *theirs, "model=all")
+    with pytest.raises(UserError, match=r"^model\._target_=their_models\.some: takes no num_classes; a model is"):
+        compose("train", *theirs, "model=some")
