@@ -16,6 +16,7 @@ from cnnlab.errors import UserError
 
 MIXING = "cnnlab.augmentation.mixing."
 TRAINER = "cnnlab.training.trainer_config.TrainerConfig"
+BUILT_WITH = ("input_shape", "num_classes")
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 
 
@@ -113,6 +114,18 @@ def _check_group(node: dict[str, Any], key: str, packages: Sequence[str]) -> Non
     labels = get_type_hints(schema)
     check({name: item for name, item in node.items() if name in labels}, schema, key)
     check_targets(node, key, packages, labels)
+    if key == "model":
+        _check_builder(node["_target_"])
+
+
+def _check_builder(target: str) -> None:
+    signature = find_signature(target)
+    missing = [name for name in BUILT_WITH if signature and not signature.open and name not in signature.hints]
+    if missing:
+        raise UserError(
+            f"model._target_={target}: takes no {' and no '.join(missing)}; a model is called with "
+            "input_shape=(height, width, channels) and num_classes"
+        )
 
 
 def _check_present(values: dict[str, Any]) -> None:

@@ -194,7 +194,9 @@ def test_a_run_whose_checkpoints_are_gone_does_not_begin_again_in_silence(small_
     shutil.rmtree(run / "checkpoints")
     before = (run / "metrics.csv").read_bytes()
     assert cli.main(["train", f"resume={run}", "trainer.epochs=3"]) == 2
-    told = f"its checkpoints are gone, so it cannot be resumed; start a new run from its weights, weights={run}/last.keras"
+    told = (
+        f"its checkpoints are gone, so it cannot be resumed; start a new run from its weights, weights={run}/last.keras"
+    )
     assert told in capsys.readouterr().err
     assert (run / "metrics.csv").read_bytes() == before
     (run / "last.keras").unlink()  # as where it was killed before the first checkpoint

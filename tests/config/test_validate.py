@@ -304,3 +304,17 @@ def test_a_recipe_whose_keys_do_not_reach_the_top_is_told_its_first_line(compose
 def test_a_number_in_quotes_is_told_to_be_text(compose, value):
     with pytest.raises(UserError, match=rf"must be a number; '{value}' in quotes is text: leave them out$"):
         compose("train", f"trainer.epochs='{value}'")
+
+
+def test_a_model_must_take_what_it_is_called_with(compose, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "their_models.py").write_text("def all(**options): ...\ndef some(input_shape, width=4): ...\n")
+    (tmp_path / "model").mkdir()
+    for name in ("all", "some"):
+        (tmp_path / "model" / f"{name}.yaml").write_text(
+            f"_target_: their_models.{name}\nname: {name}\nhead: softmax\npreprocessing: {{}}\n"
+        )
+    theirs = (f"--config-dir={tmp_path}", "targets=[cnnlab,keras,their_models]")
+    compose("train", *theirs, "model=all")
+    with pytest.raises(UserError, match=r"^model\._target_=their_models\.some: takes no num_classes; a model is"):
+        compose("train", *theirs, "model=some")
