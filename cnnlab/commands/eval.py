@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from cnnlab.data.classes import align_classes
 from cnnlab.evaluation.evaluated_data import (
     changed_settings,
+    describe_evaluation,
     load_model_and_data,
     require_split,
     result_folder,
@@ -64,15 +65,7 @@ def evaluate(config: DictConfig, directory: Path) -> None:
     probabilities, plain = predict_views(model, split.images, batch_size, config.tta)
     require_probabilities(probabilities, file)
     left_out = dataset.left_out.get(config.split, np.array([], int))
-    about = {
-        "dataset": dataset.name,
-        "root": config.data or config.dataset.get("root"),
-        "split": config.split,
-        "tta": config.tta,
-        "changed": changed,
-        "model": str(file),
-        "left_out": len(left_out),
-    }
+    about = describe_evaluation(config, dataset.name, changed, file, len(left_out))
     tell_redrawn(config.split, changed)
     folder = result_folder(directory, run, about) if run else directory
     title = " · ".join(part for part in (dataset.name, config.split, config.tta) if part != "none")

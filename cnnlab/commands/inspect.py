@@ -29,8 +29,8 @@ WIDTH_WITHOUT_TERMINAL = 120
 def inspect(config: DictConfig, directory: Path) -> None:
     """Print the layers of the configured model and their costs, without reading any data.
 
-    Only where the configuration leaves the number of classes to the data, these are counted.
-    Where the user names initializers, how a training starts with each follows, on a batch of training images.
+    Only where the configuration leaves the number of classes to the data, these are counted. Where the user names
+    initializers, how a training starts with each follows, on a batch of training images.
 
     Args:
         config: the resolved and validated configuration (conf/inspect.yaml); `format` is "table" or "json".

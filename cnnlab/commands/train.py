@@ -1,14 +1,12 @@
 """`cnnlab train`: build → run → report."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from cnnlab.data.fingerprint import fingerprints
 from cnnlab.data.load import load_dataset
 from cnnlab.data.overlap import tell_shared
-from cnnlab.data.summary import list_skipped, summarize
+from cnnlab.data.summary import list_skipped
 from cnnlab.runs.lock import sole_writer
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import build_strategy, configure_runtime, is_chief, watch_workers
@@ -20,6 +18,7 @@ from cnnlab.training.loop_setup import build_loop
 from cnnlab.training.plan import build_plan
 from cnnlab.training.progress import build_progress, phase, progress_kind
 from cnnlab.training.run_record import (
+    data_record,
     open_or_create,
     output_directory,
     reported,
@@ -33,7 +32,7 @@ from cnnlab.training.trainer_config import build_trainer_config
 
 
 def train(config: DictConfig, directory: Path) -> None:
-    """Train a model, or go on with the run in `directory` if `config.resume` is set; print the run's path.
+    """Train a model, or resume the run in `directory` if `config.resume` is set; print the run's path.
 
     Args:
         config: the resolved and validated configuration (conf/train.yaml).
@@ -75,9 +74,7 @@ def train(config: DictConfig, directory: Path) -> None:
                 threads=same_threads(run),
                 seeds=dict(config.seeds),
                 total_params=train_state.network.count_params(),
-                class_names=dataset.own_names,
-                data={name: asdict(summary) for name, summary in summarize(dataset).items()},
-                fingerprints=fingerprints(dataset),
+                **data_record(dataset),
             )
             list_skipped(output / "skipped_files.csv", dataset.skipped)
             loop.run()

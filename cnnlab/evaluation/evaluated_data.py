@@ -71,6 +71,29 @@ def changed_settings(config: DictConfig, run: Run) -> dict[str, Any]:
     return {key: asked.get(key) for key in sorted(keys) if was.get(key) != asked.get(key)}
 
 
+def describe_evaluation(
+    config: DictConfig, dataset: str, changed: Mapping[str, Any], model: Path, left_out: int
+) -> dict[str, Any]:
+    """What metrics.json says of an evaluation beside its figures.
+
+    Args:
+        config: of `eval`.
+        dataset: its name.
+        changed: see `changed_settings`.
+        model: the file.
+        left_out: how many images of classes that the model does not know were left out.
+    """
+    return {
+        "dataset": dataset,
+        "root": config.data or config.dataset.get("root"),
+        "split": config.split,
+        "tta": config.tta,
+        "changed": dict(changed),
+        "model": str(model),
+        "left_out": left_out,
+    }
+
+
 def result_folder(directory: Path, run: Run, about: Mapping[str, Any]) -> Path:
     """Where results go: those of other data than the run's own do not take the place of any others."""
     parts = [about["split"]] + [about["tta"]] * (about["tta"] != "none")

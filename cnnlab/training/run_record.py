@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import tensorflow as tf
 from omegaconf import DictConfig
@@ -12,6 +14,7 @@ from omegaconf import DictConfig
 from cnnlab.data.classes import differing_names
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.fingerprint import fingerprints
+from cnnlab.data.summary import summarize
 from cnnlab.errors import Diverged, Interrupted, UserError
 from cnnlab.reporting.curves import draw_curves
 from cnnlab.reporting.run_page import write_report
@@ -86,6 +89,15 @@ def _require_same_images(run: Run, dataset: Dataset) -> None:
                 f"resume={run.path}: {dataset.name}, {split}: no longer the images that the run began with (then "
                 f"{images:,}, now {count:,}); restore them, or train a new run, from weights={run.path / 'last.keras'}"
             )
+
+
+def data_record(dataset: Dataset) -> dict[str, Any]:
+    """What run.json keeps of the data: class names, a summary and a fingerprint of each split."""
+    return {
+        "class_names": dataset.own_names,
+        "data": {name: asdict(summary) for name, summary in summarize(dataset).items()},
+        "fingerprints": fingerprints(dataset),
+    }
 
 
 def same_threads(run: Run) -> int:
