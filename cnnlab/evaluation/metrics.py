@@ -1,5 +1,6 @@
 """The figures of a classifier on a labelled split, computed by scikit-learn and SciPy from its probabilities."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -58,13 +59,19 @@ def per_class(labels: np.ndarray, predicted: np.ndarray, class_names: tuple[str,
     columns = metrics.precision_recall_fscore_support(
         labels, predicted, labels=np.arange(len(class_names)), zero_division=np.nan
     )
-    return pd.DataFrame({"class": class_names, **dict(zip((*AVERAGED, "support"), columns, strict=True))})
+    return pd.DataFrame({"class": named(class_names), **dict(zip((*AVERAGED, "support"), columns, strict=True))})
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, class_names: tuple[str, ...]) -> pd.DataFrame:
     """Counts of images by true class (rows) and predicted class (columns), (K, K) int."""
     counts = metrics.confusion_matrix(labels, predicted, labels=np.arange(len(class_names)))
-    return pd.DataFrame(counts, index=pd.Index(class_names, name="true"), columns=list(class_names))
+    names = pd.Index(class_names, dtype=object)
+    return pd.DataFrame(counts, index=names.rename("true"), columns=names)
+
+
+def named(names: Sequence[str] | np.ndarray) -> pd.Series:
+    """Names as a column of a table. Those that are not UTF-8 keep their bytes, which Arrow's strings would refuse."""
+    return pd.Series(list(names), dtype=object)
 
 
 def calibration(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> pd.DataFrame:

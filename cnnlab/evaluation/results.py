@@ -9,7 +9,7 @@ import pandas as pd
 
 from cnnlab.data.dataset import ImageFiles, Split
 from cnnlab.evaluation.confusion import draw_confusion
-from cnnlab.evaluation.metrics import calibration, confusion, per_class, summarize, true_rank
+from cnnlab.evaluation.metrics import calibration, confusion, named, per_class, summarize, true_rank
 from cnnlab.evaluation.mistakes import draw_mistakes
 from cnnlab.evaluation.reliability import draw_reliability
 from cnnlab.runs.files import write_json, write_table
@@ -67,9 +67,9 @@ def _predictions(
     predicted = probabilities.argmax(axis=1)
     table = pd.DataFrame({"index": positions})
     if isinstance(split.images, ImageFiles):
-        table["file"] = split.images.paths
-    table["true"] = names[split.labels]
-    table["predicted"] = names[predicted]
+        table["file"] = named(split.images.paths)
+    table["true"] = named(names[split.labels])
+    table["predicted"] = named(names[predicted])
     table["confidence"] = probabilities.max(axis=1)
     table["true_rank"] = true_rank(split.labels, probabilities)
     return table
