@@ -116,8 +116,8 @@ class Loop:
         step, steps = self.state.step, self.plan.total_steps
         if self._ended_by or step == steps:
             return
-        stale = f"{self.selection.monitor} was no better for {self.state.stale} validations"
-        reason = stale if self.selection.gives_up(self.state) else "a callback set stop_training"
+        stale = f"{self.checkpoint_monitor.monitor} was no better for {self.state.stale} validations"
+        reason = stale if self.checkpoint_monitor.stops_early(self.state) else "a callback set stop_training"
         log.info("ended early, at step %d of %d: %s", step, steps, reason)
 
     def _way_on(self, signal_number: int) -> str:
