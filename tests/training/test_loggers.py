@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from omegaconf import OmegaConf
 
 from cnnlab import cli
 from cnnlab.config import extras
@@ -198,19 +197,6 @@ def test_loggers_change_nothing_in_what_is_trained(train, small_run):
         for name in plain.files:
             if name.startswith("v"):
                 np.testing.assert_array_equal(logged[name], plain[name])
-
-
-def test_a_run_of_before_there_were_loggers_goes_on_with_one(train):
-    pytest.importorskip("tensorboard", reason="tensorboard is not installed: pip install 'cnnlab[tensorboard]'")
-    run = train("trainer.epochs=1")
-    config = OmegaConf.load(run / "config.yaml")
-    del config.logger
-    OmegaConf.save(config, run / "config.yaml")
-    record = json.loads((run / "run.json").read_text())
-    del record["config"]["logger"]
-    (run / "run.json").write_text(json.dumps(record))
-    assert cli.main(["train", f"resume={run}", "trainer.epochs=2", "logger=tensorboard"]) == 0
-    assert [step for step, _ in logged_by_tensorboard(run)["loss"]] == [2]
 
 
 @pytest.mark.parametrize("package", READERS)
