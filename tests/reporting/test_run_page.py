@@ -54,8 +54,9 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def run(small_run, tmp_path_factory) -> Path:
-    """A copy of the small run, to evaluate and report."""
-    return shutil.copytree(small_run, tmp_path_factory.mktemp("reported") / "run")
+    """A copy of the small run as its training left it, to evaluate and report."""
+    others = shutil.ignore_patterns("eval", "visualize", "predict")
+    return shutil.copytree(small_run, tmp_path_factory.mktemp("reported") / "run", ignore=others)
 
 
 @pytest.fixture
