@@ -59,7 +59,7 @@ class Sweep:
         self._process.send_signal(number)
 
     def wait_for(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 400  # on a machine that is busy with other tests
         while not condition():
             assert time.monotonic() < deadline, "it did not come to that"
             assert self._process.poll() is None, self._process.communicate()[1]
@@ -216,10 +216,10 @@ def test_where_the_sweep_itself_is_killed_its_jobs_do_not_run_on_alone(sweep, tm
 
 @pytest.mark.slow
 def test_a_job_that_takes_too_long_is_stopped_and_the_others_run(sweep):
-    arguments = ("trainer.epochs=1,100000", *SMALL, "trainer.threads=1", "sweep.job_timeout='0.2 minutes'")
+    arguments = ("trainer.epochs=1,100000", *SMALL, "trainer.threads=1", "sweep.job_timeout='1 minute'")
     assert sweep.run(*arguments) == 1
     assert sweep.states() == {"trainer.epochs=1": "done", "trainer.epochs=100000": "failed"}
-    assert "no end after 0.2 minutes (sweep.job_timeout)" in sweep.messages
+    assert "no end after 1 minute (sweep.job_timeout)" in sweep.messages
 
 
 def test_a_job_with_another_configuration_is_refused_and_stays_as_it_is(sweep):
