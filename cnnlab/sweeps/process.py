@@ -93,7 +93,9 @@ class JobProcess:
 
     def _outcome(self, code: int) -> Outcome:
         if self._timed_out:
-            return Outcome("failed", f"no end after {self._timeout / 60:g} minutes (sweep.job_timeout)")
+            minutes = self._timeout / 60
+            unit = "minute" if minutes == 1 else "minutes"
+            return Outcome("failed", f"no end after {minutes:g} {unit} (sweep.job_timeout)")
         if code == 0:
             return Outcome("done", None)
         if code < 0:
