@@ -26,7 +26,7 @@ def all_cnn_c(
 
     Nine convolutions, none pooled: two of them halve the maps with stride 2. The seventh is not padded, and
     a global average over the maps of the ninth (6x6 from 32x32 images) gives the logits. 1,369,738
-    parameters at 32x32x3 and ten classes. The knobs that other published forms of the network need are here too.
+    parameters at 32x32x3 and ten classes. The options that other published forms of the network need are here too.
 
     Args:
         input_shape: (height, width, channels) of the preprocessed images.

@@ -101,7 +101,7 @@ def all_convolutional(
     final_activation: bool,
     strided_activation: bool = True,
 ) -> keras.Model:
-    """Stages, then the three convolutions all networks of the paper end in; the knobs are those of all_cnn_c."""
+    """Stages, then the three convolutions all networks of the paper end in; the options are those of all_cnn_c."""
     strided = blocks if strided_activation else replace(blocks, activation=None)
     images = keras.Input(input_shape, name="images")
     x = drop(images, "input_dropout", input_dropout)

@@ -78,9 +78,9 @@ def _freeze(network: keras.Model, until: str | None, backbone: Backbone) -> None
             layer.rate = 0.0
 
 
-def _find_layer(network: keras.Model, name: str, knob: str, backbone: Backbone) -> keras.layers.Layer:
+def _find_layer(network: keras.Model, name: str, option: str, backbone: Backbone) -> keras.layers.Layer:
     names = [layer.name for layer in network.layers]
     if name not in names:
-        way_out = did_you_mean(name, names) or "; cnnlab inspect lists them"
-        raise UserError(f"model.{knob}={name}: no such layer in this part of {backbone}{way_out}")
+        hint = did_you_mean(name, names) or "; cnnlab inspect lists them"
+        raise UserError(f"model.{option}={name}: no such layer in this part of {backbone}{hint}")
     return network.get_layer(name)
