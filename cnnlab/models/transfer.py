@@ -45,7 +45,7 @@ def transfer(
             numbers itself, such as conv2d_3, have these names in the first network of a process only.)
         fine_tune_from: this layer and all after it are trained too, in the order `cnnlab inspect` lists them;
             None trains the head only.
-        pooling: what makes one vector of the maps: all of their values, their averages, or their maxima.
+        pooling: what makes one vector of the feature maps: all of their values, their averages, or their maxima.
         dense: units of a hidden layer in the head; None for none.
         dropout: share of the hidden layer's outputs, or without one of the vector's values, that is dropped
             while training.
