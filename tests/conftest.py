@@ -26,7 +26,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--without-tensorflow", action="store_true", help="skip every test that imports TensorFlow")
+    parser.addoption(
+        "--without-tensorflow", action="store_true", help="skip every test that imports TensorFlow or starts Python"
+    )
 
 
 class _NoTensorFlow(MetaPathFinder):
@@ -37,10 +39,17 @@ class _NoTensorFlow(MetaPathFinder):
             pytest.skip("needs TensorFlow", allow_module_level=True)
 
 
+def _no_process(event: str, arguments: tuple) -> None:
+    """An audit hook that skips the test that starts another Python, in which TensorFlow may be imported."""
+    if event == "subprocess.Popen" and any(sys.executable in str(argument) for argument in arguments[1]):
+        pytest.skip("starts Python")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Signals that nohup or a shell's & ignores would be ignored by every process that a test starts."""
     if config.getoption("--without-tensorflow"):
         sys.meta_path.insert(0, _NoTensorFlow())
+        sys.addaudithook(_no_process)
     for number, default in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, default)
