@@ -47,7 +47,7 @@ def launch(
     sweep_state = SweepState.open(directory)
     folders = config_folders(config.hydra)
     timeout = timeout_seconds(config)
-    waiting = deque()
+    waiting: deque[tuple[str, list[str]]] = deque()
     configs = [context.config_loader.load_sweep_config(config, list(overrides)) for overrides in job_overrides]
     for composed in configs:
         name = composed.hydra.sweep.subdir
