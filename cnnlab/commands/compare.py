@@ -47,8 +47,8 @@ def compare(config: DictConfig, directory: Path) -> None:
     notes, differing = [*counting_notes(comparison, runs, metric), *provenance_notes(comparison)], None
     of_metric = summary[summary["metric"] == metric]
     method = [interval_note(metric, config.confidence)] if of_metric["low"].notna().any() else []
-    if comparison.folder is None and len(comparison.entries) == 2:
-        pair = write_pair(*(entry.run for entry in comparison.entries), folder, config.confidence)
+    if comparison.pair:
+        pair = write_pair(*comparison.pair, folder, config.confidence)
         verdicts, differing = pair.sentences, pair.differing
         figures += pair.figures
     else:

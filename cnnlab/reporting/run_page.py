@@ -3,11 +3,11 @@
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from omegaconf import OmegaConf
@@ -31,8 +31,11 @@ _CAPTIONS = {
     "mistakes": "The images that the model got wrong while most sure of itself",
 }
 
-Draw = Callable[[Path], str]
-"""From a PNG to its figure on the page."""
+
+class Draw(Protocol):
+    """From a PNG, and what it shows, to its figure on the page."""
+
+    def __call__(self, path: Path, alt: str = "") -> str: ...
 
 
 @dataclass(frozen=True)
@@ -145,8 +148,8 @@ def _training(run: Run, draw: Draw) -> Iterator[Section]:
         header = [name.replace("_", " ") for name in history[0]] if history else []
         rows = [[_measured(name, value) for name, value in row.items()] for row in history]
         epochs = table([header, *rows], header=True) if rows else ""
-        plots = [draw(path) for path in plots]
-        yield Section("Training", figures=plots, summary="Epochs", details=epochs, is_open=len(rows) <= _FEW_EPOCHS)
+        figures = [draw(path) for path in plots]
+        yield Section("Training", figures=figures, summary="Epochs", details=epochs, is_open=len(rows) <= _FEW_EPOCHS)
 
 
 def _measured(name: str, value: float | None) -> str:
