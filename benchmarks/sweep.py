@@ -7,12 +7,13 @@ The same trainings of one epoch on the digits are run as a sweep, one at a time,
 """
 
 import argparse
-import re
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+import psutil
 
 SMALL = ("input_shape=[8,8,1]", "model.padding=same", "trainer.epochs=1", "trainer.threads=1", "trainer.progress=none")
 
@@ -51,8 +52,7 @@ def seconds_of_sweep(folder: Path, jobs: int) -> tuple[float, list[float]]:
 
 
 def _resident_mib(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s*(\d+) kB", status)[1]) / 1024
+    return psutil.Process(pid).memory_info().rss / 2**20
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
     CNNLAB_DATA=DIR python benchmarks/throughput.py --precision bfloat16 --rounds 3
 
-Each arm is a process of its own; the arms take turns, so that a drifting machine meets all of them, and medians and
-ratios are printed. The three train the same network at the same batch size and precision with SGD and momentum;
-cnnlab augments (shift and flip, as configured) and logs every step, the other two get preloaded, unaugmented
-arrays and do neither. Warm-up (tracing, first steps) is left out of each arm's figure. Last, each speed is set
-against what the machine's own matrix product allows: 1.63 GFLOP per training image.
+Each implementation is a process of its own, and they take turns, so that a drifting machine meets all of them;
+medians and ratios are printed. The three train the same network at the same batch size and precision
+with SGD and momentum; cnnlab augments (shift and flip, as configured) and logs every step, the other two get
+preloaded, unaugmented arrays and do neither. Warm-up (tracing, first steps) is left out of each figure. Last,
+each speed is set against what the machine's own matrix product allows: 1.63 GFLOP per training image.
 """
 
 import argparse
@@ -25,7 +25,7 @@ BATCH = 128
 WARMUP = 10
 
 
-def cnnlab_arm(precision: str, steps: int) -> float:
+def cnnlab_speed(precision: str, steps: int) -> float:
     with tempfile.TemporaryDirectory() as directory:
         subprocess.run(
             [
@@ -41,7 +41,7 @@ def cnnlab_arm(precision: str, steps: int) -> float:
             return float(list(csv.DictReader(file))[-1]["images_per_second"])
 
 
-def keras_arm(precision: str, steps: int) -> float:
+def keras_speed(precision: str, steps: int) -> float:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
 
@@ -66,7 +66,7 @@ def keras_arm(precision: str, steps: int) -> float:
     return steps * BATCH / (time.perf_counter() - clock.started)
 
 
-def torch_arm(precision: str, steps: int) -> float:
+def torch_speed(precision: str, steps: int) -> float:
     import numpy as np
     import torch
 
@@ -90,7 +90,7 @@ def torch_arm(precision: str, steps: int) -> float:
     return steps * BATCH / (time.perf_counter() - started)
 
 
-def matmul_arm(precision: str, steps: int) -> float:
+def matmul_speed(precision: str, steps: int) -> float:
     """GFLOP/s of a 4096³ matrix product, divided by the cost of an image: the images/s it would allow."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
@@ -145,28 +145,28 @@ ALL_CNN_C = (
     *((192, 3, 1, "same"), (192, 3, 1, "same"), (192, 3, 2, "same")),
     *((192, 3, 1, "valid"), (192, 1, 1, "valid"), (10, 1, 1, "valid")),
 )
-ARMS = {"cnnlab": cnnlab_arm, "keras": keras_arm, "torch": torch_arm, "matmul": matmul_arm}
+IMPLEMENTATIONS = {"cnnlab": cnnlab_speed, "keras": keras_speed, "torch": torch_speed, "matmul": matmul_speed}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="bfloat16")
-    parser.add_argument("--steps", type=int, default=60, help="timed steps per arm and round")
+    parser.add_argument("--steps", type=int, default=60, help="timed steps per implementation and round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--arm", choices=ARMS, help=argparse.SUPPRESS)
+    parser.add_argument("--implementation", choices=IMPLEMENTATIONS, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.arm:
-        print(ARMS[options.arm](options.precision, options.steps))
+    if options.implementation:
+        print(IMPLEMENTATIONS[options.implementation](options.precision, options.steps))
         return
-    arms = [arm for arm in ARMS if arm != "torch" or importlib.util.find_spec("torch")]
-    speeds: dict[str, list[float]] = {arm: [] for arm in arms}
+    implementations = [name for name in IMPLEMENTATIONS if name != "torch" or importlib.util.find_spec("torch")]
+    speeds: dict[str, list[float]] = {name: [] for name in implementations}
     for _ in range(options.rounds):
-        for arm in arms:
-            command = [sys.executable, __file__, "--arm", arm, "--precision", options.precision]
+        for name in implementations:
+            command = [sys.executable, __file__, "--implementation", name, "--precision", options.precision]
             output = subprocess.run([*command, "--steps", str(options.steps)], capture_output=True, text=True)
             if output.returncode:
-                sys.exit(f"the {arm} arm failed:\n{output.stderr[-3000:]}")
-            speeds[arm].append(float(output.stdout.split()[-1]))
+                sys.exit(f"the {name} implementation failed:\n{output.stderr[-3000:]}")
+            speeds[name].append(float(output.stdout.split()[-1]))
     report(speeds, options)
 
 
@@ -175,11 +175,11 @@ def report(speeds: dict[str, list[float]], options: argparse.Namespace) -> None:
         f"All-CNN-C, batch {BATCH}, {options.precision}, {options.steps} steps, {options.rounds} rounds, "
         f"{os.cpu_count()} cores; images/s"
     )
-    for arm, values in speeds.items():
+    for name, values in speeds.items():
         ratios = [own / other for own, other in zip(speeds["cnnlab"], values, strict=True)]
         print(
-            f"{arm:8}  median {statistics.median(values):7.0f}  min {min(values):7.0f}  max {max(values):7.0f}  "
-            f"cnnlab / {arm}: {statistics.median(ratios):.2f}"
+            f"{name:8}  median {statistics.median(values):7.0f}  min {min(values):7.0f}  max {max(values):7.0f}  "
+            f"cnnlab / {name}: {statistics.median(ratios):.2f}"
         )
 
 

@@ -1,11 +1,11 @@
-"""The zoo's numbers: trains the presets of conf/experiment, judges them, keeps small records, writes RESULTS.md.
+"""The zoo's numbers: trains the presets of conf/experiment, evaluates them, keeps small records, writes RESULTS.md.
 
     CNNLAB_DATA=DIR python benchmarks/zoo.py run [PRESET …] [--output outputs/zoo]
     python benchmarks/zoo.py table [--check]
 
-`run` trains every seed that benchmarks/zoo.yaml asks for (hours for all presets), goes on with runs that were
-cut, judges each model on the splits named there and copies run.json, metrics.csv and the figures, a few kB in all, to
-results/PRESET/SEED/. A run that is complete is judged again, not trained again. `table` makes RESULTS.md and the
+`run` trains every seed that benchmarks/zoo.yaml asks for (hours for all presets), resumes runs that were cut,
+evaluates each model on the splits named there and copies run.json, metrics.csv and the figures, a few kB in all, to
+results/PRESET/SEED/. A run that is complete is evaluated again, not trained again. `table` makes RESULTS.md and the
 lines `# Measured:` in conf/experiment/ from results/ alone; `--check` changes nothing and fails where they are stale.
 """
 
@@ -41,7 +41,7 @@ class Preset:
         published: the published accuracy and where from, in words.
         target: the accuracy to reach with the files at hand, 0 to 1; None where there is none.
         seeds: what to train.
-        views: what to judge: a split's name, or split-tta.
+        views: what to evaluate: a split's name, or split-tta.
         overrides: of the training, besides the preset and the seed.
         note: what a reader must know.
     """
@@ -73,7 +73,7 @@ def load_presets() -> dict[str, Preset]:
 
 
 def run(preset: Preset, output: Path) -> None:
-    """Train, or go on with, every seed of a preset; judge each and keep its record."""
+    """Train, or resume, every seed of a preset; evaluate each and keep its record."""
     for seed in preset.seeds:
         directory = output / f"{preset.name}-{seed}"
         record = directory / "run.json"
@@ -206,7 +206,7 @@ def main() -> None:
     presets = load_presets()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    runner = commands.add_parser("run", help="train and judge presets")
+    runner = commands.add_parser("run", help="train and evaluate presets")
     runner.add_argument("presets", nargs="*", metavar="PRESET", help=f"of {', '.join(presets)}; all if none is named")
     runner.add_argument("--output", type=Path, default=ROOT / "outputs" / "zoo")
     maker = commands.add_parser("table", help="write RESULTS.md and the presets' headers from results/")

@@ -60,7 +60,7 @@ COMMANDS = {
     "predict": Command("cnnlab.commands.predict:predict", "classify image files with a run's best model"),
     "inspect": Command(
         "cnnlab.commands.inspect:inspect",
-        "print a model's layers, parameters, multiply-adds, memory",
+        "print a model's layers, parameters, MACs, memory",
         uses=(
             "dataset",
             "model",
@@ -101,7 +101,7 @@ usage: cnnlab COMMAND [group=option] [key=value] …
 examples:
   cnnlab train                                             the default: a small net on handwritten digits
   cnnlab train model=all_cnn_c dataset=cifar10 optimizer.learning_rate=0.05
-  cnnlab train resume=RUN                                  go on exactly where a run stopped
+  cnnlab train resume=RUN                                  resume a run exactly where it stopped
   cnnlab eval run=RUN split=test
   cnnlab predict run=RUN images='photos/*.jpg'
   cnnlab inspect model=all_cnn_c dataset=cifar10

@@ -4,7 +4,7 @@
 class UserError(Exception):
     """A mistake of the user's (exit code 2).
 
-    The message is one line that names the key or file, the value and the way out; the CLI prints it as
+    The message is one line that names the key or file, the value and a hint; the CLI prints it as
     ``error: …`` without a traceback.
     """
 

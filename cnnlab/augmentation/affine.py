@@ -55,26 +55,26 @@ class Affine:
         self._interpolation = interpolation
         self._fill = fill
 
-    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, the same out."""
         height, width = images.shape[1:3]
-        angles, slants = _symmetric(draws, self._rotation), _symmetric(draws, self._shear)
-        down = _symmetric(draws, _pixels(self._height_shift, height))
-        right = _symmetric(draws, _pixels(self._width_shift, width))
+        angles, slants = _symmetric(stream, self._rotation), _symmetric(stream, self._shear)
+        down = _symmetric(stream, _pixels(self._height_shift, height))
+        right = _symmetric(stream, _pixels(self._width_shift, width))
         maps = [
             rotation(angles),
             translation(down, right),
             affine([tf.cos(slants), 0, 0, -tf.sin(slants), 1, 0]),
-            scaling(1 + _symmetric(draws, self._zoom), 1 + _symmetric(draws, self._zoom)),
+            scaling(1 + _symmetric(stream, self._zoom), 1 + _symmetric(stream, self._zoom)),
         ]
         if self._flip:
-            signs = tf.where(draw_mirrored(draws, self._flip == "alternating"), -1.0, 1.0)
+            signs = tf.where(draw_mirrored(stream, self._flip == "alternating"), -1.0, 1.0)
             maps.append(scaling(tf.ones_like(signs), signs))
         return warp(images, compose(*maps), self._interpolation, self._fill)
 
 
-def _symmetric(draws: RandomStream, limit: float) -> tf.Tensor:
-    return draws.uniform(minval=-limit, maxval=limit)
+def _symmetric(stream: RandomStream, limit: float) -> tf.Tensor:
+    return stream.uniform(minval=-limit, maxval=limit)
 
 
 def _pixels(shift: float, side: int) -> float:

@@ -58,17 +58,17 @@ class Canvas:
         self._interpolation = interpolation
         self._fill = fill
 
-    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, the same out."""
         height, width = images.shape[1:3]
-        shrinkage = 1 / draws.uniform(minval=self._scale[0], maxval=self._scale[1])
+        shrinkage = 1 / stream.uniform(minval=self._scale[0], maxval=self._scale[1])
         signs = tf.ones_like(shrinkage)
         if self._flip:
-            signs = tf.where(draw_mirrored(draws, self._flip == "alternating"), -1.0, 1.0)
-        moves = draws.uniform((2,), -self._shift, self._shift)
+            signs = tf.where(draw_mirrored(stream, self._flip == "alternating"), -1.0, 1.0)
+        moves = stream.uniform((2,), -self._shift, self._shift)
         maps = compose(
             scaling(shrinkage, signs * shrinkage),
-            rotation(draws.uniform(minval=-self._rotation, maxval=self._rotation)),
+            rotation(stream.uniform(minval=-self._rotation, maxval=self._rotation)),
             translation(moves[:, 0] * height, moves[:, 1] * width),
         )
-        return warp(self._color(images, draws), maps, self._interpolation, self._fill)
+        return warp(self._color(images, stream), maps, self._interpolation, self._fill)

@@ -40,12 +40,12 @@ class ColorJitter:
         self._saturation = saturation
         self._hue = hue
 
-    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, the same out; C is 1 or 3."""
-        brightness = draws.uniform(minval=1 - self._brightness, maxval=1 + self._brightness)
-        contrast = draws.uniform(minval=1 - self._contrast, maxval=1 + self._contrast)
-        saturation = draws.uniform(minval=1 - self._saturation, maxval=1 + self._saturation)
-        turn = draws.uniform(minval=-self._hue, maxval=self._hue)
+        brightness = stream.uniform(minval=1 - self._brightness, maxval=1 + self._brightness)
+        contrast = stream.uniform(minval=1 - self._contrast, maxval=1 + self._contrast)
+        saturation = stream.uniform(minval=1 - self._saturation, maxval=1 + self._saturation)
+        turn = stream.uniform(minval=-self._hue, maxval=self._hue)
         scale = (brightness * contrast)[:, tf.newaxis, tf.newaxis]
         matrices = scale if images.shape[-1] == 1 else scale * _chroma(saturation, 2 * math.pi * turn)
         pixels = tf.cast(images, tf.float32)

@@ -25,17 +25,17 @@ class Flip:
         self._axes = [axis for axis, chosen in ((2, horizontal), (1, vertical)) if chosen]
         self._alternating = mode == "alternating"
 
-    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, the same out."""
         # bfloat16 holds 0 to 255 exactly; unlike uint8 it can be selected on a GPU without XLA.
         pixels = tf.cast(images, tf.bfloat16)
         for axis in self._axes:
-            mirrored = draw_mirrored(draws, self._alternating)[:, tf.newaxis, tf.newaxis, tf.newaxis]
+            mirrored = draw_mirrored(stream, self._alternating)[:, tf.newaxis, tf.newaxis, tf.newaxis]
             pixels = tf.where(mirrored, tf.reverse(pixels, [axis]), pixels)
         return tf.cast(pixels, images.dtype)
 
 
-def draw_mirrored(draws: RandomStream, alternating: bool) -> tf.Tensor:
+def draw_mirrored(stream: RandomStream, alternating: bool) -> tf.Tensor:
     """Which images of a share to mirror: bool (n,).
 
     At random, each with probability 0.5; or alternating: in every other pass, in half of the images the first, so that
@@ -43,5 +43,5 @@ def draw_mirrored(draws: RandomStream, alternating: bool) -> tf.Tensor:
     section 3.6).
     """
     if alternating:
-        return tf.not_equal(draws.coins(), draws.passes % 2 == 1)
-    return draws.uniform() < 0.5
+        return tf.not_equal(stream.coins(), stream.passes % 2 == 1)
+    return stream.uniform() < 0.5

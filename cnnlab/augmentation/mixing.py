@@ -28,9 +28,9 @@ class Mixup:
         self._quantiles = _beta_quantiles(alpha)
         self._probability = probability
 
-    def mix(self, images: tf.Tensor, targets: tf.Tensor, draws: RandomStream) -> tuple[tf.Tensor, tf.Tensor]:
+    def mix(self, images: tf.Tensor, targets: tf.Tensor, stream: RandomStream) -> tuple[tf.Tensor, tf.Tensor]:
         """uint8 (n, H, W, C) images and float32 (n, classes) targets in, the same out; n must be even."""
-        own = _draw_share(draws, self._quantiles, self._probability)
+        own = _draw_share(stream, self._quantiles, self._probability)
         pixels = tf.cast(images, tf.float32)
         factors = own[:, tf.newaxis, tf.newaxis, tf.newaxis]
         mixed = tf.cast(tf.round(factors * pixels + (1 - factors) * _partners(pixels)), tf.uint8)
@@ -54,11 +54,11 @@ class CutMix:
         self._quantiles = _beta_quantiles(alpha)
         self._probability = probability
 
-    def mix(self, images: tf.Tensor, targets: tf.Tensor, draws: RandomStream) -> tuple[tf.Tensor, tf.Tensor]:
+    def mix(self, images: tf.Tensor, targets: tf.Tensor, stream: RandomStream) -> tuple[tf.Tensor, tf.Tensor]:
         """uint8 (n, H, W, C) images and float32 (n, classes) targets in, the same out; n must be even."""
-        half = tf.sqrt(1 - _draw_share(draws, self._quantiles, self._probability)) / 2
-        rows = _around(draws, half, images.shape[1])
-        columns = _around(draws, half, images.shape[2])
+        half = tf.sqrt(1 - _draw_share(stream, self._quantiles, self._probability)) / 2
+        rows = _around(stream, half, images.shape[1])
+        columns = _around(stream, half, images.shape[2])
         pasted = rows[:, :, tf.newaxis] & columns[:, tf.newaxis]
         # bfloat16 holds 0 to 255 exactly; unlike uint8 it can be selected on a GPU without XLA.
         pixels = tf.cast(images, tf.bfloat16)
@@ -77,15 +77,15 @@ def _beta_quantiles(alpha: float) -> np.ndarray:
     return (beta.ppf(probabilities, alpha, alpha) if alpha else np.ones(QUANTILES)).astype(np.float32)
 
 
-def _draw_share(draws: RandomStream, quantiles: np.ndarray, probability: float) -> tf.Tensor:
+def _draw_share(stream: RandomStream, quantiles: np.ndarray, probability: float) -> tf.Tensor:
     """What stays of each image, float32 (n,): λ, or 1 where the image is not mixed."""
-    share = tf.gather(quantiles, draws.uniform(minval=0, maxval=QUANTILES, dtype=tf.int32))
-    return tf.where(draws.uniform() < probability, share, 1.0)
+    share = tf.gather(quantiles, stream.uniform(minval=0, maxval=QUANTILES, dtype=tf.int32))
+    return tf.where(stream.uniform() < probability, share, 1.0)
 
 
-def _around(draws: RandomStream, half: tf.Tensor, side: int) -> tf.Tensor:
+def _around(stream: RandomStream, half: tf.Tensor, side: int) -> tf.Tensor:
     """bool (n, side): the pixels up to `half` (n,) of the side away from a random one, boundaries rounded down."""
-    centre = draws.uniform(minval=0, maxval=side, dtype=tf.int32)
+    centre = stream.uniform(minval=0, maxval=side, dtype=tf.int32)
     reach = tf.cast(half * side, tf.int32)
     places = tf.range(side)
     return (places >= (centre - reach)[:, tf.newaxis]) & (places < (centre + reach)[:, tf.newaxis])

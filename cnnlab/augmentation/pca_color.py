@@ -45,7 +45,7 @@ class PcaColor:
         if self._of_training:
             self._covariance = _covariance_of_pixels(_images(split)).astype(np.float32)
 
-    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, the same out.
 
         Raises:
@@ -55,7 +55,7 @@ class PcaColor:
             raise RuntimeError("adapt the operation to a training split before it is used")
         pixels = tf.cast(images, tf.float32)
         covariances = self._covariance if self._of_training else _covariances(pixels / 255)
-        directions = self._sigma * draws.normal((images.shape[-1],))
+        directions = self._sigma * stream.normal((images.shape[-1],))
         shifts = tf.reduce_sum(covariances * directions[:, tf.newaxis], axis=2)
         return to_uint8(pixels + 255 * shifts[:, tf.newaxis, tf.newaxis])
 

@@ -9,12 +9,13 @@ from omegaconf import DictConfig
 from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.config.instantiate import instantiate
 from cnnlab.data.dataset import Split
+from cnnlab.errors import UserError
 
 
 class ImageOperation(Protocol):
     """Changes images and leaves their targets alone."""
 
-    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in and out."""
 
 
@@ -22,7 +23,7 @@ class ImageOperation(Protocol):
 class MixingOperation(Protocol):
     """Makes each image, and its target, from several."""
 
-    def mix(self, images: tf.Tensor, targets: tf.Tensor, draws: RandomStream) -> tuple[tf.Tensor, tf.Tensor]:
+    def mix(self, images: tf.Tensor, targets: tf.Tensor, stream: RandomStream) -> tuple[tf.Tensor, tf.Tensor]:
         """uint8 (n, H, W, C) images and float32 (n, classes) targets in and out; n is even."""
 
 
@@ -47,10 +48,22 @@ class Pipeline:
     def __init__(self, operations: Mapping[str, Operation]):
         self.operations = dict(operations)
 
-    @property
-    def mixes(self) -> bool:
-        """Whether an operation makes images from pairs of neighbours, so that each replica needs an even number."""
-        return any(isinstance(operation, MixingOperation) for operation in self.operations.values())
+    def require_pairs(self, images: int, key: str, replicas: int = 1) -> None:
+        """Check that each replica gets whole pairs of neighbours, if an operation mixes them.
+
+        Args:
+            images: in a batch of all replicas.
+            key: of the configuration, that says how many images there are.
+
+        Raises:
+            UserError: it does not.
+        """
+        for name, operation in self.operations.items():
+            if isinstance(operation, MixingOperation) and images % (2 * replicas):
+                where = f" on each of {replicas} replicas" if replicas > 1 else ""
+                raise UserError(
+                    f"{key}={images}: {name} mixes images in pairs{where}; use a multiple of {2 * replicas}"
+                )
 
     def adapt(self, split: Split) -> None:
         """Show the training split to the operations that are fitted to it."""
@@ -58,40 +71,38 @@ class Pipeline:
             if isinstance(operation, AdaptedOperation):
                 operation.adapt(split)
 
-    def __call__(self, images: tf.Tensor, targets: tf.Tensor, draws: RandomStream) -> tuple[tf.Tensor, tf.Tensor]:
+    def __call__(self, images: tf.Tensor, targets: tf.Tensor, stream: RandomStream) -> tuple[tf.Tensor, tf.Tensor]:
         """Run all operations.
 
         Args:
             images: uint8 (n, H, W, C).
             targets: float32 (n, classes), each row the probabilities of an image's classes.
-            draws: the random numbers of this share of the batch.
+            stream: the random numbers of this share of the batch.
 
         Returns:
             Images and targets of the same types, n of each.
         """
         for operation in self.operations.values():
-            images, targets = apply_operation(operation, images, targets, draws)
+            images, targets = apply_operation(operation, images, targets, stream)
         return images, targets
 
 
 def apply_operation(
-    operation: Operation, images: tf.Tensor, targets: tf.Tensor, draws: RandomStream
+    operation: Operation, images: tf.Tensor, targets: tf.Tensor, stream: RandomStream
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Run one operation of a pipeline; types as in `Pipeline.__call__`."""
     if isinstance(operation, MixingOperation):
-        return operation.mix(images, targets, draws)
-    return operation(images, draws), targets
+        return operation.mix(images, targets, stream)
+    return operation(images, stream), targets
 
 
 def build_pipeline(node: DictConfig) -> Pipeline:
     """The pipeline of `config.augmentation`.
 
     Args:
-        node: a mapping from names to operations, each a `_target_` with its arguments. A run of a time when there
-            was one operation at most may hold that operation itself.
+        node: a mapping from names to operations, each a `_target_` with its arguments.
 
     Raises:
         UserError: an operation refuses its arguments.
     """
-    operations = {node.name: node} if "_target_" in node else {str(name): node[name] for name in node}
-    return Pipeline({name: instantiate(operation) for name, operation in operations.items()})
+    return Pipeline({str(name): instantiate(operation) for name, operation in node.items()})

@@ -53,12 +53,12 @@ class RandAugment:
         self._level = magnitude / MAX_MAGNITUDE
         self._fill = fill
 
-    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, the same out."""
         moves = []
         for _ in range(self._num_layers):
-            chosen = draws.uniform(minval=0, maxval=len(OPERATIONS), dtype=tf.int32)
-            signed = self._level * tf.where(draws.uniform() < 0.5, -1.0, 1.0)
+            chosen = stream.uniform(minval=0, maxval=len(OPERATIONS), dtype=tf.int32)
+            signed = self._level * tf.where(stream.uniform() < 0.5, -1.0, 1.0)
             images = _look_up(images, _tables(images, chosen, self._level))
             images = _enhance(images, chosen, 1 + MAX_ENHANCEMENT * signed)
             moves.append(_moves(chosen, signed, images.shape[1], images.shape[2]))

@@ -42,31 +42,31 @@ class RandomErasing:
         self._aspect_ratio = aspect_ratio
         self._fill = fill
 
-    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, the same out."""
         _, height, width, _ = images.shape
-        erased = draws.uniform() < self._probability
-        area = draws.uniform(minval=self._area[0], maxval=self._area[1]) * (height * width)
-        ratio = draws.uniform(minval=self._aspect_ratio[0], maxval=self._aspect_ratio[1])
-        rows = _between(draws, tf.sqrt(area * ratio), height)
-        columns = _between(draws, tf.sqrt(area / ratio), width)
+        erased = stream.uniform() < self._probability
+        area = stream.uniform(minval=self._area[0], maxval=self._area[1]) * (height * width)
+        ratio = stream.uniform(minval=self._aspect_ratio[0], maxval=self._aspect_ratio[1])
+        rows = _between(stream, tf.sqrt(area * ratio), height)
+        columns = _between(stream, tf.sqrt(area / ratio), width)
         inside = (rows[:, :, tf.newaxis] & columns[:, tf.newaxis] & erased[:, tf.newaxis, tf.newaxis])[..., tf.newaxis]
         pixels = tf.cast(images, tf.float32)
-        return tf.cast(tf.where(inside, self._filling(pixels, draws), pixels), tf.uint8)
+        return tf.cast(tf.where(inside, self._filling(pixels, stream), pixels), tf.uint8)
 
-    def _filling(self, pixels: tf.Tensor, draws: RandomStream) -> tf.Tensor:
+    def _filling(self, pixels: tf.Tensor, stream: RandomStream) -> tf.Tensor:
         match self._fill:
             case "random":
-                return tf.cast(draws.uniform(pixels.shape[1:], 0, 256, tf.int32), tf.float32)
+                return tf.cast(stream.uniform(pixels.shape[1:], 0, 256, tf.int32), tf.float32)
             case "mean":
                 return tf.round(tf.reduce_mean(pixels, axis=[1, 2], keepdims=True))
             case "zero":
                 return tf.zeros_like(pixels[:, :1, :1])
 
 
-def _between(draws: RandomStream, length: tf.Tensor, side: int) -> tf.Tensor:
+def _between(stream: RandomStream, length: tf.Tensor, side: int) -> tf.Tensor:
     """bool (n, side): an interval of `length` (n,), rounded to 1 … side, wherever it fits."""
     length = tf.clip_by_value(tf.round(length), 1, side)
-    start = tf.floor(draws.uniform() * (side - length + 1))[:, tf.newaxis]
+    start = tf.floor(stream.uniform() * (side - length + 1))[:, tf.newaxis]
     places = tf.range(side, dtype=tf.float32)
     return (places >= start) & (places < start + length[:, tf.newaxis])

@@ -43,14 +43,14 @@ class ShiftFlip:
         self._flip = flip
         self._fill = fill
 
-    def __call__(self, images: tf.Tensor, draws: RandomStream) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, the same out."""
-        down = draws.uniform(minval=-self._vertical, maxval=self._vertical + 1, dtype=tf.int32)
-        right = draws.uniform(minval=-self._horizontal, maxval=self._horizontal + 1, dtype=tf.int32)
+        down = stream.uniform(minval=-self._vertical, maxval=self._vertical + 1, dtype=tf.int32)
+        right = stream.uniform(minval=-self._horizontal, maxval=self._horizontal + 1, dtype=tf.int32)
         rows = tf.range(self._height) - down[:, tf.newaxis]
         columns = tf.range(self._width) - right[:, tf.newaxis]
         if self._flip:
-            mirrored = draw_mirrored(draws, alternating=self._flip == "alternating")
+            mirrored = draw_mirrored(stream, alternating=self._flip == "alternating")
             columns = tf.where(mirrored[:, tf.newaxis], self._width - 1 - columns, columns)
         # bfloat16 holds 0 to 255 exactly; unlike uint8 it can be gathered on a GPU without XLA.
         pixels = tf.cast(images, tf.bfloat16)

@@ -23,8 +23,6 @@ from cnnlab.runtime.devices import configure_runtime
 from cnnlab.runtime.precision import POLICIES, choose_precision
 from cnnlab.training.train_state import build_initialized
 
-WIDTH_WITHOUT_TERMINAL = 120
-
 
 def inspect(config: DictConfig, directory: Path) -> None:
     """Print the layers of the configured model and their costs, without reading any data.
@@ -50,7 +48,7 @@ def inspect(config: DictConfig, directory: Path) -> None:
         report = asdict(inspection) | ({"initializers": [asdict(start) for start in starts]} if starts else {})
         print(json.dumps(report, indent=2))
         return
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
+    console = Console(width=None if sys.stdout.isatty() else 120)
     print_table(inspection, console)
     if starts:
         print_starts(starts, console)

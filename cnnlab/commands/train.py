@@ -19,6 +19,7 @@ from cnnlab.training.plan import build_plan
 from cnnlab.training.progress import build_progress, phase, progress_kind
 from cnnlab.training.run_record import (
     data_record,
+    model_record,
     open_or_create,
     output_directory,
     reported,
@@ -62,20 +63,15 @@ def train(config: DictConfig, directory: Path) -> None:
         run = open_or_create(output, config)
         loggers = build_loggers(config.logger, run) if is_chief(strategy) else []
         display = build_progress(progress, plan.epochs, plan.total_steps, validates="validation" in dataset.splits)
-        display.header(header_lines(config, dataset, plan, train_state, precision, directory))
-        states = directory / "checkpoints"
-        loop = build_loop(config, trainer, run, dataset, plan, schedule, train_state, states, stop, display, loggers)
+        display.header(
+            header_lines(config.model.name, dataset, plan, trainer.batch_size, train_state, precision, directory)
+        )
+        loop = build_loop(config, trainer, run, dataset, plan, schedule, train_state, directory, stop, display, loggers)
         with reported(run, strategy), closing(loggers, run), run.recorded(), watch_workers(strategy):
             run.update(
-                precision=precision,
-                precision_reason=reason,
-                devices=list(strategy.extended.worker_devices),
-                replicas=strategy.num_replicas_in_sync,
-                threads=same_threads(run),
-                seeds=dict(config.seeds),
-                total_params=train_state.network.count_params(),
-                **data_record(dataset),
+                precision=precision, precision_reason=reason, seeds=dict(config.seeds), threads=same_threads(run)
             )
+            run.update(**model_record(train_state), **data_record(dataset))
             list_skipped(output / "skipped_files.csv", dataset.skipped)
             loop.run()
     if is_chief(strategy):

@@ -122,7 +122,7 @@ class _Job:
             raise UserError(f"{error}{decoding_hint(config, error.key)}") from error
         if self.run and self.command == "train":
             if directory != self.run.path:
-                raise UserError(f"hydra.run.dir={directory}: a run that goes on stays in {self.run.path}")
+                raise UserError(f"hydra.run.dir={directory}: a resumed run stays in {self.run.path}")
             check_resumable(config, self.run)
 
 

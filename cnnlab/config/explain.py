@@ -1,4 +1,4 @@
-"""Hydra's and OmegaConf's errors, retold in one line that names the key, the value and the way out."""
+"""Hydra's and OmegaConf's errors, retold in one line that names the key, the value and a hint."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -91,16 +91,16 @@ def _unknown_key(error: OmegaConfBaseException, arguments: Sequence[str]) -> str
     known = [str(key) for key in node if key != "hydra"]
     groups = () if where else (group for group in (*GROUPS, "experiment") if group not in (*known, name))
     candidates = [*known, *groups]
-    way_out = renamed(str(error.full_key)) or did_you_mean(name, candidates if where else [*candidates, *METHODS])
-    if not way_out:
+    hint = renamed(str(error.full_key)) or did_you_mean(name, candidates if where else [*candidates, *METHODS])
+    if not hint:
         namesakes = [key for key in _all_keys(node._get_root()) if key.rpartition(".")[2] == name]
         listed = (
             f"; the keys are {', '.join(candidates)}" if candidates else "; it is empty: a + before the key adds it"
         )
         others = "" if namesakes else _options_with(where, name)
-        way_out = f"; did you mean {namesakes[0]}?" if namesakes else others or listed
+        hint = f"; did you mean {namesakes[0]}?" if namesakes else others or listed
     place = f" in {where}" if where else ""
-    return f"{_as_given(str(error.full_key), arguments)}: no such key{place}{way_out}"
+    return f"{_as_given(str(error.full_key), arguments)}: no such key{place}{hint}"
 
 
 def _options_with(group: str, key: str) -> str:

@@ -29,7 +29,7 @@ def reported_initializers(config: DictConfig, overrides: Sequence[str]) -> dict[
     options = GlobalHydra.instance().config_loader().get_group_options("initializer") if config.initializers else []
     for name in config.initializers:
         if name not in options:
-            way_out = did_you_mean(name, options) or f"; options: {', '.join(options)}"
-            raise UserError(f"initializers={shown(list(config.initializers))}: no initializer {name}{way_out}")
+            hint = did_you_mean(name, options) or f"; options: {', '.join(options)}"
+            raise UserError(f"initializers={shown(list(config.initializers))}: no initializer {name}{hint}")
         nodes.setdefault(name, compose(overrides=[f"+initializer={name}"]).initializer)
     return nodes

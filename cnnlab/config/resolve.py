@@ -14,7 +14,7 @@ def resolve(config: DictConfig) -> None:
 
     - each of `seeds` that is null, from `seed`;
     - `dataset.image_shape` and `dataset.num_classes`, from `input_shape` and `num_classes` where those are set;
-    - paths become absolute, `~` expanded, so that they still hold when a run goes on from elsewhere; of
+    - paths become absolute, `~` expanded, so that they still hold when a run is resumed from elsewhere; of
       `images`, which may be patterns, only `~` is expanded. The same goes for MLflow's SQLite file.
     """
     with open_dict(config):

@@ -21,13 +21,13 @@ def _check_image_shape(value: list[int], key: str) -> None:
 ImageShape = Annotated[tuple[int, int, int], _check_image_shape]
 
 
-class Carved(TypedDict, total=False):
+class HeldOut(TypedDict, total=False):
     """The key of datasets that have no test split of their own."""
 
     test_fraction: Annotated[float, SHARE] | None
 
 
-class Dataset(Carved):
+class Dataset(HeldOut):
     """The keys of conf/dataset that are not the reader's."""
 
     name: str

@@ -35,7 +35,7 @@ SAME_RESULT = frozenset(
         "targets",
     }
 )
-# What may change when a run goes on: also its length.
+# What may change when a run is resumed: also its length.
 CHANGEABLE = SAME_RESULT | {"trainer.epochs", "trainer.steps"}
 
 LEFT_TO_DATA = {"dataset.num_classes": None, "dataset.validation": "auto"}
@@ -102,7 +102,7 @@ def primary_config(command: str, run: Run | None) -> Iterator[str]:
 
 
 def check_resumable(config: DictConfig, run: Run) -> None:
-    """Check that a run can go on exactly with this configuration.
+    """Check that a run can be resumed exactly with this configuration.
 
     Raises:
         UserError: something other than what `CHANGEABLE` lists differs from the configuration the run started
@@ -111,12 +111,12 @@ def check_resumable(config: DictConfig, run: Run) -> None:
     changed = differences(config, run, CHANGEABLE)
     if changed:
         diverged = run.record.get("status") == "diverged"
-        way_out = (
+        hint = (
             f"it diverged; start anew with a smaller learning rate: {command_anew(run)}"
             if diverged
             else "train a new run to change this"
         )
-        raise UserError(f"resume={run.path}: its configuration no longer matches ({changed}); {way_out}")
+        raise UserError(f"resume={run.path}: its configuration no longer matches ({changed}); {hint}")
 
 
 def differences(config: DictConfig, run: Run, but: Collection[str]) -> str:

@@ -22,7 +22,7 @@ _HYDRA_KEYS = frozenset({"_target_", "_args_", "_convert_", "_partial_", "_recur
 _INSTEAD = {  # callbacks that would fight with the loop over what it does itself
     "keras.callbacks.LearningRateScheduler": "use a schedule, e.g. schedule=cosine",
     "keras.callbacks.ReduceLROnPlateau": "use schedule=plateau",
-    "keras.callbacks.BackupAndRestore": "every run keeps its state: go on with resume=RUN",
+    "keras.callbacks.BackupAndRestore": "every run keeps its state: resume it with resume=RUN",
 }
 
 

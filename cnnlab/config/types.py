@@ -48,8 +48,8 @@ def check_keys(given: Mapping[str, Any], known: Sequence[str], key: str) -> None
         if name not in known:
             full = f"{key}.{name}" if key else str(name)
             where = f" in {key}" if key else ""
-            way_out = renamed(full) or did_you_mean(name, known) or f"; the keys are {', '.join(known)}"
-            raise UserError(f"{full}={shown(given[name])}: no such key{where}{way_out}")
+            hint = renamed(full) or did_you_mean(name, known) or f"; the keys are {', '.join(known)}"
+            raise UserError(f"{full}={shown(given[name])}: no such key{where}{hint}")
 
 
 def shown(value: Any) -> str:

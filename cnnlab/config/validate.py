@@ -29,7 +29,7 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
         overrides: what the command line itself set, as "key=value".
 
     Raises:
-        UserError: something is wrong; the message names the key, the value and the way out.
+        UserError: something is wrong; the message names the key, the value and a hint.
     """
     values = OmegaConf.to_container(config, resolve=True)
     given = {override.lstrip("+~").partition("=")[0] for override in overrides}
@@ -80,7 +80,7 @@ def _check_command(values: dict[str, Any], command: str, given: set[str]) -> Non
             f"weights_head={values['weights_head']}: only a training starts without the head of its weights"
         )
     if command != "train" and values.get("resume") is not None:
-        raise UserError(f"resume={values['resume']}: only train goes on with a run; give {command} run=RUN")
+        raise UserError(f"resume={values['resume']}: only train resumes a run; give {command} run=RUN")
 
 
 def _check_recipe(values: dict[str, Any]) -> None:
@@ -187,7 +187,7 @@ def _check_chosen(values: dict[str, Any], group: str, kind: str) -> None:
     for name, node in nodes.items():
         key = f"{group}.{name}"
         if not isinstance(node, dict):
-            raise UserError(f"{key}={shown(node)}: is no {kind}; the knobs of one are set as {key}.KNOB=…")
+            raise UserError(f"{key}={shown(node)}: is no {kind}; the options of one are set as {key}.OPTION=…")
         if "_target_" not in node:
             chosen = [*(other for other in nodes if other != name), name]
             raise UserError(

@@ -107,13 +107,13 @@ def _find(root: str | None, folder: str | None) -> Path:
             raise UserError(f"{folder}: not in {SEARCHED}; set dataset.root=DIR to the folder that holds {folder}/")
         base = found
     if not base.is_dir():
-        way_out = "; an .npz file is read by dataset=arrays" if base.suffix == ".npz" else ""
-        raise UserError(f"{base}: is no folder{way_out}")
+        hint = "; an .npz file is read by dataset=arrays" if base.suffix == ".npz" else ""
+        raise UserError(f"{base}: is no folder{hint}")
     return base
 
 
 def _too_few(folder: Path, class_names: Sequence[str]) -> str:
-    """What is wrong with a folder of fewer than two classes, and the way out."""
+    """What is wrong with a folder of fewer than two classes, and a hint."""
     expected = "expected CLASS/… or train/CLASS/… for two classes or more"
     if not class_names:
         images = len(images_in(folder))
@@ -121,8 +121,8 @@ def _too_few(folder: Path, class_names: Sequence[str]) -> str:
     inner = folder / class_names[0]
     while len(inside := subfolders(inner).names) == 1:
         inner /= inside[0]
-    way_out = f"; its classes may be those in dataset.root={inner}" if inside else ""
-    return f"found only the class {class_names[0]}; {expected}{way_out}"
+    hint = f"; its classes may be those in dataset.root={inner}" if inside else ""
+    return f"found only the class {class_names[0]}; {expected}{hint}"
 
 
 def _find_classes(folder: Path, strict: bool, skipped: dict[str, str]) -> Classes:

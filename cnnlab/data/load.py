@@ -15,7 +15,7 @@ from cnnlab.data.arrays import read_arrays
 from cnnlab.data.classes import tell_lookalikes
 from cnnlab.data.dataset import Dataset, ImageFiles, ImageShape, PublishedDataset, Split
 from cnnlab.data.image_folder import split_of_folders
-from cnnlab.data.splits import carve_test, carve_validation, choose_validation, parse_validation
+from cnnlab.data.splits import choose_validation, hold_out_test, hold_out_validation, parse_validation
 from cnnlab.data.summary import summarize
 from cnnlab.errors import UserError
 
@@ -50,9 +50,9 @@ def load_dataset(cfg: DictConfig, split_seed: int, *, own_classes: bool = False)
     validation = parse_validation(cfg.validation)
     published = _read(cfg)
     class_names = published.class_names if own_classes else _class_names(published.class_names, cfg.num_classes)
-    splits = carve_test(published.splits, cfg.get("test_fraction"), split_seed, class_names)
+    splits = hold_out_test(published.splits, cfg.get("test_fraction"), split_seed, class_names)
     validation = choose_validation(validation, splits)
-    splits = carve_validation(splits, validation, split_seed, class_names)
+    splits = hold_out_validation(splits, validation, split_seed, class_names)
     _tell_conversion(cfg.name, splits["train"], image_shape)
     fitted = {name: Split(_fit(split.images, image_shape), split.labels) for name, split in splits.items()}
     dataset = Dataset(

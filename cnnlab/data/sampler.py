@@ -11,7 +11,7 @@ class TrainingSampler:
     Pass p visits the examples in the permutation drawn from (seed, p); the examples left over when the
     batch size does not divide the split are left out of that pass. Step s therefore takes batch
     s mod batches_per_pass of pass s div batches_per_pass, whatever was computed before it: a resumed run
-    goes on where the uninterrupted one would have been.
+    resumes where the uninterrupted one would have been.
 
     Args:
         size: the number of examples.

@@ -21,7 +21,7 @@ ALIASES = {
 """What the folders of the splits are called, in upper or lower case; the split's own name comes first."""
 
 SPLIT_OF = {alias: split for split, aliases in ALIASES.items() for alias in aliases}
-_WAY_OUT = "dataset.splits=none learns such folders as classes"
+_HINT = "dataset.splits=none learns such folders as classes"
 
 
 def find_splits(base: Path, splits: Splits = "auto") -> dict[str, Path]:
@@ -57,7 +57,7 @@ def find_splits(base: Path, splits: Splits = "auto") -> dict[str, Path]:
         looks = "look like splits" if len(named) > 1 else "looks like a split"
         raise UserError(
             f"{base}: {_listed(named.values())} {looks}, but there is no train/ with class folders (train/CLASS/…); "
-            f"make it; {_WAY_OUT}"
+            f"make it; {_HINT}"
         )
     log.info(
         "%s: %s taken for %s like %s, since there is no train/CLASS/",
@@ -82,7 +82,7 @@ def _by_split(base: Path, names: Sequence[str]) -> dict[str, str]:
     for split in ALIASES:
         folders = [name for name in names if SPLIT_OF.get(name.lower()) == split]
         if len(folders) > 1:
-            raise UserError(f"{base}: {_listed(folders)} stand for one split, {split}; keep one of them ({_WAY_OUT})")
+            raise UserError(f"{base}: {_listed(folders)} stand for one split, {split}; keep one of them ({_HINT})")
         if folders:
             found[split] = folders[0]
     return found
@@ -95,7 +95,7 @@ def _tell_layout(base: Path, usable: Mapping[str, str], inside: Mapping[str, Seq
     unused = [name for name in inside if name not in usable.values()]
     unknown = [name for name in unused if name.lower() not in SPLIT_OF and (inside[name] or images_in(base / name))]
     if unknown:
-        log.warning("%s: %s not used, but only %s (%s)", base, _are(unknown), _listed(usable.values()), _WAY_OUT)
+        log.warning("%s: %s not used, but only %s (%s)", base, _are(unknown), _listed(usable.values()), _HINT)
     for name in unused:
         if name.lower() in SPLIT_OF:
             log.warning("%s: %s/ has no class folders and is not used", base, name)

@@ -39,7 +39,7 @@ def choose_validation(requested: Literal["auto"] | Validation, splits: Mapping[s
     return HELD_OUT
 
 
-def carve_test(
+def hold_out_test(
     splits: dict[str, Split], fraction: float | None, seed: int, class_names: Sequence[str]
 ) -> dict[str, Split]:
     """Draw a test split from the training examples of a dataset that has none.
@@ -64,7 +64,7 @@ def carve_test(
     return {**splits, "train": train, "test": test}
 
 
-def carve_validation(
+def hold_out_validation(
     splits: dict[str, Split], validation: Validation, seed: int, class_names: Sequence[str]
 ) -> dict[str, Split]:
     """Choose the validation split.

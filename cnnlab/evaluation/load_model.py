@@ -39,11 +39,11 @@ def load_best(run: Run, packages: Sequence[str] = DEFAULT_PACKAGES) -> keras.Mod
         status = run.status
         told = ": ".join(filter(None, (status.name, status.reason)))
         if status.name == "diverged":
-            hint = f"it cannot go on; start anew with a smaller learning rate: {command_anew(run)}"
+            hint = f"it cannot be resumed; start anew with a smaller learning rate: {command_anew(run)}"
         elif status.name == "running":
             hint = "it comes with the first validation: wait for it"
         else:
-            hint = f"it comes with the first validation: go on with cnnlab train resume={shlex.quote(str(run.path))}"
+            hint = f"it comes with the first validation: resume with cnnlab train resume={shlex.quote(str(run.path))}"
         raise UserError(f"run={run.path}: has no {run.best_model.name} (status: {told}); {hint}")
     return _load(run.best_model, f"run={run.path}", packages)
 

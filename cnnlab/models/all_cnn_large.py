@@ -22,7 +22,7 @@ def all_cnn_large(
     """The large All-CNN of Springenberg et al., "Striving for simplicity" (2014), appendix: 4.41 % error on CIFAR-10.
 
     Documented: images placed on canvases of 126x126 pixels; five triples of 2x2 convolutions with 320, 640,
-    960, 1280 and 1600 maps, the third of each with stride 2; a 2x2 and a 1x1 convolution with 1920 maps; leaky
+    960, 1280 and 1600 channels, the third of each with stride 2; a 2x2 and a 1x1 convolution with 1920 channels; leaky
     ReLU; dropout of 0.1 after the first two convolutions of the second triple, 0.2, 0.3 and 0.4 in the next
     ones, 0.5 after both last ones; a softmax.
 
@@ -35,7 +35,7 @@ def all_cnn_large(
     Args:
         input_shape: (height, width, channels) of the preprocessed images, at least 126x126.
         num_classes: number of logits.
-        width: multiplies the number of maps of every convolution but the last; greater than 0.
+        width: multiplies the number of channels of every convolution but the last; greater than 0.
         dropout: share of the outputs of the last two convolutions that is dropped while training; it rises to
             that from 0 in equal steps, triple by triple.
         batch_norm, l2, activation: see Blocks.

@@ -11,7 +11,7 @@ from cnnlab.errors import UserError
 from cnnlab.runs.files import write_atomically
 
 CLASS_NAMES = "class_names.json"
-"""The member of the zip with the names, a JSON list in the order of the outputs. Keras itself does not heed it."""
+"""The member of the zip with the names, a JSON list in the order of the outputs. Keras itself does not use it."""
 
 
 def save_model(model: keras.Model, path: Path, class_names: Sequence[str] | None) -> None:

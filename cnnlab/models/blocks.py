@@ -1,4 +1,4 @@
-"""What the networks are made of: layers with the knobs that every model has, named alike in all of them."""
+"""What the networks are made of: layers with the options that every model has, named alike in all of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ def cats_dogs_cnn(
     l2: float = 0.0,
     activation: Activation = "relu",
 ) -> keras.Model:
-    """Three unpadded 3x3 convolutions of 32, 64 and 128 maps, each pooled 2x2, and dense layers of 128 and 512.
+    """Three unpadded 3x3 convolutions of 32, 64 and 128 channels, each pooled 2x2, and dense layers of 128 and 512.
 
     4,894,913 parameters at 150x150x3 and one output, 4,735,104 of them in the first dense layer, which reads
     17x17x128 values.

@@ -69,10 +69,10 @@ def _require_images(network: keras.Model, image_shape: ImageShape, key: str) -> 
     shape = network.inputs[0].shape[1:]
     if len(shape) == 3 and all(side in (None, ours) for side, ours in zip(shape, image_shape, strict=True)):
         return
-    way_out = "build it for the input_shape that its builder is called with"
+    hint = "build it for the input_shape that its builder is called with"
     if len(shape) == 3 and None not in shape:
-        way_out += f", or set input_shape={shown([*shape])}"
-    raise UserError(f"{key}: takes inputs of {shown([*shape])}, the images are {shown([*image_shape])}; {way_out}")
+        hint += f", or set input_shape={shown([*shape])}"
+    raise UserError(f"{key}: takes inputs of {shown([*shape])}, the images are {shown([*image_shape])}; {hint}")
 
 
 def _require_logits(network: keras.Model, outputs: int, key: str) -> None:

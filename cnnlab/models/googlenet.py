@@ -44,7 +44,7 @@ def googlenet(
         input_shape: (height, width, channels) of the preprocessed images; with auxiliary heads at least 65x65.
         num_classes: number of logits.
         auxiliary_heads: whether two more classifiers, on modules 4a and 4d, help the gradient on its way.
-        dropout: share of the averaged maps that is dropped while training.
+        dropout: share of the averaged feature maps that is dropped while training.
         auxiliary_dropout: the same for the hidden layers of the auxiliary heads.
         batch_norm, l2, activation: see Blocks; local response normalisation stays with batch_norm.
 

@@ -11,7 +11,7 @@ REGISTRY = "cnnlab"
 
 @keras.saving.register_keras_serializable(package=REGISTRY)
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Keras's batch normalisation of maps (N, H, W, C), through TensorFlow's fused operation.
+    """Keras's batch normalisation of feature maps (N, H, W, C), through TensorFlow's fused operation.
 
     The same numbers, arguments and weights; statistics are summed in float32 whatever the precision. Keras
     makes the step out of some twenty element-wise operations in float32, of which each passes over all of the
@@ -19,7 +19,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     operation cannot do (other axes, masks, synchronised or renormalised statistics) is left to Keras.
 
     Args:
-        beta_multiplier: what is added to the normalised maps is beta_multiplier · beta, which plain gradient
+        beta_multiplier: what is added to the normalised feature maps is beta_multiplier · beta, which plain gradient
             descent, with or without momentum, moves beta_multiplier² times as fast as beta itself.
         **kwargs: as for keras.layers.BatchNormalization.
     """

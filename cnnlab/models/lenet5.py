@@ -45,7 +45,7 @@ def lenet5(
 ) -> keras.Model:
     """LeNet-5 as it is built today: every map connected, plain pooling, a softmax.
 
-    Unpadded 5x5 convolutions of 6, 16 and 120 maps, the first two pooled 2x2, and a dense layer of 84. Smaller
+    Unpadded 5x5 convolutions of 6, 16 and 120 channels, the first two pooled 2x2, and a dense layer of 84. Smaller
     images are padded to 32x32. 61,706 parameters at one channel and ten classes, for images up to 32x32.
 
     Args:
@@ -76,7 +76,7 @@ def lenet5_1998(input_shape: tuple[int, int, int], num_classes: int, *, l2: floa
     """LeNet-5 of LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document recognition" (1998).
 
     Section II.B, with the paper's names of the layers in brackets. Images are padded to 32x32 and their values,
-    expected between 0 and 1, brought to -0.1 and 1.175. Convolutions are 5x5: conv1 (C1) makes 6 maps; conv2
+    expected between 0 and 1, brought to -0.1 and 1.175. Convolutions are 5x5: conv1 (C1) makes 6 channels; conv2
     (C3) 16, each of some of these by table I; conv3 (C5) 120. pool1 and pool2 (S2, S4) are average poolings of
     2x2, pool1_trained and pool2_trained their coefficients and biases. dense1 (F6) has 84 units, and the logits
     are minus the squared distances of these to the classes' codes, bitmaps of 7x12 values of +1 and -1. The
@@ -141,7 +141,7 @@ def _trainable_pool(x: KerasTensor, name: str) -> KerasTensor:
 
 
 def _connected_by_table(x: KerasTensor, blocks: Blocks) -> KerasTensor:
-    """conv2: one grouped convolution for all the maps that read the same number of maps, one group per map."""
+    """conv2: one grouped convolution for all the channels that read equally many, one group per channel."""
     parts = []
     for count in sorted({len(read) for read in CONNECTIONS}):
         table = [read for read in CONNECTIONS if len(read) == count]

@@ -113,7 +113,7 @@ def _kept(layer: keras.layers.Layer) -> list[KerasTensor]:
 
 
 def _keeps_float32(layer: keras.layers.Layer) -> bool:
-    """Whether a layer's gradient is computed from float32 copies; the fused normalisation of maps needs none."""
+    """Whether a layer's gradient is computed from float32 copies; the fused batch normalisation needs none."""
     fused = isinstance(layer, BatchNormalization) and len(layer.output.shape) == 4
     return isinstance(layer, FLOAT32) and not fused
 

@@ -15,7 +15,7 @@ def mnist_cnn(
     l2: float = 0.0,
     activation: Activation = "relu",
 ) -> keras.Model:
-    """Three 3x3 convolutions of 24, 48 and 64 maps, the first two pooled 2x2, and a dense layer of 128.
+    """Three 3x3 convolutions of 24, 48 and 64 channels, the first two pooled 2x2, and a dense layer of 128.
 
     113,514 parameters at 28x28x1 and ten classes.
 

@@ -47,7 +47,7 @@ POINTWISE = (
     ChannelSelection,
     LocalResponseNormalization,
 )
-"""What they return at a position of maps depends on their inputs at this position only."""
+"""What they return at a position of feature maps depends on their inputs at this position only."""
 
 OVER_CHANNELS = (keras.layers.Softmax, keras.layers.LayerNormalization, keras.layers.Concatenate)
 """So does what these return, where their axis is that of the channels."""

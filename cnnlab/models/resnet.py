@@ -48,14 +48,14 @@ def resnet(
         input_shape: (height, width, channels) of the preprocessed images.
         num_classes: number of logits.
         depth: layers with kernels, projections not counted.
-        version: which convolution of a bottleneck halves the maps: 1 as published, the first 1x1; 1.5 the 3x3,
+        version: which convolution of a bottleneck halves the feature maps: 1 as published, the first 1x1; 1.5 the 3x3,
             for half a point more accuracy on ImageNet and a tenth more work. Without bottlenecks there is no
             difference.
         stem: "imagenet" takes a quarter of the height and width (7x7 and pooling, both with stride 2), "cifar"
             none (3x3), for small images.
         zero_init_residual: start every unit as its shortcut: the factors of its last batch normalisation are 0
             (Goyal et al., "Accurate, large minibatch SGD", 2017, section 5.1).
-        dropout: share of the averaged maps that is dropped while training.
+        dropout: share of the averaged feature maps that is dropped while training.
         l2, activation: see Blocks.
 
     Returns:
@@ -87,7 +87,7 @@ Convolution = tuple[int, int, int]
 def residual_unit(
     blocks: Blocks, x: KerasTensor, name: str, convolutions: list[Convolution], *, zero_init: bool = False
 ) -> KerasTensor:
-    """Add what some convolutions make of the maps to the maps themselves, then activate.
+    """Add what some convolutions make of the feature maps to these themselves, then activate.
 
     Args:
         blocks: makes the layers, with batch normalisation.

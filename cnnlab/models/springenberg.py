@@ -51,9 +51,9 @@ def springenberg(
 ) -> keras.Model:
     """The networks of Springenberg, Dosovitskiy, Brox and Riedmiller, "Striving for simplicity" (2014), tables 1 and 2.
 
-    Two stages, of 96 and of 192 maps, each of which halves the maps; then a 3x3 convolution and two 1x1
-    convolutions, whose maps, one per class, are averaged. Table 2 shows how the pooling is replaced for base C; A
-    and B follow the same rules (section 3.1).
+    Two stages, of 96 and of 192 channels, each of which halves the feature maps; then a 3x3 convolution and two 1x1
+    convolutions, whose feature maps, one per class, are averaged. Table 2 shows how the pooling is replaced for base C;
+    A and B follow the same rules (section 3.1).
 
     Args:
         input_shape: (height, width, channels) of the preprocessed images.
@@ -62,8 +62,8 @@ def springenberg(
         downsampling: "pool" is a 3x3 max-pooling with stride 2 (Model A, B, C); "stride" leaves it out and gives
             stride 2 to the convolution before it (Strided-CNN); "conv_pool" has a 3x3 convolution more before
             the pooling (ConvPool-CNN); "conv_stride" gives that one stride 2 and leaves the pooling out (All-CNN).
-        last_padding: of the last 3x3 convolution; "valid" averages 6x6 maps of 32x32 images, "same" 8x8.
-        dropout: share of the halved maps' values that is dropped while training.
+        last_padding: of the last 3x3 convolution; "valid" averages 6x6 feature maps of 32x32 images, "same" 8x8.
+        dropout: share of each downsampling layer's outputs that is dropped while training.
         input_dropout: the same for the values of the input.
         final_activation: see all_cnn_c.
         batch_norm, l2, activation: see Blocks.
@@ -101,7 +101,7 @@ def all_convolutional(
     final_activation: bool,
     strided_activation: bool = True,
 ) -> keras.Model:
-    """Stages, then the three convolutions all networks of the paper end in; the knobs are those of all_cnn_c."""
+    """Stages, then the three convolutions all networks of the paper end in; the options are those of all_cnn_c."""
     strided = blocks if strided_activation else replace(blocks, activation=None)
     images = keras.Input(input_shape, name="images")
     x = drop(images, "input_dropout", input_dropout)

@@ -21,15 +21,15 @@ def squeezenet(
 ) -> keras.Model:
     """SqueezeNet of Iandola et al. (2016) in its authors' cheaper version 1.1.
 
-    Eight fire modules between 3x3 poolings; a global average over the maps of a last 1x1 convolution gives the
+    Eight fire modules between 3x3 poolings; a global average over the feature maps of a last 1x1 convolution gives the
     logits. 1,235,496 parameters with 1000 classes, 722,496 of them before the last convolution.
 
     Args:
         input_shape: (height, width, channels) of the preprocessed images.
         num_classes: number of logits.
         dropout: share of the last fire module's outputs that is dropped while training.
-        final_activation: whether the last convolution, whose maps are averaged, has batch normalisation and an
-            activation like the others, as published. With ReLU some of its maps start out dead.
+        final_activation: whether the last convolution, whose feature maps are averaged, has batch normalisation and an
+            activation like the others, as published. With ReLU some of its channels start out dead.
         batch_norm, l2, activation: see Blocks.
 
     Returns:
@@ -56,7 +56,7 @@ def squeezenet_maps(blocks: Blocks, images: KerasTensor) -> KerasTensor:
 
 
 def fire(blocks: Blocks, x: KerasTensor, name: str, squeezed: int, expanded: int) -> KerasTensor:
-    """Fire module: few 1x1 convolutions feed as many 1x1 as 3x3 ones, whose maps lie side by side."""
+    """Fire module: few 1x1 convolutions feed as many 1x1 as 3x3 ones, whose feature maps lie side by side."""
     x = blocks.conv(x, f"{name}_squeeze", squeezed, 1)
     branches = [blocks.conv(x, f"{name}_expand{size}x{size}", expanded, size) for size in (1, 3)]
     return keras.layers.Concatenate(name=f"{name}_concat")(branches)

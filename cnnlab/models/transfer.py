@@ -45,7 +45,7 @@ def transfer(
             numbers itself, such as conv2d_3, have these names in the first network of a process only.)
         fine_tune_from: this layer and all after it are trained too, in the order `cnnlab inspect` lists them;
             None trains the head only.
-        pooling: what makes one vector of the maps: all of their values, their averages, or their maxima.
+        pooling: what makes one vector of the feature maps: all of their values, their averages, or their maxima.
         dense: units of a hidden layer in the head; None for none.
         dropout: share of the hidden layer's outputs, or without one of the vector's values, that is dropped
             while training.
@@ -78,9 +78,9 @@ def _freeze(network: keras.Model, until: str | None, backbone: Backbone) -> None
             layer.rate = 0.0
 
 
-def _find_layer(network: keras.Model, name: str, knob: str, backbone: Backbone) -> keras.layers.Layer:
+def _find_layer(network: keras.Model, name: str, option: str, backbone: Backbone) -> keras.layers.Layer:
     names = [layer.name for layer in network.layers]
     if name not in names:
-        way_out = did_you_mean(name, names) or "; cnnlab inspect lists them"
-        raise UserError(f"model.{knob}={name}: no such layer in this part of {backbone}{way_out}")
+        hint = did_you_mean(name, names) or "; cnnlab inspect lists them"
+        raise UserError(f"model.{option}={name}: no such layer in this part of {backbone}{hint}")
     return network.get_layer(name)

@@ -21,9 +21,9 @@ def zfnet(
 ) -> keras.Model:
     """The network of Zeiler and Fergus, "Visualizing and understanding convolutional networks" (2013), figure 3.
 
-    AlexNet with a finer beginning: 96 maps of 7x7 and 256 of 5x5, both with stride 2, then 384, 384 and 256 maps
-    of 3x3, and two dense layers of 4096. Poolings are 3x3 with stride 2; contrast normalisation across maps
-    follows the first two. From 224x224 images the maps shrink to 110, 55, 26, 13 and 6 pixels, which takes a
+    AlexNet with a finer beginning: 96 filters of 7x7 and 256 of 5x5, both with stride 2, then 384, 384 and 256 filters
+    of 3x3, and two dense layers of 4096. Poolings are 3x3 with stride 2; contrast normalisation across channels
+    follows the first two. From 224x224 images the feature maps shrink to 110, 55, 26, 13 and 6 pixels, which takes a
     margin of one pixel around the images, poolings that are padded (the last is not), and an unpadded second
     convolution. 62,357,608 parameters at 224x224x3 and 1000 classes. Kernels start from He's normal
     distribution; `initializer=gaussian` is the paper's.

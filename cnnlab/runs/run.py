@@ -82,7 +82,7 @@ class Run:
         origin = provenance()
         if changed := differing_code(self.record, origin):
             log.warning(
-                "%s goes on with other code (%s): results may differ from an unbroken training", self.path, changed
+                "%s is resumed with other code (%s): results may differ from an unbroken training", self.path, changed
             )
         times = {"status": "running", "started": _now(), "ended": None, "error": None}
         self.update(format=FORMAT, **origin, **times, config=OmegaConf.to_container(self.config))

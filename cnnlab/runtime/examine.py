@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import psutil
 import tensorflow as tf
 
 from cnnlab.runtime import machine
@@ -35,10 +36,10 @@ def examine() -> dict[str, dict[str, Any]]:
         "machine": {
             "system": platform.platform(),
             "processor": machine.processor_name(),
-            "physical_cores": machine.physical_cores(),
+            "physical_cores": psutil.cpu_count(logical=False),
             "usable_cores": machine.usable_cores(),
             "core_limit": machine.core_limit(),
-            "memory_gib": _gib(machine.memory_bytes()),
+            "memory_gib": _gib(psutil.virtual_memory().total),
             "memory_limit_gib": _gib(machine.memory_limit_bytes()),
             "instructions": [name for name in INSTRUCTIONS if name in processor_flags()],
         },

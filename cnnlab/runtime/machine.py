@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 CPUINFO = Path("/proc/cpuinfo")
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIPS = Path("/proc/self/cgroup")
@@ -16,16 +18,8 @@ NVIDIA_DRIVER = Path("/proc/driver/nvidia/gpus")
 
 def processor_name() -> str:
     """The processor's model as the operating system calls it."""
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
-
-
-def physical_cores() -> int | None:
-    """Cores without hyper-threads; None where the operating system does not say."""
-    if not CPUINFO.exists():
-        return None
-    blocks = CPUINFO.read_text().split("\n\n")
-    cores = {(_field(block, "physical id"), _field(block, "core id")) for block in blocks if block.strip()}
-    return len(cores) if all(core for _, core in cores) else None
+    name = _field(CPUINFO.read_text(), "model name") if CPUINFO.exists() else None
+    return name or platform.processor() or platform.machine()
 
 
 def usable_cores() -> int:
@@ -45,16 +39,12 @@ def core_limit() -> float | None:
     return min(limits, default=None)
 
 
-def memory_bytes() -> int:
-    """Physical memory in bytes."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
 def memory_limit_bytes() -> int | None:
     """The control group's limit on memory in bytes; None where it sets none below the physical memory."""
     texts = [*_cgroup_files("memory.max"), *_cgroup_files("memory.limit_in_bytes")]
-    limit = min((int(text) for text in texts if text != "max"), default=memory_bytes())
-    return limit if limit < memory_bytes() else None
+    physical = psutil.virtual_memory().total
+    limit = min((int(text) for text in texts if text != "max"), default=physical)
+    return limit if limit < physical else None
 
 
 def installed_gpus() -> list[str]:
@@ -70,10 +60,6 @@ def installed_gpus() -> list[str]:
             return [line.strip() for line in answer.stdout.splitlines() if line.strip()]
     files = sorted(NVIDIA_DRIVER.glob("*/information"))
     return [_field(file.read_text(), "Model") or file.parent.name for file in files]
-
-
-def _cpuinfo(name: str) -> str | None:
-    return _field(CPUINFO.read_text(), name) if CPUINFO.exists() else None
 
 
 def _field(text: str, name: str) -> str | None:

@@ -44,7 +44,7 @@ class Checkpoints:
 
         Args:
             variables: Keras variables by their places.
-            state: what else the loop must know to go on; JSON.
+            state: what else the loop must know to resume; JSON.
             best: whether no earlier state was better.
         """
         path = self.directory / f"step-{state['step']:08d}.npz"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cnnlab.training.step import TrainState
+from cnnlab.training.train_state import TrainState
 
 
 @contextmanager

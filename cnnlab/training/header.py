@@ -3,30 +3,37 @@
 from pathlib import Path
 
 import tensorflow as tf
-from omegaconf import DictConfig
 
 from cnnlab.data.dataset import Dataset
 from cnnlab.runtime.devices import thread_count
 from cnnlab.training.plan import Plan
 from cnnlab.training.progress import shown_path
-from cnnlab.training.step import TrainState
+from cnnlab.training.train_state import TrainState
 
 
 def header_lines(
-    config: DictConfig, dataset: Dataset, plan: Plan, train_state: TrainState, precision: str, directory: Path
+    model_name: str,
+    dataset: Dataset,
+    plan: Plan,
+    batch_size: int,
+    train_state: TrainState,
+    precision: str,
+    directory: Path,
 ) -> list[str]:
     """Model and device, data, length and place of a training.
 
     Args:
+        batch_size: over all replicas.
+        precision: float32, bfloat16 or float16.
         directory: of the run.
     """
     splits = [name for name in ("train", "validation", "test") if name in dataset.splits]
     sizes = ", ".join(f"{len(dataset.splits[name]):,} {name}" for name in splits)
     parameters = train_state.network.count_params()
     return [
-        f"{config.model.name}: {parameters:,} parameters, {precision} on {_devices(train_state)}",
+        f"{model_name}: {parameters:,} parameters, {precision} on {_devices(train_state)}",
         f"{dataset.name}: {sizes} images, {_count(len(dataset.class_names), 'class', 'classes')}",
-        length(plan, config.trainer.batch_size, len(dataset.splits["train"])),
+        length(plan, batch_size, len(dataset.splits["train"])),
         f"run directory: {shown_path(directory)}",
     ]
 

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.augmentation.pipeline import Pipeline, build_pipeline
+from cnnlab.augmentation.pipeline import build_pipeline
 from cnnlab.config.extras import is_installed
 from cnnlab.data.data_loader import DataLoader, StreamLoader, build_data_loader
 from cnnlab.data.dataset import Dataset
@@ -45,12 +45,12 @@ def build_loop(
     plan: Plan,
     schedule: keras.optimizers.schedules.LearningRateSchedule,
     train_state: TrainState,
-    states: Path,
+    directory: Path,
     stop: StopRequest,
     display: ProgressDisplay,
     loggers: Sequence[keras.callbacks.Callback],
 ) -> Loop:
-    """Connect data loaders, compiled steps, outputs and loggers, and restore the newest state in `states`, if any."""
+    """Connect data loaders, compiled steps, outputs and loggers; restore the newest state of `directory`, if any."""
     strategy = train_state.strategy
     train_split = dataset.splits["train"]
     sampler = TrainingSampler(len(train_split), trainer.batch_size, config.seeds.shuffle)
@@ -58,7 +58,7 @@ def build_loop(
         train_split, sampler, strategy, mode=trainer.data, cache_limit_mib=trainer.cache_limit_mib
     )
     augmentation = build_pipeline(config.augmentation)
-    _require_pairs(augmentation, trainer.batch_size, strategy.num_replicas_in_sync)
+    augmentation.require_pairs(trainer.batch_size, "trainer.batch_size", strategy.num_replicas_in_sync)
     augmentation.adapt(train_split)
     train_call = compile_training(
         train_state,
@@ -70,7 +70,7 @@ def build_loop(
         seed=config.seeds.augmentation,
         jit=_jit(trainer, strategy),
     )
-    state = _restore(states, train_state, schedule, plan)
+    state = _restore(directory, train_state, schedule, plan)
     exported = export(train_state.preprocessing, train_state.network)
     return Loop(
         plan=plan,
@@ -85,44 +85,36 @@ def build_loop(
         display=display,
         callbacks=_callbacks(trainer, loggers, exported, plan),
         schedule=schedule if isinstance(schedule, HistorySchedule) else None,
-        directory=states.parent,
+        directory=directory,
         stop=stop,
         agree=agreement(strategy),
     )
 
 
-def _require_pairs(augmentation: Pipeline, batch_size: int, replicas: int) -> None:
-    if augmentation.mixes and batch_size % (2 * replicas):
-        raise UserError(
-            f"trainer.batch_size={batch_size}: mixup and cutmix mix pairs of images on each of {replicas} replicas; "
-            f"use a multiple of {2 * replicas}"
-        )
-
-
 def _restore(
-    states: Path, train_state: TrainState, schedule: keras.optimizers.schedules.LearningRateSchedule, plan: Plan
+    directory: Path, train_state: TrainState, schedule: keras.optimizers.schedules.LearningRateSchedule, plan: Plan
 ) -> LoopState:
-    saved = Checkpoints(states, keep=1).restore_latest(training_variables(train_state))
+    saved = Checkpoints(directory / "checkpoints", keep=1).restore_latest(training_variables(train_state))
     separate_dropout(train_state)
     if saved is None:
-        _require_nothing_lost(states.parent)
+        _require_nothing_lost(directory)
         return LoopState()
     finalize_preprocessing(train_state.preprocessing)
     state = LoopState.from_json(saved)
-    goes_on = state.step < plan.total_steps
-    if goes_on and state.history and state.history[-1]["epoch"] == plan.epoch_of(state.step + 1):
+    unfinished = state.step < plan.total_steps
+    if unfinished and state.history and state.history[-1]["epoch"] == plan.epoch_of(state.step + 1):
         state.reopen_epoch()
     if isinstance(schedule, HistorySchedule):
         schedule.update(state.history)
     if state.step > plan.total_steps:
         raise UserError(
-            f"resume={states.parent}: has made {state.step} steps already, more than the {plan.total_steps} asked for; "
+            f"resume={directory}: has made {state.step} steps already, more than the {plan.total_steps} asked for; "
             "raise trainer.epochs or trainer.steps"
         )
     if state.step == plan.total_steps:
         log.info("nothing is left to train after step %d; raise trainer.epochs for more", state.step)
     else:
-        log.info("going on from step %d of %d", state.step, plan.total_steps)
+        log.info("resuming after step %d of %d", state.step, plan.total_steps)
     return state
 
 

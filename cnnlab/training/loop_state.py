@@ -1,4 +1,4 @@
-"""What the loop must know to go on, beside the variables: it travels in every checkpoint."""
+"""What the loop must know to resume, beside the variables: it travels in every checkpoint."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -68,7 +68,7 @@ class LoopState:
         step: updates made.
         history: the rows of metrics.csv.
         sums: the epoch under way.
-        closed: the sums behind the last row, which is taken back if a longer training goes on inside its epoch.
+        closed: the sums behind the last row, which is taken back if a longer training resumes inside its epoch.
         validation: val_loss and val_accuracy if measured in the epoch under way.
         best: the best model so far, if any.
         reference: the monitored value at the last progress, which early stopping measures the next against.

@@ -1,4 +1,4 @@
-"""Everything a training writes into its run directory while it goes on."""
+"""Everything a training writes into its run directory as it proceeds."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,8 +14,9 @@ from cnnlab.runs.run import Run
 from cnnlab.training.checkpoints import Checkpoints
 from cnnlab.training.ema import averaged_weights
 from cnnlab.training.loop_state import LoopState
-from cnnlab.training.step import TrainState, average_statistics
+from cnnlab.training.step import average_statistics
 from cnnlab.training.tables import StepTable, write_epochs
+from cnnlab.training.train_state import TrainState
 from cnnlab.training.variables import training_variables
 
 
@@ -46,7 +47,7 @@ class Outputs:
         self._steps: StepTable | None = None
 
     def begin(self, last_step: int) -> None:
-        """Open the tables at the step training goes on from; later rows of steps.csv are dropped."""
+        """Open the tables at the step training begins or resumes at; later rows of steps.csv are dropped."""
         self._steps = StepTable(self._run.path / "steps.csv", last_step)
 
     def steps(self, first_step: int, steps_per_epoch: int, results: np.ndarray) -> None:
@@ -66,7 +67,7 @@ class Outputs:
         """
         average_statistics(self._train_state)
         self._require_finite(state.step)
-        if best:  # before the state: a run killed in between goes on from the state before and comes here again
+        if best:  # before the state: a run killed in between resumes from the state before and comes here again
             self._export(self._run.best_model)
             self._run.update(best=asdict(state.best))
         self._checkpoints.save(training_variables(self._train_state), state.to_json(), best=best)

@@ -21,6 +21,7 @@ from cnnlab.reporting.run_page import write_report
 from cnnlab.runs.anew import command_anew
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import is_chief, thread_count
+from cnnlab.training.train_state import TrainState
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def open_or_create(path: Path, config: DictConfig) -> Run:
 
 
 def requested_precision(config: DictConfig) -> str:
-    """The configured precision; where that is `auto`, a run goes on in the one it began with."""
+    """The configured precision; where that is `auto`, a resumed run keeps the one it began with."""
     requested = config.trainer.precision
     if requested == "auto" and config.resume is not None:
         return Run.open(config.resume).record.get("precision", requested)
@@ -66,7 +67,7 @@ def require_same_data(run: Run, dataset: Dataset) -> None:
 
 
 def _require_same_classes(run: Run, dataset: Dataset) -> None:
-    """A run goes on with the classes it began with: the model's outputs stand for them, in their order."""
+    """A resumed run keeps the classes it began with: the model's outputs stand for them, in their order."""
     if "class_names" not in run.record:  # it was stopped before it had looked at its data
         return
     difference = differing_names(run.record["class_names"], dataset.own_names)
@@ -89,6 +90,15 @@ def _require_same_images(run: Run, dataset: Dataset) -> None:
                 f"resume={run.path}: {dataset.name}, {split}: no longer the images that the run began with (then "
                 f"{images:,}, now {count:,}); restore them, or train a new run, from weights={run.path / 'last.keras'}"
             )
+
+
+def model_record(train_state: TrainState) -> dict[str, Any]:
+    """What run.json keeps of the model and of the devices that it is on."""
+    return {
+        "devices": list(train_state.strategy.extended.worker_devices),
+        "replicas": train_state.strategy.num_replicas_in_sync,
+        "total_params": train_state.network.count_params(),
+    }
 
 
 def data_record(dataset: Dataset) -> dict[str, Any]:

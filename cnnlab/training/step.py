@@ -1,47 +1,15 @@
 """The compiled training step and the compiled evaluation, under any distribution strategy."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import keras
 import tensorflow as tf
-from keras import tree
 
 from cnnlab.augmentation.pipeline import Pipeline
 from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.data.data_loader import DataLoader
 from cnnlab.losses.loss import WeightedLoss
-from cnnlab.optimizers.lookahead import Lookahead
-
-
-@dataclass(frozen=True)
-class TrainState:
-    """All that a step reads or changes.
-
-    Attributes:
-        preprocessing: uint8 images to float32 network inputs; not trained.
-        network: preprocessed images to logits.
-        optimizer: built on the network's trainable variables.
-        strategy: the strategy in whose scope all of these were made.
-        lookahead: draws the weights back every few steps; None where nothing does.
-    """
-
-    preprocessing: keras.Model
-    network: keras.Model
-    optimizer: keras.optimizers.Optimizer
-    strategy: tf.distribute.Strategy
-    lookahead: Lookahead | None
-
-    def logits(self, images: tf.Tensor, training: bool) -> list[tf.Tensor]:
-        """The float32 logits (n, num_classes) of uint8 images, of every head; the one that counts comes first."""
-        heads = tree.flatten(self.network(self.preprocessing(images), training=training))
-        return [_class_logits(tf.cast(logits, tf.float32)) for logits in heads]
-
-
-def _class_logits(logits: tf.Tensor) -> tf.Tensor:
-    """One logit per class. The sigmoid of a single one, z, is the softmax of [0, z], and so are their losses."""
-    return tf.pad(logits, [[0, 0], [1, 0]]) if logits.shape[-1] == 1 else logits
+from cnnlab.training.train_state import TrainState
 
 
 def compile_training(
@@ -122,8 +90,8 @@ def _gradients(
     def gradients(inputs: Any, number: tf.Tensor, step: tf.Tensor, replica: tf.Tensor) -> tuple:
         images, labels, indices = data_loader.select(inputs, number, replica)
         draw_seed = tf.stack([seed, tf.cast(step, tf.int32)])
-        draws = RandomStream(draw_seed, batch_size, replica * share, share, indices, step // batches_per_pass)
-        images, targets = augmentation(images, tf.one_hot(labels, loss_function.num_classes), draws)
+        stream = RandomStream(draw_seed, batch_size, replica * share, share, indices, step // batches_per_pass)
+        images, targets = augmentation(images, tf.one_hot(labels, loss_function.num_classes), stream)
         weights = train_state.network.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:  # else frozen layers cost a backward pass too
             tape.watch([weight.value for weight in weights])
@@ -161,16 +129,6 @@ def compile_evaluation(train_state: TrainState, data_loader: DataLoader) -> Call
         return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica_evaluation, args=(inputs,)), axis=None)
 
     return call
-
-
-def reduce_gradients_once(optimizer: keras.optimizers.Optimizer) -> None:
-    """Keep a Keras optimizer from summing gradients over the replicas, because the step has done so.
-
-    Keras clips before it sums, and its loss scaling looks for overflows in what it is given, so under a
-    strategy with several replicas both would act on each replica's own part of the gradient.
-    """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    inner._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars
 
 
 def separate_dropout(train_state: TrainState) -> None:

@@ -1,10 +1,12 @@
-"""From the configuration to the model, its optimizer and their starting weights."""
+"""What a training step reads and changes: the model, its optimizer and their weights; built from the configuration."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import tree
 from omegaconf import DictConfig
 
 from cnnlab.data.dataset import Dataset
@@ -13,9 +15,38 @@ from cnnlab.initializers.apply import apply_initializer
 from cnnlab.models.network import build_network, build_preprocessing, fit_network, fit_preprocessing, is_ours
 from cnnlab.models.saved import require_saveable
 from cnnlab.models.weights import load_weights, tell_other_classes
+from cnnlab.optimizers.lookahead import Lookahead
 from cnnlab.optimizers.optimizer import build_lookahead, build_optimizer
 from cnnlab.runtime.precision import POLICIES
-from cnnlab.training.step import TrainState, reduce_gradients_once
+
+
+@dataclass(frozen=True)
+class TrainState:
+    """All that a step reads or changes.
+
+    Attributes:
+        preprocessing: uint8 images to float32 network inputs; not trained.
+        network: preprocessed images to logits.
+        optimizer: built on the network's trainable variables.
+        strategy: the strategy in whose scope all of these were made.
+        lookahead: draws the weights back every few steps; None where nothing does.
+    """
+
+    preprocessing: keras.Model
+    network: keras.Model
+    optimizer: keras.optimizers.Optimizer
+    strategy: tf.distribute.Strategy
+    lookahead: Lookahead | None
+
+    def logits(self, images: tf.Tensor, training: bool) -> list[tf.Tensor]:
+        """The float32 logits (n, num_classes) of uint8 images, of every head; the one that counts comes first."""
+        heads = tree.flatten(self.network(self.preprocessing(images), training=training))
+        return [_class_logits(tf.cast(logits, tf.float32)) for logits in heads]
+
+
+def _class_logits(logits: tf.Tensor) -> tf.Tensor:
+    """One logit per class. The sigmoid of a single one, z, is the softmax of [0, z], and so are their losses."""
+    return tf.pad(logits, [[0, 0], [1, 0]]) if logits.shape[-1] == 1 else logits
 
 
 def build_train_state(
@@ -74,3 +105,13 @@ def build_initialized(config: DictConfig, dataset: Dataset, preprocessing: keras
 def _has_state(resume: str | None) -> bool:
     """Whether a checkpoint will replace whatever weights training would start from."""
     return resume is not None and any((Path(resume) / "checkpoints").glob("*.npz"))
+
+
+def reduce_gradients_once(optimizer: keras.optimizers.Optimizer) -> None:
+    """Keep a Keras optimizer from summing gradients over the replicas, because the step has done so.
+
+    Keras clips before it sums, and its loss scaling looks for overflows in what it is given, so under a
+    strategy with several replicas both would act on each replica's own part of the gradient.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from cnnlab.data.data_loader import DataLoader
 from cnnlab.training.ema import averaged_weights
-from cnnlab.training.step import TrainState, average_statistics, compile_evaluation
+from cnnlab.training.step import average_statistics, compile_evaluation
+from cnnlab.training.train_state import TrainState
 
 
 def build_validation(train_state: TrainState, data_loader: DataLoader, batches: int) -> Callable[[], dict[str, float]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import keras
 
-from cnnlab.training.step import TrainState
+from cnnlab.training.train_state import TrainState
 
 
 def training_variables(train_state: TrainState) -> dict[str, keras.Variable]:

@@ -12,8 +12,8 @@ from cnnlab.augmentation.random_stream import RandomStream
 
 
 @pytest.fixture(scope="session")
-def make_draws() -> Callable[..., RandomStream]:
-    """`make_draws(count)`: those of a whole batch; `start` and `size` choose a share of it."""
+def make_stream() -> Callable[..., RandomStream]:
+    """`make_stream(count)`: those of a whole batch; `start` and `size` choose a share of it."""
 
     def make(
         count: int,

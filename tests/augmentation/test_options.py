@@ -34,8 +34,8 @@ def pipeline(option, build):
     return pipeline
 
 
-def test_images_stay_images_and_targets_stay_probabilities(pipeline, make_draws):
-    images, targets = pipeline(tf.constant(IMAGES), tf.constant(TARGETS), make_draws(16))
+def test_images_stay_images_and_targets_stay_probabilities(pipeline, make_stream):
+    images, targets = pipeline(tf.constant(IMAGES), tf.constant(TARGETS), make_stream(16))
     assert images.shape == IMAGES.shape
     assert images.dtype == tf.uint8
     assert targets.dtype == tf.float32
@@ -43,33 +43,33 @@ def test_images_stay_images_and_targets_stay_probabilities(pipeline, make_draws)
     assert tf.reduce_min(targets) >= 0
 
 
-def test_a_seed_repeats_and_another_step_differs(option, pipeline, make_draws):
+def test_a_seed_repeats_and_another_step_differs(option, pipeline, make_stream):
     first, second, other = (
-        pipeline(tf.constant(IMAGES), tf.constant(TARGETS), make_draws(16, seed=seed))[0].numpy()
+        pipeline(tf.constant(IMAGES), tf.constant(TARGETS), make_stream(16, seed=seed))[0].numpy()
         for seed in [(5, 2), (5, 2), (5, 3)]
     )
     np.testing.assert_array_equal(first, second)
     assert option == "none" or (first != other).any()
 
 
-def test_two_replicas_do_together_what_one_does_alone(pipeline, make_draws):
+def test_two_replicas_do_together_what_one_does_alone(pipeline, make_stream):
     halves = [
-        pipeline(tf.constant(IMAGES[i : i + 8]), tf.constant(TARGETS[i : i + 8]), make_draws(16, start=i, size=8))
+        pipeline(tf.constant(IMAGES[i : i + 8]), tf.constant(TARGETS[i : i + 8]), make_stream(16, start=i, size=8))
         for i in (0, 8)
     ]
-    whole = pipeline(tf.constant(IMAGES), tf.constant(TARGETS), make_draws(16))
+    whole = pipeline(tf.constant(IMAGES), tf.constant(TARGETS), make_stream(16))
     for parts, expected in zip(zip(*halves, strict=True), whole, strict=True):
         np.testing.assert_array_equal(np.concatenate(parts), expected)
 
 
-def test_xla_gives_the_same_images(pipeline, make_draws):
+def test_xla_gives_the_same_images(pipeline, make_stream):
     @tf.function(jit_compile=True)
     def compiled(images, targets, seed, passes):
-        return pipeline(images, targets, make_draws(16, seed=seed, passes=passes))
+        return pipeline(images, targets, make_stream(16, seed=seed, passes=passes))
 
     arguments = tf.constant(IMAGES), tf.constant(TARGETS)
     images, targets = compiled(*arguments, tf.constant([5, 2]), tf.constant(0, tf.int64))
-    expected_images, expected_targets = pipeline(*arguments, make_draws(16))
+    expected_images, expected_targets = pipeline(*arguments, make_stream(16))
     differences = np.abs(images.numpy().astype(int) - expected_images.numpy())
     assert differences.max() <= 1  # XLA fuses multiplications and additions: a half may be rounded the other way
     assert (differences > 0).mean() < 0.002
@@ -77,24 +77,24 @@ def test_xla_gives_the_same_images(pipeline, make_draws):
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option != "none"])
-def test_the_yaml_has_every_knob_and_repeats_the_defaults(option, build):
+def test_the_yaml_has_every_option_and_repeats_the_defaults(option, build):
     given = OmegaConf.to_container(OmegaConf.load(CONF / f"{option}.yaml"), resolve=False)
     (operation,) = build(f"augmentation={option}").operations.values()
-    knobs = inspect.signature(type(operation)).parameters
-    assert [*knobs] == [name for name in given if name != "_target_"]
-    for name, knob in knobs.items():
-        default = list(knob.default) if isinstance(knob.default, tuple) else knob.default
-        if option not in VARIANTS and knob.default is not inspect.Parameter.empty:
+    arguments = inspect.signature(type(operation)).parameters
+    assert [*arguments] == [name for name in given if name != "_target_"]
+    for name, argument in arguments.items():
+        default = list(argument.default) if isinstance(argument.default, tuple) else argument.default
+        if option not in VARIANTS and argument.default is not inspect.Parameter.empty:
             assert given[name] == default, name
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option not in ("none", "flip", "rand_augment")])
-def test_at_zero_strength_images_and_targets_stay_as_they_are(option, build, make_draws):
+def test_at_zero_strength_images_and_targets_stay_as_they_are(option, build, make_stream):
     (operation,) = build(f"augmentation={option}").operations.values()
-    knobs = [f"augmentation.{option}.{knob}=0" for knob in operation.strength]
-    assert knobs
-    pipeline = build(f"augmentation={option}", *knobs, *BESIDE_STRENGTH.get(option, []))
+    arguments = [f"augmentation.{option}.{argument}=0" for argument in operation.strength]
+    assert arguments
+    pipeline = build(f"augmentation={option}", *arguments, *BESIDE_STRENGTH.get(option, []))
     pipeline.adapt(Split(IMAGES, np.zeros(16, np.int32)))
-    images, targets = pipeline(tf.constant(IMAGES), tf.constant(TARGETS), make_draws(16))
+    images, targets = pipeline(tf.constant(IMAGES), tf.constant(TARGETS), make_stream(16))
     np.testing.assert_array_equal(images, IMAGES)
     np.testing.assert_array_equal(targets, TARGETS)

@@ -68,12 +68,12 @@ def expected(image: np.ndarray, operation: str, signed: float) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def one_layer(make_draws):
+def one_layer(make_stream):
     """Images, the operation and the signed level each got, and what became of them."""
-    images, draws = make_images(COUNT), make_draws(COUNT)
-    chosen = draws.uniform(minval=0, maxval=len(OPERATIONS), dtype=tf.int32).numpy()
-    signed = LEVEL * np.where(draws.uniform().numpy() < 0.5, -1, 1)
-    results = RandAugment(num_layers=1, magnitude=10 * LEVEL)(tf.constant(images), make_draws(COUNT)).numpy()
+    images, stream = make_images(COUNT), make_stream(COUNT)
+    chosen = stream.uniform(minval=0, maxval=len(OPERATIONS), dtype=tf.int32).numpy()
+    signed = LEVEL * np.where(stream.uniform().numpy() < 0.5, -1, 1)
+    results = RandAugment(num_layers=1, magnitude=10 * LEVEL)(tf.constant(images), make_stream(COUNT)).numpy()
     return images, chosen, signed, results
 
 
@@ -92,22 +92,22 @@ def test_each_operation_is_pillows(operation, one_layer):
             assert (np.abs(results[index] - answer) <= 2).mean() > 0.9
 
 
-def test_all_operations_are_equally_likely(make_draws):
-    chosen = make_draws(14_000).uniform(minval=0, maxval=len(OPERATIONS), dtype=tf.int32).numpy()
+def test_all_operations_are_equally_likely(make_stream):
+    chosen = make_stream(14_000).uniform(minval=0, maxval=len(OPERATIONS), dtype=tf.int32).numpy()
     np.testing.assert_allclose(np.bincount(chosen) / 1000, 1, atol=0.12)
     assert len(OPERATIONS) == 14
 
 
-def test_layers_follow_each_other(make_draws):
-    images, draws = tf.constant(make_images(COUNT)), make_draws(COUNT)
+def test_layers_follow_each_other(make_stream):
+    images, stream = tf.constant(make_images(COUNT)), make_stream(COUNT)
     once = RandAugment(num_layers=1, magnitude=5)
-    stepwise = once(once(images, draws), draws).numpy().astype(int)
-    together = RandAugment(num_layers=2, magnitude=5)(images, make_draws(COUNT)).numpy().astype(int)
-    draws, moves = make_draws(COUNT), OPERATIONS.index("rotate")
+    stepwise = once(once(images, stream), stream).numpy().astype(int)
+    together = RandAugment(num_layers=2, magnitude=5)(images, make_stream(COUNT)).numpy().astype(int)
+    stream, moves = make_stream(COUNT), OPERATIONS.index("rotate")
     choices = []
     for _ in range(2):
-        choices.append(draws.uniform(minval=0, maxval=len(OPERATIONS), dtype=tf.int32).numpy())
-        draws.uniform()
+        choices.append(stream.uniform(minval=0, maxval=len(OPERATIONS), dtype=tf.int32).numpy())
+        stream.uniform()
     first, second = choices
     colours_then_anything = first < moves  # moves are put off to the end, and made in one
     np.testing.assert_array_equal(together[colours_then_anything], stepwise[colours_then_anything])
@@ -116,18 +116,18 @@ def test_layers_follow_each_other(make_draws):
     assert np.median(inner) <= 3
 
 
-def test_more_magnitude_changes_more(make_draws):
+def test_more_magnitude_changes_more(make_stream):
     images = tf.constant(make_images(COUNT))
     changes = [
-        np.abs(RandAugment(2, magnitude)(images, make_draws(COUNT)).numpy().astype(int) - images.numpy()).mean()
+        np.abs(RandAugment(2, magnitude)(images, make_stream(COUNT)).numpy().astype(int) - images.numpy()).mean()
         for magnitude in (0, 3, 9)
     ]
     assert all(less < more for less, more in itertools.pairwise(changes))
 
 
-def test_grey_images_are_augmented_too(make_draws):
+def test_grey_images_are_augmented_too(make_stream):
     images = make_images(32)[..., :1]
-    augmented = RandAugment()(tf.constant(images), make_draws(32))
+    augmented = RandAugment()(tf.constant(images), make_stream(32))
     assert augmented.shape == images.shape
 
 

@@ -26,8 +26,8 @@ def test_another_seed_gives_other_numbers(other):
 
 
 def test_each_call_gives_fresh_numbers():
-    draws = share()
-    first, second = draws.uniform().numpy(), draws.uniform().numpy()
+    stream = share()
+    first, second = stream.uniform().numpy(), stream.uniform().numpy()
     assert not np.isin(first, second).any()
 
 
@@ -75,8 +75,8 @@ def test_coins_are_the_examples_own_whatever_the_step_and_the_pass():
 
 
 def test_coins_are_fair_and_independent_of_each_other():
-    draws = share(batch_size=20_000, size=20_000)
-    first, second = draws.coins().numpy(), draws.coins().numpy()
+    stream = share(batch_size=20_000, size=20_000)
+    first, second = stream.coins().numpy(), stream.coins().numpy()
     assert first.mean() == pytest.approx(0.5, abs=0.015)
     assert (first == second).mean() == pytest.approx(0.5, abs=0.015)
     assert (first[1:] == first[:-1]).mean() == pytest.approx(0.5, abs=0.015)

@@ -1,4 +1,4 @@
-"""Shifts and flips, against NumPy working image by image with the same draws."""
+"""Shifts and flips, against NumPy working image by image with the same stream."""
 
 import itertools
 
@@ -17,12 +17,12 @@ def make_images(count: int, shape=SHAPE) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
-def expected(images: np.ndarray, draws: RandomStream, shift: int, fill: str, flip: bool = True) -> np.ndarray:
+def expected(images: np.ndarray, stream: RandomStream, shift: int, fill: str, flip: bool = True) -> np.ndarray:
     """One image at a time: mirror, pad, cut out."""
     results = []
-    down = draws.uniform(minval=-shift, maxval=shift + 1, dtype=tf.int32).numpy()
-    right = draws.uniform(minval=-shift, maxval=shift + 1, dtype=tf.int32).numpy()
-    mirrored = draws.uniform().numpy() < 0.5 if flip else np.zeros(len(images), bool)
+    down = stream.uniform(minval=-shift, maxval=shift + 1, dtype=tf.int32).numpy()
+    right = stream.uniform(minval=-shift, maxval=shift + 1, dtype=tf.int32).numpy()
+    mirrored = stream.uniform().numpy() < 0.5 if flip else np.zeros(len(images), bool)
     for image, dy, dx, mirror in zip(images, down, right, mirrored, strict=True):
         height, width, _ = image.shape
         padded = np.pad(
@@ -35,50 +35,50 @@ def expected(images: np.ndarray, draws: RandomStream, shift: int, fill: str, fli
 @pytest.mark.parametrize("shape", [SHAPE, (8, 8, 1)])
 @pytest.mark.parametrize("fill", PAD_MODES)
 @pytest.mark.parametrize("shift", [0, 2, 6])
-def test_each_image_is_mirrored_and_moved_as_drawn(shape, fill, shift, make_draws):
+def test_each_image_is_mirrored_and_moved_as_drawn(shape, fill, shift, make_stream):
     images = make_images(64, shape)
-    augmented = ShiftFlip(shape, shift, flip=True, fill=fill)(tf.constant(images), make_draws(64))
+    augmented = ShiftFlip(shape, shift, flip=True, fill=fill)(tf.constant(images), make_stream(64))
     assert augmented.dtype == tf.uint8
-    np.testing.assert_array_equal(augmented, expected(images, make_draws(64), shift, fill))
+    np.testing.assert_array_equal(augmented, expected(images, make_stream(64), shift, fill))
 
 
-def test_without_flip_images_are_only_moved(make_draws):
+def test_without_flip_images_are_only_moved(make_stream):
     images = make_images(64)
-    augmented = ShiftFlip(SHAPE, 2, flip=False)(tf.constant(images), make_draws(64))
-    np.testing.assert_array_equal(augmented, expected(images, make_draws(64), 2, "zero", flip=False))
+    augmented = ShiftFlip(SHAPE, 2, flip=False)(tf.constant(images), make_stream(64))
+    np.testing.assert_array_equal(augmented, expected(images, make_stream(64), 2, "zero", flip=False))
 
 
-def test_half_of_the_images_are_mirrored(make_draws):
+def test_half_of_the_images_are_mirrored(make_stream):
     images = np.tile(np.arange(7, dtype=np.uint8)[:, None], (4000, 9, 1, 3))
-    augmented = ShiftFlip(SHAPE, 0)(tf.constant(images), make_draws(4000)).numpy()
+    augmented = ShiftFlip(SHAPE, 0)(tf.constant(images), make_stream(4000)).numpy()
     assert (augmented[:, 0, 0, 0] == 6).mean() == pytest.approx(0.5, abs=0.03)
 
 
-def test_moves_are_uniform_with_both_ends_included(make_draws):
+def test_moves_are_uniform_with_both_ends_included(make_stream):
     dot = np.zeros((9000, 9, 7, 1), np.uint8)
     dot[:, 4, 3] = 1
-    augmented = ShiftFlip((9, 7, 1), 1, flip=False)(tf.constant(dot), make_draws(9000)).numpy()
+    augmented = ShiftFlip((9, 7, 1), 1, flip=False)(tf.constant(dot), make_stream(9000)).numpy()
     _, rows, columns, _ = np.nonzero(augmented)
     for row, column in itertools.product((3, 4, 5), (2, 3, 4)):
         assert np.mean((rows == row) & (columns == column)) == pytest.approx(1 / 9, abs=0.015)
 
 
-def test_a_fraction_is_taken_of_each_side(make_draws):
+def test_a_fraction_is_taken_of_each_side(make_stream):
     dot = np.zeros((2000, 20, 10, 1), np.uint8)
     dot[:, 10, 5] = 1
-    augmented = ShiftFlip((20, 10, 1), 0.2, flip=False)(tf.constant(dot), make_draws(2000)).numpy()
+    augmented = ShiftFlip((20, 10, 1), 0.2, flip=False)(tf.constant(dot), make_stream(2000)).numpy()
     _, rows, columns, _ = np.nonzero(augmented)
     assert (rows.min(), rows.max()) == (6, 14)
     assert (columns.min(), columns.max()) == (3, 7)
 
 
-def test_alternating_images_turn_over_with_every_pass_and_stay_put_within_one(make_draws):
+def test_alternating_images_turn_over_with_every_pass_and_stay_put_within_one(make_stream):
     images = np.tile(np.arange(7, dtype=np.uint8)[:, None], (64, 9, 1, 3))
     augmentation = ShiftFlip(SHAPE, 0, flip="alternating")
 
     def mirrored(step: int, passes: int) -> np.ndarray:
-        draws = make_draws(64, seed=(5, step), passes=passes)
-        return augmentation(tf.constant(images), draws).numpy()[:, 0, 0, 0] == 6
+        stream = make_stream(64, seed=(5, step), passes=passes)
+        return augmentation(tf.constant(images), stream).numpy()[:, 0, 0, 0] == 6
 
     first = mirrored(step=0, passes=0)
     assert 16 < first.sum() < 48
@@ -88,15 +88,15 @@ def test_alternating_images_turn_over_with_every_pass_and_stay_put_within_one(ma
 
 
 @pytest.mark.parametrize("fill", PAD_MODES)
-def test_xla_gives_the_same_images(fill, make_draws):
+def test_xla_gives_the_same_images(fill, make_stream):
     augmentation = ShiftFlip(SHAPE, 2, fill=fill)
 
     @tf.function(jit_compile=True)
     def compiled(images, seed):
-        return augmentation(images, make_draws(64, seed=seed))
+        return augmentation(images, make_stream(64, seed=seed))
 
     images = tf.constant(make_images(64))
-    np.testing.assert_array_equal(compiled(images, tf.constant([5, 2])), augmentation(images, make_draws(64)))
+    np.testing.assert_array_equal(compiled(images, tf.constant([5, 2])), augmentation(images, make_stream(64)))
 
 
 @pytest.mark.parametrize("shift", [-1, 1.5, -0.1])

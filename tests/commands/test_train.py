@@ -1,4 +1,4 @@
-"""`cnnlab train` as its users see it: what a run directory holds, and what each knob of the trainer does."""
+"""`cnnlab train` as its users see it: what a run directory holds, and what each option of the trainer does."""
 
 import csv
 import html

@@ -1,4 +1,4 @@
-"""Lengths and rhythms as people write them."""
+"""Lengths and intervals as people write them."""
 
 import pytest
 

@@ -68,10 +68,10 @@ def test_the_schema_has_the_keys_of_the_trainer_and_the_seeds():
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
-def test_every_knob_is_explained(group, option):
+def test_every_option_is_explained(group, option):
     lines = (CONF / group / f"{option}.yaml").read_text().splitlines()
     assert lines[0].startswith("#")
-    knobs = [line for line in lines if ":" in line and not line.lstrip().startswith(("#", "- ", "_target_", "name:"))]
-    for line in knobs:
+    keys = [line for line in lines if ":" in line and not line.lstrip().startswith(("#", "- ", "_target_", "name:"))]
+    for line in keys:
         is_heading = line.rstrip().endswith(":")
         assert is_heading or " # " in line, line

@@ -25,7 +25,7 @@ def test_groups_and_keys_can_still_be_overridden(compose, stored_run):
     assert config.trainer.batch_size == 32
 
 
-def test_what_a_run_was_warm_started_from_is_not_what_eval_judges(compose, stored_run):
+def test_what_a_run_was_warm_started_from_is_not_what_eval_evaluates(compose, stored_run):
     stored = OmegaConf.load(stored_run / "config.yaml")
     stored.weights = "/some/weights.keras"
     OmegaConf.save(stored, stored_run / "config.yaml")
@@ -123,7 +123,7 @@ def test_a_recipe_can_not_be_laid_over_a_run(compose, stored_run):
 
 
 def test_a_resumed_run_can_not_be_sent_elsewhere(compose, stored_run, tmp_path):
-    with pytest.raises(UserError, match=r"hydra\.run\.dir=.*elsewhere: a run that goes on stays in"):
+    with pytest.raises(UserError, match=r"hydra\.run\.dir=.*elsewhere: a resumed run stays in"):
         compose("train", f"resume={stored_run}", "hydra.run.dir=elsewhere")
     assert not (tmp_path / "elsewhere").exists()
 

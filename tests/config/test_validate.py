@@ -43,7 +43,7 @@ MISTAKES = {
     "augmentation=[3]": r"augmentation=\[3\]: an option of a group is a name",
     # operations
     "augmentation.shfit.shift=4": r"augmentation\.shfit\.shift=4: no such key in augmentation; did you mean shift\?",
-    "augmentation.shift=4": r"augmentation\.shift=4: is no operation; .* augmentation\.shift\.KNOB",
+    "augmentation.shift=4": r"augmentation\.shift=4: is no operation; .* augmentation\.shift\.OPTION",
     "+augmentation.cut={size:3}": r"not among the chosen .*augmentation=\[shift,cut\].*~augmentation\.cut",
     "+augmentation.shift.shft=4": r"augmentation\.shift\.shft=4: no such key in .*; did you mean shift\?",
     "augmentation.shift.shift=far": r"augmentation\.shift\.shift=far: must be an integer or a number",
@@ -53,7 +53,7 @@ MISTAKES = {
     "logger=mlfow": r"logger=mlfow: no such option; did you mean mlflow\?; options: mlflow, none, tensorboard, wandb",
     "logger.mlflow.experiment=a": r"logger\.mlflow\.experiment=a: no such key in logger",
     "+logger.mlflow.experiment=a": r"mlflow is not among the chosen loggers; choose it, logger=\[mlflow\]",
-    "+logger.mlflow=http://localhost": r"logger\.mlflow=http://localhost: is no logger; .* logger\.mlflow\.KNOB",
+    "+logger.mlflow=http://localhost": r"logger\.mlflow=http://localhost: is no logger; .* logger\.mlflow\.OPTION",
     # grammar
     "seed": r"seed: expected key=value",
     "name=a=b": r"name=a=b: cannot be read .*; quote the value: \"name='a=b'\"",
@@ -111,13 +111,13 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("override", MISTAKES)
-def test_a_mistake_is_named_with_its_key_its_value_and_the_way_out(compose, override):
+def test_a_mistake_is_named_with_its_key_its_value_and_a_hint(compose, override):
     with pytest.raises(UserError, match=MISTAKES[override]) as refusal:
         compose("train", override)
     assert "\n" not in str(refusal.value)
 
 
-KNOBS = {
+ARGUMENTS = {
     "random_erasing.probability=1.5": r"probability=1\.5: must be from 0 to 1",
     "random_erasing.fill=blac": r"fill=blac: must be one of random, zero, mean",
     "random_erasing.area=0.2": r"area=0\.2: must be a list",
@@ -129,11 +129,11 @@ KNOBS = {
 }
 
 
-@pytest.mark.parametrize("knob", KNOBS)
-def test_an_operations_signature_says_what_its_knobs_may_be(compose, knob):
-    operation = knob.partition(".")[0]
-    with pytest.raises(UserError, match=rf"^augmentation\.{operation}\.{KNOBS[knob]}"):
-        compose("train", f"augmentation={operation}", f"augmentation.{knob}")
+@pytest.mark.parametrize("argument", ARGUMENTS)
+def test_an_operations_signature_says_what_its_options_may_be(compose, argument):
+    operation = argument.partition(".")[0]
+    with pytest.raises(UserError, match=rf"^augmentation\.{operation}\.{ARGUMENTS[argument]}"):
+        compose("train", f"augmentation={operation}", f"augmentation.{argument}")
 
 
 CONTRADICTIONS = [
@@ -236,7 +236,7 @@ def test_a_key_of_ours_that_a_file_lacks_is_asked_for(compose, tmp_path):
         ("eval", [], "give either run=RUN, a run's folder, or weights=FILE"),
         ("eval", ["weights=w.keras", "split=tset"], r"split=tset: .*; did you mean test\?"),
         ("eval", ["weights=w.keras", "tta=flip_shft"], r"tta=flip_shft: .*; did you mean flip_shift\?"),
-        ("eval", ["weights=w.keras", "resume=x"], r"resume=x: only train goes on"),
+        ("eval", ["weights=w.keras", "resume=x"], r"resume=x: only train resumes a run"),
         ("eval", ["weights=w.keras", "weights_head=drop"], r"weights_head=drop: only a training starts without"),
         ("train", ["weights=w.keras", "weights_head=keep"], r"weights_head=keep: must be drop or null"),
         ("predict", [], "predict: give run="),

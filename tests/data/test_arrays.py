@@ -76,7 +76,7 @@ def test_the_other_names_of_splits_are_used_and_what_is_not_used_is_told(load, t
         ({"x_train": IMAGES, "y_train": LABELS / 1}, r'y.astype\("int64"\)'),
     ],
 )
-def test_other_arrays_are_refused_with_the_way_out(load, tmp_path, arrays, message):
+def test_other_arrays_are_refused_with_a_hint(load, tmp_path, arrays, message):
     np.savez(tmp_path / "set.npz", **arrays)
     with pytest.raises(UserError, match=message):
         load("arrays", root=tmp_path / "set.npz", **SHAPE)

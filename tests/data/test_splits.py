@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnnlab.data.dataset import Split
-from cnnlab.data.splits import carve_test, carve_validation, choose_validation, parse_validation
+from cnnlab.data.splits import choose_validation, hold_out_test, hold_out_validation, parse_validation
 from cnnlab.errors import UserError
 
 NAMES = ("a", "b", "c")
@@ -23,7 +23,7 @@ def numbers(part: Split) -> list[int]:
 
 
 def test_a_fraction_takes_its_share_of_every_class():
-    splits = carve_validation({"train": split(100), "test": split(10)}, 0.2, seed=0, class_names=NAMES)
+    splits = hold_out_validation({"train": split(100), "test": split(10)}, 0.2, seed=0, class_names=NAMES)
     assert np.bincount(splits["validation"].labels).tolist() == [8, 8, 4]
     assert np.bincount(splits["train"].labels).tolist() == [32, 32, 16]
     assert sorted(numbers(splits["train"]) + numbers(splits["validation"])) == list(range(100))
@@ -31,14 +31,14 @@ def test_a_fraction_takes_its_share_of_every_class():
 
 
 def test_the_order_of_the_examples_stays():
-    splits = carve_validation({"train": split(100)}, 0.2, seed=0, class_names=NAMES)
+    splits = hold_out_validation({"train": split(100)}, 0.2, seed=0, class_names=NAMES)
     for part in splits.values():
         assert numbers(part) == sorted(numbers(part))
 
 
 def test_the_draw_depends_on_the_seed_alone():
     def draw(seed: int) -> list[int]:
-        return numbers(carve_validation({"train": split(100)}, 0.2, seed, NAMES)["validation"])
+        return numbers(hold_out_validation({"train": split(100)}, 0.2, seed, NAMES)["validation"])
 
     assert draw(0) == draw(0)
     assert draw(0) != draw(1)
@@ -47,15 +47,17 @@ def test_the_draw_depends_on_the_seed_alone():
 
 def test_test_and_validation_are_separate_draws():
     def drawn_test(validation: float) -> list[int]:
-        return numbers(carve_validation(carve_test({"train": split(100)}, 0.2, 0, NAMES), validation, 0, NAMES)["test"])
+        return numbers(
+            hold_out_validation(hold_out_test({"train": split(100)}, 0.2, 0, NAMES), validation, 0, NAMES)["test"]
+        )
 
     assert drawn_test(0.2) == drawn_test(0.4)
-    splits = carve_validation(carve_test({"train": split(100)}, 0.2, 0, NAMES), 0.5, 0, NAMES)
+    splits = hold_out_validation(hold_out_test({"train": split(100)}, 0.2, 0, NAMES), 0.5, 0, NAMES)
     assert {name: len(part) for name, part in splits.items()} == {"train": 40, "validation": 40, "test": 20}
 
 
 def test_published_keeps_the_datasets_own_split():
-    splits = carve_validation(
+    splits = hold_out_validation(
         {"train": split(10), "validation": split(5, first=50)}, "published", seed=0, class_names=NAMES
     )
     assert numbers(splits["validation"]) == [50, 51, 52, 53, 54]
@@ -63,14 +65,16 @@ def test_published_keeps_the_datasets_own_split():
 
 
 def test_none_trains_on_the_datasets_own_validation_split_too():
-    splits = carve_validation({"train": split(10), "validation": split(5, first=50)}, "none", seed=0, class_names=NAMES)
+    splits = hold_out_validation(
+        {"train": split(10), "validation": split(5, first=50)}, "none", seed=0, class_names=NAMES
+    )
     assert set(splits) == {"train"}
     assert numbers(splits["train"]) == [*range(10), *range(50, 55)]
 
 
 def test_a_published_split_that_is_not_there_is_refused():
     with pytest.raises(UserError, match=r"^dataset\.validation=published: .* use a fraction such as 0\.2, or none$"):
-        carve_validation({"train": split(10)}, "published", seed=0, class_names=NAMES)
+        hold_out_validation({"train": split(10)}, "published", seed=0, class_names=NAMES)
 
 
 def of_classes(*counts: int) -> Split:
@@ -85,7 +89,7 @@ def of_classes(*counts: int) -> Split:
     [((97, 3), 0.1, [10, 1]), ((97, 3), 0.9, [87, 2]), ((4, 2, 2), 0.1, [1, 1, 1]), ((2, 2), 0.5, [1, 1])],
 )
 def test_every_class_of_two_images_or_more_is_on_both_sides(counts, fraction, held_out, seed):
-    splits = carve_validation({"train": of_classes(*counts)}, fraction, seed, NAMES[: len(counts)])
+    splits = hold_out_validation({"train": of_classes(*counts)}, fraction, seed, NAMES[: len(counts)])
     assert np.bincount(splits["validation"].labels).tolist() == held_out
     assert np.bincount(splits["train"].labels).tolist() == [
         all_ - out for all_, out in zip(counts, held_out, strict=True)
@@ -94,7 +98,7 @@ def test_every_class_of_two_images_or_more_is_on_both_sides(counts, fraction, he
 
 
 def test_a_single_image_stays_in_the_training_split_and_its_class_is_named(caplog):
-    splits = carve_test({"train": of_classes(10, 1, 1)}, 0.2, seed=0, class_names=NAMES)
+    splits = hold_out_test({"train": of_classes(10, 1, 1)}, 0.2, seed=0, class_names=NAMES)
     assert np.bincount(splits["test"].labels, minlength=3).tolist() == [2, 0, 0]
     assert np.bincount(splits["train"].labels).tolist() == [8, 1, 1]
     assert "dataset.test_fraction=0.2: b, c: 1 image each" in caplog.text
@@ -102,11 +106,11 @@ def test_a_single_image_stays_in_the_training_split_and_its_class_is_named(caplo
 
 def test_nothing_can_be_held_out_of_classes_of_one_image(caplog):
     with pytest.raises(UserError, match=r"^dataset\.validation=0\.2: no class has two images"):
-        carve_validation({"train": of_classes(1, 1, 1)}, 0.2, seed=0, class_names=NAMES)
+        hold_out_validation({"train": of_classes(1, 1, 1)}, 0.2, seed=0, class_names=NAMES)
 
 
 def test_where_proportional_shares_leave_no_class_out_the_draw_is_that_of_scikit_learn():
-    held_out = numbers(carve_validation({"train": split(100)}, 0.2, seed=0, class_names=NAMES)["validation"])
+    held_out = numbers(hold_out_validation({"train": split(100)}, 0.2, seed=0, class_names=NAMES)["validation"])
     assert held_out == [0, 14, 24, 25, 29, 38, 39, 43, 45, 46, 50, 58, 65, 82, 83, 87, 88, 96, 97, 98]
 
 
@@ -121,13 +125,13 @@ def test_auto_is_the_datasets_own_split_or_else_a_fifth_which_is_told(caplog):
 
 def test_a_second_test_split_is_refused():
     with pytest.raises(UserError, match=r"^dataset\.test_fraction=0\.2: .* has a test split of its own"):
-        carve_test({"train": split(10), "test": split(5)}, 0.2, seed=0, class_names=NAMES)
+        hold_out_test({"train": split(10), "test": split(5)}, 0.2, seed=0, class_names=NAMES)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.2, 20])
 def test_a_test_share_that_is_no_fraction_is_refused(fraction):
     with pytest.raises(UserError, match=r"^dataset\.test_fraction="):
-        carve_test({"train": split(10)}, fraction, seed=0, class_names=NAMES)
+        hold_out_test({"train": split(10)}, fraction, seed=0, class_names=NAMES)
 
 
 @pytest.mark.parametrize("value", ["auto", "none", "published", 0.2, 0.999])

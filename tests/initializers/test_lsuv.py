@@ -24,8 +24,8 @@ def _seeded():
     keras.utils.set_random_seed(0)
 
 
-def lsuv(network: keras.Model, images: np.ndarray = IMAGES, seed: int = 1, **knobs: float) -> keras.Model:
-    LSUV(keras.initializers.Orthogonal(), seed=seed, **knobs).apply(network, images)
+def lsuv(network: keras.Model, images: np.ndarray = IMAGES, seed: int = 1, **arguments: float) -> keras.Model:
+    LSUV(keras.initializers.Orthogonal(), seed=seed, **arguments).apply(network, images)
     return network
 
 
@@ -282,11 +282,11 @@ def test_a_model_saves_and_loads_as_before(tmp_path):
     np.testing.assert_array_equal(loaded(IMAGES[:2]), network(IMAGES[:2]))
 
 
-@pytest.mark.parametrize("knob", ["variance=0.0", "batch_size=0"])
-def test_a_knob_out_of_range_is_the_users_mistake(knob, tmp_path, monkeypatch):
+@pytest.mark.parametrize("argument", ["variance=0.0", "batch_size=0"])
+def test_a_option_out_of_range_is_the_users_mistake(argument, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=rf"^initializer\.{knob}: must be"):
-        launch("train", ["initializer=lsuv", f"initializer.{knob}"], task=lambda config, directory: None)
+    with pytest.raises(UserError, match=rf"^initializer\.{argument}: must be"):
+        launch("train", ["initializer=lsuv", f"initializer.{argument}"], task=lambda config, directory: None)
 
 
 def test_kernels_inside_of_a_subclassed_model_are_named_as_left_alone(caplog):

@@ -12,8 +12,8 @@ from cnnlab.models.network import build_preprocessing, fit_network, fit_preproce
 SHAPE = (32, 32, 3)
 
 
-def small(**knobs) -> keras.Model:
-    return airbench(SHAPE, 10, widths=(28, 32, 32), **knobs)
+def small(**arguments) -> keras.Model:
+    return airbench(SHAPE, 10, widths=(28, 32, 32), **arguments)
 
 
 def test_its_maps_shrink_as_published():

@@ -1,4 +1,4 @@
-"""AlexNet and ZFNet: the published maps, and what the knobs of the forms that circulate do."""
+"""AlexNet and ZFNet: the published maps, and what the options of the forms that circulate do."""
 
 import keras
 import numpy as np
@@ -61,8 +61,8 @@ def test_poolings_may_average_and_be_padded():
 @pytest.mark.parametrize("constants", [(4, 1.0, 0.001 / 9, 0.75), (2, 1.0, 2e-5, 0.75)])
 @pytest.mark.parametrize(("build", "shape"), [(alexnet, SMALL), (zfnet, (53, 53, 3))])
 def test_the_constants_reach_both_normalisations(build, shape, constants):
-    knobs = dict(zip(("lrn_radius", "lrn_bias", "lrn_alpha", "lrn_beta"), constants, strict=True))
-    network = build(shape, 10, **knobs, **({"conv1_padding": "valid"} if build is alexnet else {}))
+    arguments = dict(zip(("lrn_radius", "lrn_bias", "lrn_alpha", "lrn_beta"), constants, strict=True))
+    network = build(shape, 10, **arguments, **({"conv1_padding": "valid"} if build is alexnet else {}))
     layers = [layer for layer in network.layers if isinstance(layer, LocalResponseNormalization)]
     assert [(layer.depth_radius, layer.bias, layer.alpha, layer.beta) for layer in layers] == [constants] * 2
 

@@ -140,7 +140,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_does_not_fit_is_refused_in_one_line_with_the_way_out(case):
+def test_what_does_not_fit_is_refused_in_one_line_with_a_hint(case):
     build, outputs, message = REFUSED[case]
     with pytest.raises(UserError, match=f"^{KEY}: {message}") as error:
         conform(build(), SHAPE, outputs, KEY)

@@ -85,7 +85,7 @@ def test_an_exported_model_answers_with_the_first_head(tmp_path, policy):
     assert probabilities.shape == (2, 3)
 
 
-def test_its_knobs_act():
+def test_its_options_act():
     network = googlenet(SMALL, 3, auxiliary_heads=True, dropout=0, auxiliary_dropout=0, batch_norm=True, l2=0.1)
     kinds = [type(layer).__name__ for layer in network.layers]
     assert kinds.count("BatchNormalization") == 57 + 2 * 2  # 57 convolutions, two hidden layers in each head

@@ -51,8 +51,8 @@ def test_lrn_has_a_gradient(rng, policy):
     assert np.all(gradient != 0)
 
 
-def both_normalisations(policy: str, **knobs) -> tuple[keras.Layer, keras.Layer]:
-    layers = keras.layers.BatchNormalization(dtype=policy, **knobs), BatchNormalization(dtype=policy, **knobs)
+def both_normalisations(policy: str, **arguments) -> tuple[keras.Layer, keras.Layer]:
+    layers = keras.layers.BatchNormalization(dtype=policy, **arguments), BatchNormalization(dtype=policy, **arguments)
     for layer in layers:
         layer.build((None, 4, 5, 6))
         layer.set_weights([np.linspace(0.5, 2, 6) + number for number, _ in enumerate(layer.weights)])
@@ -60,13 +60,13 @@ def both_normalisations(policy: str, **knobs) -> tuple[keras.Layer, keras.Layer]
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("knobs", [{}, {"scale": False}, {"center": False, "momentum": 0.6, "epsilon": 1e-5}])
+@pytest.mark.parametrize("arguments", [{}, {"scale": False}, {"center": False, "momentum": 0.6, "epsilon": 1e-5}])
 @pytest.mark.parametrize("shape", [(8, 4, 5, 6), (1, 1, 1, 6)], ids=["maps", "one value per channel"])
-def test_batch_normalisation_gives_keras_outputs_gradients_and_statistics(rng, policy, knobs, shape):
+def test_batch_normalisation_gives_keras_outputs_gradients_and_statistics(rng, policy, arguments, shape):
     x = tf.constant(rng.normal(3, 2, size=shape), keras.DTypePolicy(policy).compute_dtype)
     direction = tf.constant(rng.normal(size=x.shape), tf.float32)
     results = []
-    for layer in both_normalisations(policy, **knobs):
+    for layer in both_normalisations(policy, **arguments):
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = layer(x, training=True)

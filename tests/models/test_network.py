@@ -12,10 +12,10 @@ from cnnlab.models import network as build
 from cnnlab.models.network import build_network, build_preprocessing, export, fit_preprocessing, take_apart
 
 
-def model(name: str = "mnist_cnn", **knobs) -> DictConfig:
+def model(name: str = "mnist_cnn", **arguments) -> DictConfig:
     target = f"cnnlab.models.{name}.{name}"
     group = {"_target_": target, "name": name, "head": "softmax", "preprocessing": {}}
-    return OmegaConf.create({"model": group | knobs}).model
+    return OmegaConf.create({"model": group | arguments}).model
 
 
 def options(

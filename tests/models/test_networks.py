@@ -1,4 +1,4 @@
-"""The networks: sizes, names, and what their knobs do."""
+"""The networks: sizes, names, and what their options do."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,18 +21,20 @@ MODELS = files("cnnlab.conf").joinpath("model")
 OPTIONS = sorted(file.name.removesuffix(".yaml") for file in MODELS.iterdir() if file.name.endswith(".yaml"))
 
 
-def knobs_of(option: str) -> tuple[Callable[..., keras.Model], dict]:
+def arguments_of(option: str) -> tuple[Callable[..., keras.Model], dict]:
     """An option's builder, and what the option gives it."""
     node = yaml.safe_load((MODELS / f"{option}.yaml").read_text())
+    for shared, _ in [entry.split("@") for entry in node.pop("defaults", []) if entry != "_self_"]:
+        node = yaml.safe_load((MODELS / f"{shared}.yaml").read_text()) | node
     builder = get_method(node["_target_"])
     ours = ("_target_", "name", "head", "preprocessing", "auxiliary_loss_weight")
     return builder, {key: node[key] for key in node if key not in ours}
 
 
-def network_of(option: str, **knobs) -> Callable[..., keras.Model]:
-    """The builder of an option with the option's knobs, some of them changed."""
-    builder, given = knobs_of(option)
-    return partial(builder, **(given | knobs))
+def network_of(option: str, **arguments) -> Callable[..., keras.Model]:
+    """The builder of an option with the option's arguments, some of them changed."""
+    builder, given = arguments_of(option)
+    return partial(builder, **(given | arguments))
 
 
 NETWORKS = {
@@ -86,12 +88,12 @@ def test_parameter_counts_are_the_published_ones(option, shape, num_classes, par
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_the_yaml_repeats_the_builders_defaults(option):
-    builder, given = knobs_of(option)
-    knobs = list(signature(builder).parameters.values())[2:]  # after the image shape and the number of classes
-    assert list(given) == [knob.name for knob in knobs]
-    for knob in knobs if option != "photo_cnn" else ():  # which is another builder with other values
-        default = list(knob.default) if isinstance(knob.default, tuple) else knob.default
-        assert knob.default is Parameter.empty or given[knob.name] == default, knob.name
+    builder, given = arguments_of(option)
+    arguments = list(signature(builder).parameters.values())[2:]  # after the image shape and the number of classes
+    assert given.keys() == {argument.name for argument in arguments}
+    for argument in arguments if option != "photo_cnn" else ():  # which is another builder with other values
+        default = list(argument.default) if isinstance(argument.default, tuple) else argument.default
+        assert argument.default is Parameter.empty or given[argument.name] == default, argument.name
 
 
 @every_network
@@ -130,7 +132,7 @@ def test_dropout_acts_only_in_training(build, shape):
 
 @every_network
 def test_without_dropout_there_is_no_dropout_layer(build, shape):
-    rates = [knob for knob in signature(build).parameters if "dropout" in knob]
+    rates = [argument for argument in signature(build).parameters if "dropout" in argument]
     layers = build(shape, 10, **dict.fromkeys(rates, 0.0)).layers
     assert not [layer for layer in layers if isinstance(layer, keras.layers.Dropout)]
 

@@ -13,8 +13,8 @@ from cnnlab.models.resnet import resnet
 SMALL = (8, 8, 3)
 
 
-def small(**knobs) -> keras.Model:
-    return resnet(SMALL, 3, **{"depth": 18, "stem": "cifar", **knobs})
+def small(**arguments) -> keras.Model:
+    return resnet(SMALL, 3, **{"depth": 18, "stem": "cifar", **arguments})
 
 
 def images(count: int = 4) -> np.ndarray:
@@ -98,7 +98,7 @@ def test_an_exported_model_survives_saving(tmp_path, policy):
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(pixels), exported(pixels))
 
 
-def test_its_knobs_act():
+def test_its_options_act():
     network = small(dropout=0.3, l2=0.1, activation="elu")
     kinds = [type(layer).__name__ for layer in network.layers]
     convolutions = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]

@@ -23,9 +23,9 @@ def test_the_smallest_image_gives_float32_logits(policy):
     assert (logits.shape, logits.dtype) == ((2, 3), "float32")
 
 
-def test_its_knobs_act():
-    knobs = {"dropout": 0.0, "batch_norm": True, "l2": 0.1, "activation": "elu", "final_activation": True}
-    network = squeezenet(SMALL, 3, **knobs)
+def test_its_options_act():
+    arguments = {"dropout": 0.0, "batch_norm": True, "l2": 0.1, "activation": "elu", "final_activation": True}
+    network = squeezenet(SMALL, 3, **arguments)
     kinds = [type(layer).__name__ for layer in network.layers]
     assert kinds.count("BatchNormalization") == kinds.count("Activation") == kinds.count("Conv2D") == 26
     assert "Dropout" not in kinds

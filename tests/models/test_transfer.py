@@ -26,9 +26,9 @@ def pixels(shape: tuple[int, int, int] = SMALL, count: int = 4) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
 
 
-def small(**knobs) -> keras.Model:
+def small(**arguments) -> keras.Model:
     """A network that is built in a second: SqueezeNet with random weights."""
-    return transfer(SMALL, 2, **{"backbone": "squeezenet", "weights": None, "dropout": 0.0, **knobs})
+    return transfer(SMALL, 2, **{"backbone": "squeezenet", "weights": None, "dropout": 0.0, **arguments})
 
 
 def train_once(network: keras.Model, images: np.ndarray) -> None:
@@ -145,8 +145,8 @@ def test_pooling_makes_a_vector_of_the_maps(pooling, features):
 
 
 def test_inception_cut_at_mixed7_has_the_published_head():
-    knobs = {"cut": "mixed7", "pooling": "flatten", "dense": 1024, "dropout": 0.2}
-    network = transfer((150, 150, 3), 1, backbone="InceptionV3", weights=None, **knobs)
+    arguments = {"cut": "mixed7", "pooling": "flatten", "dense": 1024, "dropout": 0.2}
+    network = transfer((150, 150, 3), 1, backbone="InceptionV3", weights=None, **arguments)
     assert network.get_layer("mixed7").output.shape == (None, 7, 7, 768)
     assert sum(np.size(weight) for weight in network.trainable_variables) == 7 * 7 * 768 * 1024 + 1024 + 1024 + 1
     assert network.output_shape == (None, 1)
@@ -240,7 +240,7 @@ def test_a_run_goes_on_without_the_pretrained_weights(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shape", "knobs", "message"),
+    ("shape", "arguments", "message"),
     [
         (SMALL, {"cut": "fire10_concat"}, "model.cut=fire10_concat: no such layer .*; did you mean fire"),
         (SMALL, {"cut": "pool3", "fine_tune_from": "fire5_squeeze"}, "model.fine_tune_from=fire5_squeeze: no such"),
@@ -249,9 +249,9 @@ def test_a_run_goes_on_without_the_pretrained_weights(tmp_path):
         (SMALL, {"weights": "imagenet"}, "imagenet: Keras has none for squeezenet"),
     ],
 )
-def test_what_cannot_work_is_refused_with_the_way_out(shape, knobs, message):
+def test_what_cannot_work_is_refused_with_a_hint(shape, arguments, message):
     with pytest.raises(UserError, match=message):
-        transfer(shape, 2, **{"backbone": "squeezenet", "weights": None, **knobs})
+        transfer(shape, 2, **{"backbone": "squeezenet", "weights": None, **arguments})
 
 
 @pytest.mark.slow

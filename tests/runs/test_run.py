@@ -98,7 +98,7 @@ def test_a_run_that_goes_on_with_other_versions_says_so_and_keeps_both(tmp_path,
     begun.resume(CONFIG)
     begun.begin()
     [told] = caplog.messages
-    assert f"goes on with other code (keras 3.0.0 → {now})" in told
+    assert f"is resumed with other code (keras 3.0.0 → {now})" in told
     assert record(tmp_path)["versions"]["keras"] == now
     assert record(tmp_path)["earlier_sessions"][0]["versions"]["keras"] == "3.0.0"
 

@@ -1,46 +1,17 @@
 """What the machine offers, from files as the kernel writes them."""
 
-import os
 import platform
-import re
-from pathlib import Path
 
 import pytest
 
 from cnnlab.runtime import machine
 
-CPUINFO = """\
-processor	: 0
-model name	: Some Processor 9000
-physical id	: 0
-core id		: 0
 
-processor	: 1
-model name	: Some Processor 9000
-physical id	: 0
-core id		: 0
-
-processor	: 2
-model name	: Some Processor 9000
-physical id	: 0
-core id		: 1
-"""
-
-
-def test_hyper_threads_are_no_physical_cores(tmp_path, monkeypatch):
+def test_the_processor_is_called_what_the_system_calls_it(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
-    assert machine.physical_cores() is None
-    (tmp_path / "cpuinfo").write_text(CPUINFO)
+    assert machine.processor_name() == (platform.processor() or platform.machine())
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Some Processor 9000\n")
     assert machine.processor_name() == "Some Processor 9000"
-    assert machine.physical_cores() == 2
-
-
-@pytest.mark.skipif(platform.system() != "Linux", reason="compares with Linux's own files")
-def test_agrees_with_the_operating_system():
-    assert machine.usable_cores() == len(os.sched_getaffinity(0))
-    total, unit = re.search(r"MemTotal:\s*(\d+) (\w+)", Path("/proc/meminfo").read_text()).groups()
-    assert unit == "kB"
-    assert machine.memory_bytes() == int(total) * 1024
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from cnnlab.schedules.plateau import Plateau
 
-KNOBS = [
+ARGUMENTS = [
     {},
     {"patience": 3, "factor": 0.5},
     {"patience": 2, "cooldown": 3},
@@ -27,10 +27,10 @@ def make_history(monitor: str, seed: int) -> list[dict]:
     return [{monitor: None if epoch % 7 == 3 else float(value)} for epoch, value in enumerate(values)]
 
 
-def rates_by_keras(history: list[dict], knobs: dict) -> list[float]:
+def rates_by_keras(history: list[dict], arguments: dict) -> list[float]:
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.1), "mse")
-    callback = keras.callbacks.ReduceLROnPlateau(**({"factor": 0.1, "patience": 10} | knobs))
+    callback = keras.callbacks.ReduceLROnPlateau(**({"factor": 0.1, "patience": 10} | arguments))
     callback.set_model(model)
     callback.on_train_begin()
     rates = []
@@ -42,14 +42,14 @@ def rates_by_keras(history: list[dict], knobs: dict) -> list[float]:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("knobs", KNOBS, ids=str)
-def test_it_drops_when_keras_does(knobs, seed):
-    history = make_history(knobs.get("monitor", "val_loss"), seed)
-    schedule, rates = Plateau(0.1, **knobs), []
+@pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
+def test_it_drops_when_keras_does(arguments, seed):
+    history = make_history(arguments.get("monitor", "val_loss"), seed)
+    schedule, rates = Plateau(0.1, **arguments), []
     for epoch in range(1, len(history) + 1):
         schedule.update(history[:epoch])
         rates.append(float(schedule(tf.constant(epoch))))
-    np.testing.assert_allclose(rates, rates_by_keras(history, knobs), rtol=1e-6)
+    np.testing.assert_allclose(rates, rates_by_keras(history, arguments), rtol=1e-6)
     assert len(set(rates)) > 1, "the history must make it drop"
 
 

@@ -347,4 +347,4 @@ def test_a_job_of_submitit_saves_before_submitit_requeues_it(sweep):
     record = json.loads((run / "run.json").read_text())
     assert record["status"] == "completed"
     assert [session["status"] for session in record["earlier_sessions"]] == ["interrupted"]
-    assert "going on from step" in (run / "train.log").read_text()
+    assert "resuming after step" in (run / "train.log").read_text()

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from cnnlab.errors import UserError
 from cnnlab.training.checkpoints import Checkpoints
-from cnnlab.training.step import TrainState
+from cnnlab.training.train_state import TrainState
 from cnnlab.training.variables import training_variables
 
 

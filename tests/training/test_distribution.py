@@ -119,7 +119,7 @@ def test_batch_normalisation_and_dropout_train_on_two_devices_and_resume_exactly
         (["trainer.batch_size=63"], "=63 does not divide by the 2 replicas; the nearest that does is 64"),
         (
             ["trainer.batch_size=66", "augmentation=cutmix"],
-            "=66: mixup and cutmix mix pairs of images on each of 2 replicas; use a multiple of 4",
+            "=66: cutmix mixes images in pairs on each of 2 replicas; use a multiple of 4",
         ),
     ],
 )

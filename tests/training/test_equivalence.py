@@ -48,8 +48,8 @@ def test_xla_gives_the_same_to_rounding(cnnlab_process, reference, tmp_path):
 
 
 def test_lookahead_goes_on_where_it_stopped(train):
-    knobs = (*AUGMENTED, "optimizer.lookahead_every=4")
-    whole, parts = train(*knobs), train(*knobs, "trainer.epochs=1")
+    arguments = (*AUGMENTED, "optimizer.lookahead_every=4")
+    whole, parts = train(*arguments), train(*arguments, "trainer.epochs=1")
     assert cli.main(["train", f"resume={parts}", "trainer.epochs=2"]) == 0
     assert_same_rows(whole, parts, tolerance=0)
     assert (whole / "steps.csv").read_text() != (train(*AUGMENTED) / "steps.csv").read_text()

@@ -31,9 +31,9 @@ def zeros_and_ones(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(train, zeros_and_ones):
     data = ["dataset=arrays", f"dataset.root={zeros_and_ones}", "dataset.num_classes=2", "dataset.class_names=null"]
-    knobs = ["model.head=sigmoid", "augmentation=[shift,mixup]", "augmentation.shift.shift=1"]
+    arguments = ["model.head=sigmoid", "augmentation=[shift,mixup]", "augmentation.shift.shift=1"]
     smooth = ["loss.label_smoothing=0.1", "loss.class_weight=balanced", "trainer.batch_size=20"]
-    return train(*data, *knobs, *smooth, "trainer.epochs=5")
+    return train(*data, *arguments, *smooth, "trainer.epochs=5")
 
 
 def test_the_exported_model_gives_the_second_classs_probability(run):

@@ -191,7 +191,7 @@ def test_wandb_has_the_hyperparameters_and_keeps_its_id(train):
 
 def test_loggers_change_nothing_in_what_is_trained(train, small_run):
     chosen = [name for name in READERS if extras.is_installed("sqlalchemy" if name == "mlflow" else name)]
-    run = train(f"logger=[{','.join(chosen)}]", *(knob for name in chosen for knob in OFFLINE[name]))
+    run = train(f"logger=[{','.join(chosen)}]", *(argument for name in chosen for argument in OFFLINE[name]))
     with np.load(run / "checkpoints" / "best.npz") as logged, np.load(small_run / "checkpoints" / "best.npz") as plain:
         assert logged.files == plain.files
         for name in plain.files:
@@ -210,7 +210,7 @@ def test_a_missing_package_is_told_before_anything_is_trained(train, capsys, mon
     assert not run.exists()
 
 
-def test_a_run_is_judged_without_the_package_it_was_logged_with(train, monkeypatch):
+def test_a_run_is_evaluated_without_the_package_it_was_logged_with(train, monkeypatch):
     pytest.importorskip("tensorboard", reason="tensorboard is not installed: pip install 'cnnlab[tensorboard]'")
     run = train("logger=tensorboard", "trainer.epochs=1")
     monkeypatch.setattr(extras, "find_spec", lambda name: None)

@@ -53,7 +53,7 @@ def test_stops_are_wherever_something_happens():
     assert stops == [4, 8, 10, 12, 16, 20, 24, 28, 30]
 
 
-def test_a_rhythm_in_minutes_is_not_one_in_steps():
+def test_an_interval_in_minutes_is_not_one_in_steps():
     made = plan(checkpoint_every="10 minutes")
     assert made.checkpoint_seconds == 600
     assert [step for step in range(1, 31) if made.checkpoints(step)] == [30]
@@ -68,6 +68,6 @@ def test_a_batch_larger_than_the_split_is_refused_with_the_largest_that_fits():
         plan(batch_size=200)
 
 
-def test_a_rhythm_below_one_step_is_refused():
+def test_an_interval_below_one_step_is_refused():
     with pytest.raises(UserError, match=r"trainer\.validate_every=0 steps"):
         plan(validate_every="0 steps")

@@ -18,7 +18,7 @@ NO_HYPERPARAMETERS = ("logger", "resume", "targets")
 class RunLogger(keras.callbacks.Callback):
     """A Keras callback that sends a run's metrics elsewhere, one row per epoch.
 
-    `on_train_begin` opens what it writes to, or goes on with what an earlier session of the run wrote;
+    `on_train_begin` opens what it writes to, or appends to what an earlier session of the run wrote;
     `on_epoch_end` adds the metrics of an epoch.
 
     Args:

@@ -33,8 +33,8 @@ ARTIFACTS = "mlartifacts"
 class MLflow(RunLogger):
     """Parameters and metrics through MLflow's client; the step of a metric is its epoch.
 
-    The run's record keeps the MLflow run, so that a run that goes on adds to it. MLflow lets nobody change a
-    parameter: those that a run goes on with at other values become tags of the same name, and that is told. A
+    The run's record keeps the MLflow run, so that a resumed run adds to it. MLflow lets nobody change a
+    parameter: those that a resumed run has at other values become tags of the same name, and that is told. A
     server that fails on the way costs rows, not the training.
 
     Args:
@@ -93,7 +93,7 @@ class MLflow(RunLogger):
         return known["run_id"]
 
     def _tag_changes(self, client: MlflowClient, run_id: str) -> None:
-        """Say as tags which parameters the run goes on with at other values than it began with."""
+        """Say as tags which parameters the resumed run has at other values than it began with."""
         data = client.get_run(run_id).data
         for key, value in _params(self.run).items():
             current = data.tags.get(key, data.params.get(key))
@@ -149,7 +149,7 @@ def _alone(uri: str) -> Iterator[None]:
 
 @contextmanager
 def _tolerant(what: str) -> Iterator[None]:
-    """Report what MLflow did not take, and go on."""
+    """Report what MLflow did not take, and continue."""
     try:
         yield
     except MlflowException as error:

@@ -13,7 +13,7 @@ class TensorBoard(RunLogger):
     """Hyperparameters, and scalars under the names and in the folders that keras.callbacks.TensorBoard gives them.
 
     Keras's own callback does something at every step, counts epochs from 0 and may lose what it has not yet
-    written when the process is killed. A run that goes on adds event files.
+    written when the process is killed. A resumed run adds event files.
 
     Args:
         run: the run.

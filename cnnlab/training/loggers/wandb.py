@@ -16,7 +16,7 @@ EXIT_CODES = {"completed": 0, "interrupted": 255}  # 255 is shown as killed
 class WandB(RunLogger):
     """Configuration and metrics through W&B's client; the step of a metric is its epoch.
 
-    The run's record keeps the id, so that a run that goes on adds to the same W&B run. Offline, each session
+    The run's record keeps the id, so that a resumed run adds to the same W&B run. Offline, each session
     writes a folder of its own with that id.
 
     Args:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.augmentation.pipeline import MixingOperation, Operation, Pipeline, apply_operation, build_pipeline
+from cnnlab.augmentation.pipeline import Operation, Pipeline, apply_operation, build_pipeline
 from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.config.flat import plain
 from cnnlab.config.instantiate import instantiate
@@ -52,7 +52,7 @@ def draw_augmentation(
     split, seed = dataset.splits["train"], config.seeds.augmentation
     shown = sample(split, images, seed)
     pipeline = build_pipeline(config.augmentation)
-    _require_pairs(pipeline, len(shown))
+    pipeline.require_pairs(len(shown), "method.images")
     pipeline.adapt(split)
     targets = tf.one_hot(shown.labels, len(dataset.class_names))
     originals = Row("original", shown.images, _describe(targets, dataset.class_names))
@@ -71,20 +71,14 @@ def draw_augmentation(
             continue
         rows = [originals]
         for label, changed in _at_strengths(config.augmentation[name], name, operation, strengths, split):
-            after, mixed = _apply(changed, shown.images, targets, _draws(seed, len(shown)))
+            after, mixed = _apply(changed, shown.images, targets, _stream(seed, len(shown)))
             rows.append(Row(label, after, _describe(mixed, dataset.class_names)))
             arrays[f"{name}/{label.split()[0]}"] = after
         draw_grid(rows, folder / f"{name}.png", f"{dataset.name} · {name}", metadata)
     np.savez_compressed(folder / "images.npz", **arrays)
 
 
-def _require_pairs(pipeline: Pipeline, images: int) -> None:
-    for name, operation in pipeline.operations.items():
-        if isinstance(operation, MixingOperation) and images % 2:
-            raise UserError(f"method.images={images}: {name} mixes images in pairs; use an even number")
-
-
-def _draws(seed: int, count: int) -> RandomStream:
+def _stream(seed: int, count: int) -> RandomStream:
     return RandomStream(tf.constant([seed, 0]), count, 0, count, tf.range(count, dtype=tf.int64), 0)
 
 
@@ -92,10 +86,10 @@ def _stages(
     pipeline: Pipeline, images: np.ndarray, targets: tf.Tensor, seed: int
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """What `pipeline` makes of a batch, after each of its operations."""
-    draws = _draws(seed, len(images))
+    stream = _stream(seed, len(images))
     pixels = tf.constant(images)
     for name, operation in pipeline.operations.items():
-        pixels, targets = apply_operation(operation, pixels, targets, draws)
+        pixels, targets = apply_operation(operation, pixels, targets, stream)
         yield name, pixels.numpy(), targets.numpy()
 
 
@@ -150,9 +144,9 @@ def _options(node: DictConfig, options: Sequence[str], factor: float) -> dict[st
 
 
 def _apply(
-    operation: Operation, images: np.ndarray, targets: tf.Tensor, draws: RandomStream
+    operation: Operation, images: np.ndarray, targets: tf.Tensor, stream: RandomStream
 ) -> tuple[np.ndarray, np.ndarray]:
-    after, mixed = apply_operation(operation, tf.constant(images), targets, draws)
+    after, mixed = apply_operation(operation, tf.constant(images), targets, stream)
     return after.numpy(), mixed.numpy()
 
 

@@ -42,8 +42,8 @@ def test_a_runs_own_augmentation_is_what_its_pipeline_makes(small_run):
     with np.load(small_run / "visualize" / "augmentation" / "images.npz") as arrays:
         original, after, targets = (arrays[key] for key in ("original", "pipeline/shift", "targets/shift"))
     config = Run.open(small_run).config
-    draws = RandomStream(tf.constant([config.seeds.augmentation, 0]), 4, 0, 4, tf.range(4, dtype=tf.int64), 0)
-    expected, labels = build_pipeline(config.augmentation)(tf.constant(original), tf.constant(targets), draws)
+    stream = RandomStream(tf.constant([config.seeds.augmentation, 0]), 4, 0, 4, tf.range(4, dtype=tf.int64), 0)
+    expected, labels = build_pipeline(config.augmentation)(tf.constant(original), tf.constant(targets), stream)
     np.testing.assert_array_equal(after, expected)
     np.testing.assert_array_equal(targets, labels)
 
