@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from cnnlab.compare.choose import choose_metric, find_configuration
 from cnnlab.compare.collect import collect
@@ -30,8 +30,7 @@ def compare(config: DictConfig, directory: Path) -> None:
     Raises:
         UserError: there are no such runs, or none is done; no such metric or baseline.
     """
-    given = config.runs if isinstance(config.runs, str) else OmegaConf.to_container(config.runs)
-    comparison = collect([given] if isinstance(given, str) else given)
+    comparison = collect([config.runs] if isinstance(config.runs, str) else list(config.runs))
     runs = runs_table(comparison)
     metric = choose_metric(runs, config.metric)
     given_baseline = None if config.baseline is None else find_configuration(config.baseline, comparison.configurations)
