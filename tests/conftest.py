@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,22 @@ if TYPE_CHECKING:
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--without-tensorflow", action="store_true", help="skip every test that imports TensorFlow")
+
+
+class _NoTensorFlow(MetaPathFinder):
+    """Skips the test, or the file of tests, that imports TensorFlow, before it is loaded."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if name.partition(".")[0] in ("keras", "tensorflow"):
+            pytest.skip("needs TensorFlow", allow_module_level=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Signals that nohup or a shell's & ignores would be ignored by every process that a test starts."""
+    if config.getoption("--without-tensorflow"):
+        sys.meta_path.insert(0, _NoTensorFlow())
     for number, default in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, default)

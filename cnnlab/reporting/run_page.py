@@ -4,7 +4,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from cnnlab.runs.run import Run
 _HEADLINES = {"best", "status", "error", "started", "ended", "class_names", "data"}  # shown elsewhere on the page
 _INTERNAL = {"fingerprints"}  # of no use to people
 _EMBEDDED = 3 * 2**20  # bytes of figures in a page, the smallest first; further ones are linked
+_WRONG = 20  # rows of wrong predictions
 _FEW_EPOCHS = 20  # of which the table is shown unfolded
 _CAPTIONS = {
     "curves": "Loss and accuracy of each epoch on training and validation images; the dashed line marks the best epoch",
@@ -40,14 +41,13 @@ class Draw(Protocol):
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page, with its entry in the contents; `table`, `figures` and `details` are HTML."""
+    """A part of the page, with its entry in the contents; `table`, `figures` and what unfolds (`details`) are HTML."""
 
     title: str
     description: str = ""
     table: str = ""
     figures: Sequence[str] = ()
-    summary: str = ""
-    details: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)
     is_open: bool = False
     text: str = ""
 
@@ -147,9 +147,8 @@ def _training(run: Run, draw: Draw) -> Iterator[Section]:
     if plots or history:
         header = [name.replace("_", " ") for name in history[0]] if history else []
         rows = [[_measured(name, value) for name, value in row.items()] for row in history]
-        epochs = table([header, *rows], header=True) if rows else ""
-        figures = [draw(path) for path in plots]
-        yield Section("Training", figures=figures, summary="Epochs", details=epochs, is_open=len(rows) <= _FEW_EPOCHS)
+        epochs = {"Epochs": table([header, *rows], header=True)} if rows else {}
+        yield Section("Training", figures=[*map(draw, plots)], details=epochs, is_open=len(rows) <= _FEW_EPOCHS)
 
 
 def _measured(name: str, value: float | None) -> str:
@@ -167,8 +166,7 @@ def _evaluation(folder: Path, figures: Mapping[str, Any], draw: Draw) -> Section
         description=(figures.get("changed") and figures.get("root")) or "",
         table=table([("", "value", "95 % interval"), *describe(figures)], header=True),
         figures=[draw(path) for path in pictures],
-        summary="Per class",
-        details=_per_class(folder / "per_class.csv"),
+        details={**_per_class(folder / "per_class.csv"), **_wrong_predictions(folder / "predictions.csv")},
     )
 
 
@@ -195,12 +193,31 @@ def _natural(name: str) -> list[str | int]:
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
-def _per_class(path: Path) -> str:
+def _per_class(path: Path) -> dict[str, str]:
     if not path.exists():
-        return ""
+        return {}
     with path.open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
-    return table([header, *([name, *map(_share, shares), support] for name, *shares, support in rows)], header=True)
+    shown = [[name, *map(_share, shares), support] for name, *shares, support in rows]
+    return {"Per class": table([header, *shown], header=True)}
+
+
+def _wrong_predictions(path: Path) -> dict[str, str]:
+    """The images that were taken for another class, the most confident predictions first."""
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["true"] != row["predicted"]]
+    rows.sort(key=lambda row: -float(row["confidence"]))
+    if not rows:
+        return {}
+    header = ["image", "true", "predicted", "confidence"]
+    shown = [
+        [row.get("file", row["index"]), row["true"], row["predicted"], _share(row["confidence"])]
+        for row in rows[:_WRONG]
+    ]
+    title = f"Wrong predictions, the {len(shown)} most confident of {len(rows):,}"
+    return {title: table([header, *shown], header=True)}
 
 
 def _share(text: str) -> str:

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 from PIL import Image
@@ -106,6 +107,22 @@ def test_every_epoch_is_a_row_with_its_learning_rate(run):
     for row in Run.open(run).history():
         assert f"{row['val_loss']:.4f}" in text
         assert f"{row['learning_rate']:.4g}" in text
+
+
+def test_the_most_confident_wrong_predictions_are_listed(run):
+    predictions = pd.read_csv(run / "eval" / "test" / "predictions.csv")
+    wrong = predictions[predictions["true"] != predictions["predicted"]].sort_values("confidence", ascending=False)
+    assert len(wrong) > 20
+    text = Page(run / "report.html").text
+    assert f"the 20 most confident of {len(wrong)}" in text
+    columns = ["index", "true", "predicted", "confidence"]
+    shown = [
+        f"{index}{true}{predicted}{confidence:.2%}"
+        for index, true, predicted, confidence in wrong[columns].itertuples(index=False)
+    ]
+    assert shown[0] in text
+    assert shown[19] in text
+    assert shown[20] not in text
 
 
 def draw(run: Run, name: str, width: int = 2, height: int = 2) -> Path:
