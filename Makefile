@@ -14,8 +14,8 @@ test: $(VENV)/.installed-dev ## run the test suite but its longest tests
 test-slow: $(VENV)/.installed-dev ## run those: whole sweeps, lost hosts, the patterns of a trained network
 	$(BIN)/python -m pytest -n auto --dist load -m slow
 
-lint: $(VENV)/.installed-dev ## check style and formatting
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+lint: $(VENV)/.installed-dev ## check style, formatting and types
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 clean: ## remove the virtual environment; outputs/ stays
 	rm -rf $(VENV)

@@ -21,6 +21,7 @@ from cnnlab.errors import Diverged, Interrupted, Unfinished, UserError, WorkerLo
 from cnnlab.runtime.streams import outlive_readers
 
 if TYPE_CHECKING:
+    from hydra.conf import HydraConf
     from omegaconf import DictConfig
 
 
@@ -205,7 +206,7 @@ def _run(name: str, target: str, arguments: list[str]) -> int:
     return 0
 
 
-def _train_job(hydra: "DictConfig", config: "DictConfig", directory: Path) -> None:
+def _train_job(hydra: "HydraConf", config: "DictConfig", directory: Path) -> None:
     from cnnlab.sweeps.task import train_job
 
     train_job(hydra, config, directory)

@@ -10,7 +10,7 @@ from cnnlab.augmentation.color import to_uint8
 from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.config.ranges import AT_LEAST_0
 from cnnlab.data.dataset import ImageFiles, Split
-from cnnlab.data.decode import load_images
+from cnnlab.data.sample import decoded
 
 SAMPLE_IMAGES = 2048  # of files, if they are not so large that fewer must do; three channels need no more
 SAMPLE_BYTES = 256 * 2**20
@@ -86,4 +86,4 @@ def _images(split: Split) -> np.ndarray:
         return split.images
     count = max(1, min(SAMPLE_IMAGES, SAMPLE_BYTES // math.prod(split.images.image_shape)))
     chosen = np.unique(np.linspace(0, len(split) - 1, count).astype(int))
-    return load_images(split.take(chosen).images)
+    return decoded(split.take(chosen)).images

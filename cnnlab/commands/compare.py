@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from cnnlab.compare.choose import choose_metric, find_configuration
 from cnnlab.compare.collect import collect
@@ -30,8 +30,7 @@ def compare(config: DictConfig, directory: Path) -> None:
     Raises:
         UserError: there are no such runs, or none is done; no such metric or baseline.
     """
-    given = config.runs if isinstance(config.runs, str) else OmegaConf.to_container(config.runs)
-    comparison = collect([given] if isinstance(given, str) else given)
+    comparison = collect([config.runs] if isinstance(config.runs, str) else list(config.runs))
     runs = runs_table(comparison)
     metric = choose_metric(runs, config.metric)
     given_baseline = None if config.baseline is None else find_configuration(config.baseline, comparison.configurations)
@@ -47,8 +46,8 @@ def compare(config: DictConfig, directory: Path) -> None:
     notes, differing = [*counting_notes(comparison, runs, metric), *provenance_notes(comparison)], None
     of_metric = summary[summary["metric"] == metric]
     method = [interval_note(metric, config.confidence)] if of_metric["low"].notna().any() else []
-    if comparison.folder is None and len(comparison.entries) == 2:
-        pair = write_pair(*(entry.run for entry in comparison.entries), folder, config.confidence)
+    if comparison.pair:
+        pair = write_pair(*comparison.pair, folder, config.confidence)
         verdicts, differing = pair.sentences, pair.differing
         figures += pair.figures
     else:

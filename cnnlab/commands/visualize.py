@@ -1,9 +1,10 @@
 """`cnnlab visualize`: draw what a method shows, as figures and the arrays behind them."""
 
 import logging
+from copy import deepcopy
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from cnnlab.config.instantiate import instantiate
 from cnnlab.errors import UserError
@@ -50,7 +51,7 @@ def _draw_each(config: DictConfig, parent: Path) -> None:
     methods = [node for node in config.method.values() if OmegaConf.is_dict(node)]
     for number, node in enumerate(methods, 1):
         log.info("%s (%d of %d)", node.name, number, len(methods))
-        single = OmegaConf.merge(config, {})
+        single = deepcopy(config)
         single.method = node
         try:
             print(_draw(single, parent))
@@ -74,6 +75,6 @@ def _folder(parent: Path, config: DictConfig) -> Path:
     return numbered_folder(parent / config.method.name, lambda folder: _drawn_with(folder) == config)
 
 
-def _drawn_with(folder: Path) -> DictConfig | None:
+def _drawn_with(folder: Path) -> DictConfig | ListConfig | None:
     file = folder / "config.yaml"
     return OmegaConf.load(file) if file.is_file() else None

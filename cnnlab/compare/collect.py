@@ -75,11 +75,17 @@ class Comparison:
         """What does not count."""
         return [entry for entry in self.entries if entry.status != "done"]
 
-    def of_configuration(self, configuration: str, status: str) -> list[Entry]:
+    @property
+    def pair(self) -> tuple[Run, Run] | None:
+        """The runs, where they are two that were trained one by one."""
+        runs = [entry.run for entry in self.entries if entry.run]
+        return (runs[0], runs[1]) if self.folder is None and len(runs) == 2 else None
+
+    def of_configuration(self, configuration: str, status: str) -> list[Run]:
         """The runs of a configuration with a status that have measured something; of those done, what counts."""
         chosen = [entry for entry in self.entries if (entry.configuration, entry.status) == (configuration, status)]
         chosen = [entry for entry in chosen if entry.counts or status != "done"]
-        return [entry for entry in chosen if entry.run and (entry.path / "steps.csv").exists()]
+        return [entry.run for entry in chosen if entry.run and (entry.path / "steps.csv").exists()]
 
     @property
     def configurations(self) -> list[str]:
@@ -140,7 +146,7 @@ def _of_sweep(sweep_state: SweepState) -> Comparison:
         path = sweep_state.directory / name
         run = Run.open(path) if (path / "run.json").exists() else None
         values = {key: entry.values.get(key, "") for key in keys}
-        seed = _seed(run) if run else _number(entry.values.get("seed"))
+        seed = seed_of(run) if run else _number(entry.values.get("seed"))
         entries.append(Entry(path, configuration_label(values), seed, values, entry.state, entry.reason, run))
     return Comparison(sweep_state.directory.name, keys, _counted(entries), sweep_state.command, sweep_state.directory)
 
@@ -155,7 +161,7 @@ def _of_runs(runs: Sequence[Run], left_out: tuple[Path, ...]) -> Comparison:
         values = {key.removesuffix(".name"): _written(config.get(key)) for key in keys}
         status = {"completed": "done"}.get(run.status.name, run.status.name)
         configuration = name or configuration_label(values)
-        entries.append(Entry(run.path, configuration, _seed(run), values, status, run.status.reason, run))
+        entries.append(Entry(run.path, configuration, seed_of(run), values, status, run.status.reason, run))
     parents = {run.path.parent.name for run in runs}
     name = parents.pop() if len(parents) == 1 else "runs"
     shown_keys = [key.removesuffix(".name") for key in keys]
@@ -177,7 +183,7 @@ def _counted(entries: Sequence[Entry]) -> list[Entry]:
     for entry in entries:
         if entry.status == "done" and entry.run:
             other = newest.get((entry.configuration, entry.seed))
-            if other is None or _ended(entry.run) >= _ended(other.run):
+            if other is None or _ended(entry) >= _ended(other):
                 newest[entry.configuration, entry.seed] = entry
     return [_marked(entry, newest.get((entry.configuration, entry.seed))) for entry in entries]
 
@@ -188,11 +194,12 @@ def _marked(entry: Entry, newest: Entry | None) -> Entry:
     return replace(entry, reason="another run of its configuration and seed counts")
 
 
-def _ended(run: Run) -> str:
-    return run.record.get("ended") or ""
+def _ended(entry: Entry) -> str:
+    return (entry.run and entry.run.record.get("ended")) or ""
 
 
-def _seed(run: Run) -> int | str:
+def seed_of(run: Run) -> int | str:
+    """See `Entry.seed`."""
     seed = int(run.config.seed)
     derived = derived_seeds(seed)
     alone = {name: value for name, value in (run.config.get("seeds") or {}).items() if value != derived.get(name)}
@@ -210,12 +217,13 @@ def run_names(first: Run, second: Run) -> tuple[str, str]:
     """The shortest ends of their paths that tell two runs apart."""
     parts = [run.path.parts for run in (first, second)]
     length = next((n for n in range(1, max(map(len, parts))) if parts[0][-n:] != parts[1][-n:]), 1)
-    return tuple("/".join(part[-length:]) for part in parts)
+    one, other = ("/".join(part[-length:]) for part in parts)
+    return one, other
 
 
 def same_configuration(first: Run, second: Run) -> bool:
     """Whether two runs differ in nothing but what no comparison counts, and have the same seeds."""
-    return (_settings(first), _seed(first)) == (_settings(second), _seed(second))
+    return (_settings(first), seed_of(first)) == (_settings(second), seed_of(second))
 
 
 def _settings(run: Run) -> dict[str, Any]:

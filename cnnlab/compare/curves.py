@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,11 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
+from matplotlib.typing import ColorType
 
-from cnnlab.compare.collect import Comparison, Entry
+from cnnlab.compare.collect import Comparison, seed_of
 from cnnlab.reporting.figure import new_figure, save_figure, shorten, style_axes
+from cnnlab.runs.run import Run
 
 COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31"]
 """Told apart by the colour-blind (Okabe & Ito 2008); more configurations take colours from a map."""
@@ -35,12 +38,12 @@ def draw_steps(comparison: Comparison, column: str, path: Path, smoothing: int) 
     axes = figure.subplots()
     _style(axes, column)
     for name, color in _colors(comparison).items():
-        curves = [_running_mean(entry, column, smoothing) for entry in comparison.of_configuration(name, "done")]
+        curves = [_running_mean(run, column, smoothing) for run in comparison.of_configuration(name, "done")]
         if curves:
             _draw_band(axes, curves, color, label=_label(name, len(curves)))
-        for entry in comparison.of_configuration(name, "diverged"):
-            label = f"{shorten(name, LONGEST_LABEL)}, seed {entry.seed}: diverged"
-            _draw_diverged(axes, _running_mean(entry, column, smoothing), color, label)
+        for run in comparison.of_configuration(name, "diverged"):
+            label = f"{shorten(name, LONGEST_LABEL)}, seed {seed_of(run)}: diverged"
+            _draw_diverged(axes, _running_mean(run, column, smoothing), color, label)
     axes.set_xlabel("step; the band spans the seeds", fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _legend(figure, axes)
@@ -59,7 +62,7 @@ def draw_epochs(comparison: Comparison, path: Path) -> None:
     for column, axes in panels.items():
         _style(axes, column)
         for name, color in _colors(comparison).items():
-            histories = [_history(entry) for entry in comparison.of_configuration(name, "done")]
+            histories = [_history(run) for run in comparison.of_configuration(name, "done")]
             for measured, line in ((column, "-"), (f"val_{column}", "--")):
                 curves = [history.set_index("epoch")[measured].dropna() for history in histories if measured in history]
                 curves = [curve for curve in curves if len(curve)]
@@ -83,7 +86,7 @@ def draw_time_to_accuracy(comparison: Comparison, path: Path) -> None:
         path: the PNG to write or replace.
     """
     names = comparison.configurations
-    histories = {name: [_history(entry) for entry in comparison.of_configuration(name, "done")] for name in names}
+    histories = {name: [_history(run) for run in comparison.of_configuration(name, "done")] for name in names}
     measured = [history for runs in histories.values() for history in runs]
     column = "val_accuracy" if any(history["val_accuracy"].notna().any() for history in measured) else "accuracy"
     what = "validation accuracy" if column == "val_accuracy" else "training accuracy"
@@ -116,7 +119,7 @@ def draw_time_to_accuracy(comparison: Comparison, path: Path) -> None:
     save_figure(figure, path)
 
 
-def _colors(comparison: Comparison) -> dict[str, str | tuple[float, ...]]:
+def _colors(comparison: Comparison) -> dict[str, ColorType]:
     names = comparison.configurations
     if len(names) <= len(COLORS):
         return dict(zip(names, COLORS, strict=False))
@@ -130,7 +133,7 @@ def _style(axes: Axes, column: str) -> None:
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
 
 
-def _draw_band(axes: Axes, curves: Sequence[pd.Series], color, label: str | None, **line) -> None:
+def _draw_band(axes: Axes, curves: Sequence[pd.Series], color: ColorType, label: str | None, **line: Any) -> None:
     """The mean of curves, as far as all of them go, and the band from the least to the largest."""
     shortest = min(curves, key=len)
     values = np.stack([curve.to_numpy()[: len(shortest)] for curve in curves])
@@ -140,7 +143,7 @@ def _draw_band(axes: Axes, curves: Sequence[pd.Series], color, label: str | None
         axes.fill_between(shortest.index, low, high, color=color, alpha=0.18, linewidth=0)
 
 
-def _draw_diverged(axes: Axes, curve: pd.Series, color, label: str) -> None:
+def _draw_diverged(axes: Axes, curve: pd.Series, color: ColorType, label: str) -> None:
     finite = curve[np.isfinite(curve)]
     if len(finite):
         axes.plot(finite.index, finite, color=color, linewidth=1, linestyle=":", label=label)
@@ -162,15 +165,15 @@ def _legend(figure: Figure, axes: Axes) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 
 
-def _running_mean(entry: Entry, column: str, smoothing: int) -> pd.Series:
+def _running_mean(run: Run, column: str, smoothing: int) -> pd.Series:
     """The mean of the last `smoothing` steps, by step."""
-    table = pd.read_csv(entry.path / "steps.csv", usecols=["step", column], index_col="step")
+    table = pd.read_csv(run.path / "steps.csv", usecols=["step", column], index_col="step")
     return table[column].rolling(smoothing, min_periods=1).mean()
 
 
-def _history(entry: Entry) -> pd.DataFrame:
+def _history(run: Run) -> pd.DataFrame:
     """metrics.csv, with the seconds and the images up to the end of each epoch."""
-    history = pd.DataFrame(entry.run.history()).apply(pd.to_numeric)
+    history = pd.DataFrame(run.history()).apply(pd.to_numeric)
     history["seconds_so_far"] = history["seconds"].cumsum()
-    history["images"] = history["step"] * entry.run.config.trainer.batch_size
+    history["images"] = history["step"] * run.config.trainer.batch_size
     return history

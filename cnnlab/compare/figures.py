@@ -22,5 +22,5 @@ def draw_figures(
         draw(comparison, folder / name)
         yield folder / name
     if len(comparison.keys) == 2:
-        draw_heatmap(runs, tuple(comparison.keys), metric, folder / "heatmap.png")
+        draw_heatmap(runs, comparison.keys, metric, folder / "heatmap.png")
         yield folder / "heatmap.png"

@@ -1,5 +1,6 @@
 """Two swept keys against each other."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,12 @@ from cnnlab.reporting.figure import new_figure, save_figure, shorten
 _NAME_LENGTH = 28
 
 
-def draw_heatmap(runs: pd.DataFrame, keys: tuple[str, str], metric: str, path: Path) -> None:
+def draw_heatmap(runs: pd.DataFrame, keys: Sequence[str], metric: str, path: Path) -> None:
     """Draw the mean of a metric for every pair of values, with its standard deviation over the seeds and their number.
 
     Args:
         runs: see `tables.runs_table`; only those that count do.
-        keys: columns: whose values are the rows, and whose are the columns.
+        keys: two columns: whose values are the rows, and whose are the columns.
         metric: a column.
         path: the PNG to write or replace.
     """
@@ -33,7 +34,7 @@ def draw_heatmap(runs: pd.DataFrame, keys: tuple[str, str], metric: str, path: P
         text, color = "–", "black"
         if (rows[row], columns[column]) in table.index and not np.isnan(means[row, column]):
             text = _cell(table.loc[(rows[row], columns[column])], share)
-            color = "black" if mesh.norm(means[row, column]) > 0.6 else "white"
+            color = "black" if np.greater(mesh.norm(means[row, column]), 0.6) else "white"
         axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8, color=color)
     axes.set_xticks(np.arange(len(columns)) + 0.5, [shorten(name, _NAME_LENGTH) for name in columns], fontsize=9)
     axes.set_yticks(np.arange(len(rows)) + 0.5, [shorten(name, _NAME_LENGTH) for name in rows], fontsize=9)

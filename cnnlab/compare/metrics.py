@@ -13,5 +13,5 @@ def format_metric(value: float, metric: str) -> str:
 def format_difference(mean: float, metric: str, interval: tuple[float, float] | None = None) -> str:
     """A difference of values, perhaps with its interval: of accuracies in percentage points."""
     share = metric.endswith("accuracy")
-    mean, *ends = (f"{100 * value:+.2f}" if share else f"{value:+.4f}" for value in (mean, *(interval or ())))
-    return mean + (f" [{', '.join(ends)}]" if ends else "") + (" points" if share else "")
+    shown, *ends = (f"{100 * value:+.2f}" if share else f"{value:+.4f}" for value in (mean, *(interval or ())))
+    return shown + (f" [{', '.join(ends)}]" if ends else "") + (" points" if share else "")

@@ -38,11 +38,9 @@ def counting_notes(comparison: Comparison, runs: pd.DataFrame, metric: str) -> l
         if entry.status == "done":
             observations.setdefault((entry.configuration, entry.seed), []).append(entry)
     notes = [_counted_once(entries, values, metric) for entries in observations.values() if len(entries) > 1]
-    if len(comparison.entries) == 2 and comparison.folder is None:
-        first, second = comparison.entries
-        if same_configuration(first.run, second.run):
-            names = f"{first.configuration} and {second.configuration}"
-            notes.append(f"{names} have one configuration and seed: they are one observation")
+    if comparison.pair and same_configuration(*comparison.pair):
+        names = " and ".join(entry.configuration for entry in comparison.entries)
+        notes.append(f"{names} have one configuration and seed: they are one observation")
     for entry in comparison.unfinished:
         notes.append(f"{entry.path.name} is " + ": ".join(filter(None, (entry.status, entry.reason))))
     if comparison.left_out:
@@ -72,7 +70,7 @@ def provenance_notes(comparison: Comparison) -> list[str]:
     return [note for key in keys for note in _note(key, records)]
 
 
-def _note(key: str, records: list[Mapping[str, Any]]) -> Iterator[str]:
+def _note(key: str, records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     counts = Counter(_shown(key, record.get(key)) for record in records)
     if len(counts) > 1:
         shares = ", ".join(f"{value} ({count})" for value, count in counts.most_common())

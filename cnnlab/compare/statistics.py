@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import special, stats
 
 from cnnlab.compare.metrics import format_difference
+from cnnlab.errors import UserError
 
 POWER = 0.8
 """Chance of finding a difference as large as the one seen that a number of seeds should give."""
@@ -106,7 +107,7 @@ def paired_differences(
     """
     counted = runs[runs["counted"] & runs[metric].notna()]
     table = counted.assign(seed=counted["seed"].astype(str)).pivot(index="seed", columns="configuration", values=metric)
-    by_seed = {name: table[name].to_numpy() for name in table}
+    by_seed = {str(name): table[name].to_numpy() for name in table}
     others = [name for name in dict.fromkeys(runs["configuration"]) if name != baseline]
     pairs = combinations([baseline, *others], 2) if chosen else ((baseline, name) for name in others)
     comparisons = max(1, sum(len(_shared(by_seed, *pair)) >= 2 for pair in pairs))
@@ -115,20 +116,23 @@ def paired_differences(
     return [_difference(name, baseline, sample, 1 - confidence, comparisons, bound) for name, sample in samples.items()]
 
 
-def best_configuration(runs: pd.DataFrame, metric: str) -> str | None:
-    """The configuration with the best mean of a metric; None where no run is done.
+def best_configuration(runs: pd.DataFrame, metric: str) -> str:
+    """The configuration with the best mean of a metric.
 
     Among those with two seeds or more where there are any: with one nothing can be compared.
+
+    Raises:
+        UserError: no run that counts has the metric.
     """
     groups = runs[runs["counted"]].groupby("configuration", sort=False)[metric].agg(["mean", "count"]).dropna()
     several = groups[groups["count"] >= 2]
     means = (several if len(several) else groups)["mean"]
     if means.empty:
-        return None
-    return means.idxmin() if metric.endswith("loss") else means.idxmax()
+        raise UserError(f"metric={metric}: no run that counts has it")
+    return str(means.idxmin() if metric.endswith("loss") else means.idxmax())
 
 
-def mean_interval(values: Sequence[float], metric: str, confidence: float = 0.95) -> tuple[float, float]:
+def mean_interval(values: Sequence[float] | pd.Series, metric: str, confidence: float = 0.95) -> tuple[float, float]:
     """A confidence interval of the mean over seeds that stays within what the metric can be.
 
     Student's t on the scale of the logit of an accuracy, the logarithm of a loss: f(mean) ± t · s / √n · f'(mean),

@@ -54,18 +54,20 @@ def summary_table(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
 
 def shown_summary(summary: pd.DataFrame, confidence: float) -> list[tuple[str, ...]]:
     """A summary as text, its heads first; what cannot be told of one seed, or without scatter, is empty."""
+    rows: list[tuple[str, ...]]
     rows = [("configuration", "seeds", "mean", "std", f"{100 * confidence:.4g} % interval of the mean")]
-    for row in summary.itertuples():
+    for row in summary.to_dict("records"):
         mean, std, low, high = (
-            "" if pd.isna(value) else format_metric(value, row.metric)
-            for value in (row.mean, row.std, row.low, row.high)
+            "" if pd.isna(row[name]) else format_metric(row[name], row["metric"])
+            for name in ("mean", "std", "low", "high")
         )
-        rows.append((row.configuration, f"{row.n}", mean, std, f"{low} to {high}" if low else ""))
+        rows.append((row["configuration"], f"{row['n']}", mean, std, f"{low} to {high}" if low else ""))
     return rows
 
 
 def _row(entry: Entry, keys: list[str]) -> dict[str, object]:
-    row = {"run": entry.path.name, "configuration": entry.configuration} | {key: entry.values[key] for key in keys}
+    row: dict[str, object] = {"run": entry.path.name, "configuration": entry.configuration}
+    row |= {key: entry.values[key] for key in keys}
     row |= {"seed": entry.seed, "status": entry.status, "counted": entry.counts, "reason": entry.reason}
     if entry.run is None:
         return row

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from hydra._internal.utils import get_args_parser
-from omegaconf import DictConfig, OmegaConf
+from hydra.conf import HydraConf
+from omegaconf import OmegaConf
 
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import UserError
@@ -38,7 +39,7 @@ def prepare(arguments: Sequence[str]) -> list[str]:
             or a key that stands for a path without a value: a shell variable that was not set.
     """
     parser = get_args_parser()
-    parser.error = _refuse
+    parser.error = _refuse  # type: ignore[method-assign]  # of this one parser, which would print and exit
     parsed, unknown = parser.parse_known_intermixed_args(list(arguments))
     for flag in unknown:
         known = [option for action in parser._actions for option in action.option_strings]
@@ -79,9 +80,9 @@ def path_argument(arguments: Sequence[str], key: str) -> str | None:
     return None if path in (None, "", "null") else path
 
 
-def given_overrides(hydra: DictConfig) -> list[str]:
+def given_overrides(hydra: HydraConf) -> list[str]:
     """The overrides of a job as they were given, with their interpolations, by Hydra's own configuration."""
-    return OmegaConf.to_container(hydra.overrides.task)
+    return cast(list[str], OmegaConf.to_container(hydra.overrides.task))
 
 
 def _refuse(message: str) -> NoReturn:
@@ -115,7 +116,7 @@ def quote_path(override: str, *, sweep: bool = False) -> str:
                 raise UserError(f"{override}: one of the paths is empty")
             return f"{key}={','.join(i if i == 'null' or _is_quoted(i) else _quoted(i) for i in items)}"
     if key.lstrip("+") in _LISTS and value.startswith("[") and value.endswith("]"):
-        items = (item.strip() for item in _items(value[1:-1].split(",")))
+        items = [item.strip() for item in _items(value[1:-1].split(","))]
         return f"{key}=[{','.join(_quoted(item) if _is_plain_path(item) else item for item in items)}]"
     is_count = key.lstrip("+") == "method.images" and value.isdecimal()
     if value == "null" or is_count or _is_quoted(value):

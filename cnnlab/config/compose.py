@@ -11,6 +11,7 @@ from typing import TextIO
 import hydra
 import yaml
 from hydra._internal.utils import get_args_parser
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -30,7 +31,7 @@ from cnnlab.runs.run import Run
 log = logging.getLogger(__name__)
 
 Task = Callable[[DictConfig, Path], None]
-TrainJob = Callable[[DictConfig, DictConfig, Path], None]
+TrainJob = Callable[[HydraConf, DictConfig, Path], None]
 
 ONCE = frozenset({"doctor", "compare"})
 """Commands that are not repeated with -m."""
@@ -139,7 +140,7 @@ def _remove_empty(directory: Path) -> None:
             folder.rmdir()
 
 
-class _StderrHandler(logging.StreamHandler):
+class _StderrHandler(logging.StreamHandler[TextIO]):
     """Writes to what stderr is now: while a live display is shown, lines go above it."""
 
     @property

@@ -92,5 +92,8 @@ def parse_training_duration(text: str | float, key: str) -> Duration:
 DurationLike = Annotated[str | int | float, parse_training_duration]
 """The type hint of an argument that is a length of training: checked as soon as it is configured."""
 
+DurationInSteps = Annotated[int, parse_training_duration]
+"""The same of an argument that `build_schedule` converts: a duration where it is configured, a number of steps then."""
+
 TimedDurationLike = Annotated[str | int | float, parse_duration]
 """The same for an interval that may also be in minutes."""

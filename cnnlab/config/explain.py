@@ -1,8 +1,9 @@
 """Hydra's and OmegaConf's errors, retold in one line that names the key, the value and a hint."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
+from typing import Any
 
 import yaml
 from hydra.errors import MissingConfigException, OverrideParseException
@@ -10,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from cnnlab.config.extras import OPTIONS, explain_missing
+from cnnlab.config.flat import plain
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.config.renamed import renamed
 from cnnlab.config.schema import GROUPS, METHODS
@@ -47,7 +49,7 @@ def decoding_hint(config: DictConfig, key: str) -> str:
         value = OmegaConf.select(config, key)
         quoted = isinstance(value, str) and re.fullmatch(r"[-+\d.]+(e[-+]?\d+)?|true|false|null", value, re.IGNORECASE)
         return f"; '{value}' in quotes is text: leave them out" if quoted else ""
-    interpolation = node._get_node(name)._value()
+    interpolation = plain(node)[name]
     return f"; {interpolation} is text; decode it: {_quoted(key, f'${{oc.decode:{interpolation}}}')}"
 
 
@@ -56,7 +58,7 @@ def _quoted(key: str, value: str) -> str:
     return f"'{key}=\"{value}\"'" if "$" in value else f"\"{key}='{value}'\""
 
 
-def _unknown_option(path: str, options: list[str]) -> str:
+def _unknown_option(path: str, options: Sequence[str]) -> str:
     group, _, option = path.rpartition("/")
     missing = explain_missing(group, option)
     if missing is not None:
@@ -93,7 +95,7 @@ def _unknown_key(error: OmegaConfBaseException, arguments: Sequence[str]) -> str
     candidates = [*known, *groups]
     hint = renamed(str(error.full_key)) or did_you_mean(name, candidates if where else [*candidates, *METHODS])
     if not hint:
-        namesakes = [key for key in _all_keys(node._get_root()) if key.rpartition(".")[2] == name]
+        namesakes = [key for key in _all_keys(plain(node._get_root())) if key.rpartition(".")[2] == name]
         listed = (
             f"; the keys are {', '.join(candidates)}" if candidates else "; it is empty: a + before the key adds it"
         )
@@ -113,13 +115,13 @@ def _options_with(group: str, key: str) -> str:
     return f"; {' or '.join(found)} {'have' if len(found) > 1 else 'has'} it" if found else ""
 
 
-def _all_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
-    for key in node:
+def _all_keys(node: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in node.items():
         if key == "hydra" and not prefix:
             continue
         yield f"{prefix}{key}"
-        if OmegaConf.is_dict(node._get_node(key)) and not node._get_node(key)._is_none():
-            yield from _all_keys(node._get_node(key), f"{prefix}{key}.")
+        if isinstance(value, dict):
+            yield from _all_keys(value, f"{prefix}{key}.")
 
 
 def _as_given(key: str, arguments: Sequence[str]) -> str:

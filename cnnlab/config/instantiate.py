@@ -28,7 +28,7 @@ def instantiate(node: DictConfig | None, /, *, drop: Collection[str] = (), **kwa
     if node is None:
         return None
     unwanted = {"name", *drop, *kwargs}
-    arguments = OmegaConf.masked_copy(node, [name for name in node if name not in unwanted])
+    arguments = OmegaConf.masked_copy(node, [str(name) for name in node if name not in unwanted])
     arguments._set_parent(node._get_parent())  # interpolations reach the whole configuration
     try:
         # Partial first, so that Hydra does not turn the objects in kwargs into configuration nodes.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import cast
 
 import yaml
 
@@ -116,7 +117,7 @@ def read_groups(command: str) -> list[Group]:
     """The groups that a command composes, in their order, with those of the command it extends."""
     text = (files("cnnlab.conf") / f"{command}.yaml").read_text(encoding="utf-8")
     lines = text.splitlines()
-    document = yaml.compose(text)
+    document = cast(yaml.MappingNode, yaml.compose(text))
     defaults = next(value for key, value in document.value if key.value == "defaults")
     groups = []
     for entry in defaults.value:

@@ -104,7 +104,7 @@ class Named(TypedDict):
     name: str
 
 
-GROUPS: dict[str, type] = {
+GROUPS: dict[str, Any] = {
     "dataset": Dataset,
     "augmentation": Named,
     "model": Model,

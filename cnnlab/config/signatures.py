@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from types import GenericAlias
 from typing import Annotated, Any, Literal, Optional, Union
 
 from cnnlab.config import ranges
@@ -28,6 +29,7 @@ _TYPES = {
     "Sequence": list,
     "Mapping": dict,
     "DurationLike": DurationLike,
+    "DurationInSteps": DurationLike,
     "TimedDurationLike": TimedDurationLike,
 }
 
@@ -143,7 +145,7 @@ class _Module:
         if any(_name(decorator) == "dataclass" for decorator in node.decorator_list):
             return Signature(self._fields(node))
         own = _definitions(node.body).get("__init__")
-        if own is None:
+        if not isinstance(own, ast.FunctionDef):
             return self._base(node)
         signature = self._function(own)
         base = self._base(node) if signature.open and node.bases else None
@@ -162,8 +164,10 @@ class _Module:
         match node.args.kwarg:
             case None:
                 return Signature(hints)
-            case ast.arg(annotation=ast.Subscript(value=ast.Name(id="Unpack"), slice=ast.Name(id=name))):
-                return Signature(hints | self._fields(self.definitions[name]))
+            case ast.arg(annotation=ast.Subscript(value=ast.Name(id="Unpack"), slice=ast.Name(id=name))) if isinstance(
+                taken := self.definitions.get(name), ast.ClassDef
+            ):
+                return Signature(hints | self._fields(taken))
             case _:
                 return Signature(hints, open=True)
 
@@ -212,20 +216,21 @@ class _Module:
                 return Optional[self.hint(items[0])]  # noqa: UP045 - the hint is a value here
             case "Annotated":
                 rules = [rule for rule in map(self._rule, items[1:]) if rule]
-                return Annotated[(self.hint(items[0]), *rules)] if rules else self.hint(items[0])
+                hint: Any = self.hint(items[0])
+                return Annotated[(hint, *rules)] if rules else hint
             case "list" | "Sequence":
-                return list[self.hint(items[0])]
+                return GenericAlias(list, (self.hint(items[0]),))
             case "tuple" if not (isinstance(items[-1], ast.Constant) and items[-1].value is Ellipsis):
-                return tuple[tuple(self.hint(item) for item in items)]
+                return GenericAlias(tuple, tuple(self.hint(item) for item in items))
             case "tuple":
-                return list[self.hint(items[0])]
+                return GenericAlias(list, (self.hint(items[0]),))
             case "dict" | "Mapping":
-                return dict[str, self.hint(items[-1])]
+                return GenericAlias(dict, (str, self.hint(items[-1])))
         return Any
 
     def _rule(self, node: ast.expr) -> Range | None:
         """The range that an annotation names, where it is one of `cnnlab.config.ranges`."""
-        module, name = self.imports.get(_name(node), ("", ""))
+        module, name = self.imports.get(_name(node) or "", ("", ""))
         return getattr(ranges, name) if module == ranges.__name__ else None
 
     def _union(self, items: list[ast.expr]) -> Any:

@@ -3,14 +3,14 @@
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.arguments import path_argument
-from cnnlab.config.flat import flat
+from cnnlab.config.flat import flat, plain
 from cnnlab.config.schema import GROUPS, METHODS
 from cnnlab.config.targets import DEFAULT_PACKAGES
 from cnnlab.config.types import shown
@@ -74,7 +74,7 @@ def primary_config(command: str, run: Run | None) -> Iterator[str]:
         yield command
         return
     store = ConfigStore.instance()
-    stored = OmegaConf.to_container(run.config)
+    stored = plain(run.config)
     own = _primary(command)
     groups = [group for group in GROUPS if isinstance(stored.get(group), dict)]
     for group in groups:
@@ -145,7 +145,7 @@ def differences(config: DictConfig, run: Run, but: Collection[str]) -> str:
 
 
 def _primary(command: str) -> dict[str, Any]:
-    return OmegaConf.to_container(OmegaConf.create((files("cnnlab.conf") / f"{command}.yaml").read_text()))
+    return plain(cast(DictConfig, OmegaConf.create((files("cnnlab.conf") / f"{command}.yaml").read_text())))
 
 
 def _hydra_options(primary: dict[str, Any]) -> dict[str, str]:

@@ -116,8 +116,8 @@ def _check_inside(value: Any, hint: Any, key: str) -> None:
         for name, item in value.items():
             check(item, hints[name], f"{key}.{name}" if key else name)
     elif isinstance(value, list) and arguments:
-        hints = arguments if _length(hint) else arguments[:1] * len(value)
-        for index, (item, item_hint) in enumerate(zip(value, hints, strict=True)):
+        item_hints = arguments if _length(hint) else arguments[:1] * len(value)
+        for index, (item, item_hint) in enumerate(zip(value, item_hints, strict=True)):
             check(item, item_hint, f"{key}[{index}]")
     elif isinstance(value, dict) and len(arguments) == 2:
         for name, item in value.items():

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, get_type_hints
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from cnnlab.config.explain import shipped_options
 from cnnlab.config.extras import require_packages
+from cnnlab.config.flat import plain
 from cnnlab.config.initializer_choice import reported_initializers
 from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, Named
-from cnnlab.config.signatures import find_signature
+from cnnlab.config.signatures import Signature, find_signature
 from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets, find_in_working_directory
 from cnnlab.config.types import check, shown
 from cnnlab.errors import UserError
@@ -31,7 +32,7 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
     Raises:
         UserError: something is wrong; the message names the key, the value and a hint.
     """
-    values = OmegaConf.to_container(config, resolve=True)
+    values = plain(config, resolve=True)
     given = {override.lstrip("+~").partition("=")[0] for override in overrides}
     _check_command(values, command, given)
     if command != "inspect":
@@ -51,9 +52,9 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
         _check_classes_known(values, command)
     if command == "inspect":
         reported = reported_initializers(config, overrides)
-        for node in reported.values():
-            _check_group(OmegaConf.to_container(node), "initializer", packages)
-            _check_pretrained(values["model"], node)
+        for initializer in map(plain, reported.values()):
+            _check_group(initializer, "initializer", packages)
+            _check_pretrained(values["model"], initializer)
         if reported:  # else it needs no files, so no path to them
             _check_complete(values)
     _check_chosen(values, "augmentation", "operation")
@@ -134,7 +135,7 @@ def _check_present(values: dict[str, Any]) -> None:
         required = set() if schema is Named else schema.__required_keys__
         if group == "trainer":
             _check_trainer(values["trainer"])
-            required = find_signature(TRAINER).hints.keys()
+            required = (find_signature(TRAINER) or Signature()).hints.keys()
         for name in sorted(required - (values.get(group) or {}).keys()):
             raise UserError(f"{group}.{name}: is missing; give it, as +{group}.{name}=… or in the file of the group")
 

@@ -49,7 +49,7 @@ class _DType:
         if code != "u1":
             raise ValueError(f"an array of {code}")
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         """Byte order and the like, which uint8 has not."""
 
 
@@ -58,7 +58,7 @@ class _Array:
 
     value: np.ndarray
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         _version, shape, _dtype, is_fortran, content = state
         self.value = _to_array(content, shape, "F" if is_fortran else "C")
 

@@ -50,7 +50,7 @@ def arrays(
     return published
 
 
-def read_arrays(path: Path, num_classes: int, class_names: Sequence[str] | None = None) -> PublishedDataset:
+def read_arrays(path: Path, num_classes: int | None, class_names: Sequence[str] | None = None) -> PublishedDataset:
     """The splits that an .npz file holds, whichever they are.
 
     Args:

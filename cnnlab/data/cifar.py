@@ -53,8 +53,8 @@ def cifar10(*, root: str | None = None) -> PublishedDataset:
         splits = {"train": train.take(first), "validation": train.take(held_out), "test": test}
     else:
         names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
-        *train, held_out, test = _read_batches(source, names, "labels", len(CIFAR10_CLASSES))
-        splits = {"train": _concatenate(train), "validation": held_out, "test": test}
+        *batches, fifth, test = _read_batches(source, names, "labels", len(CIFAR10_CLASSES))
+        splits = {"train": _concatenate(batches), "validation": fifth, "test": test}
     return PublishedDataset(CIFAR10_CLASSES, splits)
 
 

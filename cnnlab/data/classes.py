@@ -63,10 +63,11 @@ def align_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
 
 def differing_names(were: Sequence[str] | None, are: Sequence[str] | None) -> str:
     """How the names of classes differ from what they were, in words; empty where they do not. None is no names."""
-    were_known, are_known = were is not None, are is not None
-    if were_known != are_known:
-        return "they had no names" if are_known else f"they were called {list_names(were)}"
-    if not were_known or [*map(_composed, were)] == [*map(_composed, are)]:
+    if were is None:
+        return "" if are is None else "they had no names"
+    if are is None:
+        return f"they were called {list_names(were)}"
+    if [*map(_composed, were)] == [*map(_composed, are)]:
         return ""
     gone, new = [name for name in were if name not in are], [name for name in are if name not in were]
     if not gone and not new:

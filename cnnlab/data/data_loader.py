@@ -22,8 +22,11 @@ WORD = 8  # bytes
 class Sampler(Protocol):
     """Which examples a step takes (see cnnlab.data.sampler)."""
 
-    batch_size: int
-    steps: int | None
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def steps(self) -> int | None: ...
 
     def batch(self, step: int) -> np.ndarray: ...
 
@@ -176,7 +179,7 @@ DataLoader = CachedLoader | StreamLoader
 
 
 def build_data_loader(
-    split: Split, sampler: Sampler, strategy: tf.distribute.Strategy, *, mode: str, cache_limit_mib: int
+    split: Split, sampler: Sampler, strategy: tf.distribute.Strategy, *, mode: str, cache_limit_mib: float
 ) -> DataLoader:
     """The data loader of the examples of `split` that `sampler` chooses.
 

@@ -57,6 +57,17 @@ class Split:
 
 
 @dataclass(frozen=True)
+class DecodedSplit(Split):
+    """Labelled images in memory.
+
+    Attributes:
+        images: uint8 array of shape (N, H, W, C).
+    """
+
+    images: np.ndarray
+
+
+@dataclass(frozen=True)
 class PublishedDataset:
     """What a reader returns: a dataset as its files hold it, before `load_dataset` fits it to the run.
 

@@ -35,7 +35,7 @@ def shared_images(dataset: Dataset) -> dict[tuple[str, str], np.ndarray]:
         kept = {name: np.array([times[value] > 1 for value in values], bool) for name, values in keys.items()}
         found = {name: positions[kept[name]] for name, positions in found.items()}
         keys = {name: list(compress(values, kept[name])) for name, values in keys.items()}
-    shared = {}
+    shared: dict[tuple[str, str], np.ndarray] = {}
     order = [name for name in ("train", "validation", "test") if name in found]
     for first, second in combinations(order, 2):
         there = set(keys[first])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cnnlab.data.dataset import Split
+from cnnlab.data.dataset import DecodedSplit, Split
 from cnnlab.data.decode import load_images
 
 
@@ -18,16 +18,17 @@ def draw(split: Split, count: int, seed: int) -> Split:
     return split.take(np.sort(chosen))
 
 
-def decoded(split: Split) -> Split:
+def decoded(split: Split) -> DecodedSplit:
     """The split with its images as a uint8 array (n, H, W, C).
 
     Raises:
         UserError: an image file cannot be decoded; it is named.
     """
-    return split if isinstance(split.images, np.ndarray) else Split(load_images(split.images), split.labels)
+    images = split.images if isinstance(split.images, np.ndarray) else load_images(split.images)
+    return DecodedSplit(images, split.labels)
 
 
-def sample(split: Split, count: int, seed: int) -> Split:
+def sample(split: Split, count: int, seed: int) -> DecodedSplit:
     """Draw examples and decode them: `decoded(draw(split, count, seed))`.
 
     Raises:

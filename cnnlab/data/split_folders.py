@@ -1,7 +1,7 @@
 """Which folders of a dataset hold its splits, and which its classes."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -101,10 +101,10 @@ def _tell_layout(base: Path, usable: Mapping[str, str], inside: Mapping[str, Seq
             log.warning("%s: %s/ has no class folders and is not used", base, name)
 
 
-def _listed(names: Sequence[str] | Mapping) -> str:
+def _listed(names: Collection[str]) -> str:
     *first, last = (f"{name}/" for name in names)
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _are(names: Sequence[str]) -> str:
+def _are(names: Collection[str]) -> str:
     return f"{_listed(names)} {'are' if len(names) > 1 else 'is'}"

@@ -1,6 +1,7 @@
 """The confusion matrix as an annotated heat map."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,7 +70,7 @@ def draw_confusion_difference(counts: pd.DataFrame, path: Path, title: str) -> N
     axes.invert_yaxis()
     if cell >= _ANNOTATED_CELL:
         for row, column in np.argwhere(counts.to_numpy()):
-            value = counts.iat[row, column]
+            value = counts.to_numpy()[row, column]
             color = "white" if abs(value) > 0.6 * largest else "#1f2937"
             axes.text(column + 0.5, row + 0.5, f"{value:+d}", ha="center", va="center", fontsize=8, color=color)
     _label_classes(axes, [str(name) for name in counts.index], cell)
@@ -85,7 +86,7 @@ def _draw_cells(axes: Axes, counts: np.ndarray, annotate: bool) -> QuadMesh:
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     norm = PowerNorm(0.5, vmin=0, vmax=1)
-    grid = {"edgecolors": GRID_COLOR, "linewidth": 0.4} if annotate else {}
+    grid: dict[str, Any] = {"edgecolors": GRID_COLOR, "linewidth": 0.4} if annotate else {}
     mesh = axes.pcolormesh(shares, cmap="Blues", norm=norm, **grid)
     axes.set_aspect("equal")
     axes.invert_yaxis()

@@ -32,7 +32,7 @@ def load_model_and_data(
     if config.data is None or (run is None and not config.weights.endswith(".keras")):
         dataset = load_dataset(config.dataset, config.seeds.split, own_classes=class_names is not None)
     model = load_best(run, config.targets) if run else load_weights_file(config, dataset)
-    if config.data is not None:
+    if dataset is None or config.data is not None:
         shape = _image_shape(model, config.dataset.image_shape)
         dataset = load_split(Path(config.data), config.split, shape, class_count(model))
         if class_names is None and len(dataset.class_names) != class_count(model):

@@ -62,9 +62,13 @@ def run_classes(run: Run) -> tuple[str, ...] | None:
     return own
 
 
-def load_weights_file(config: DictConfig, dataset: Dataset) -> keras.Model:
+def load_weights_file(config: DictConfig, dataset: Dataset | None) -> keras.Model:
     """Make a model of `config.weights`: a .keras file is loaded whole, whatever `model` is composed; a
     .weights.h5 file fills the composed network, whose preprocessing is fitted on the training split.
+
+    Args:
+        config: of the command.
+        dataset: what the network is composed for; a .keras file needs none.
 
     Raises:
         UserError: the file is missing, damaged, or does not fit the composed network.
@@ -72,6 +76,8 @@ def load_weights_file(config: DictConfig, dataset: Dataset) -> keras.Model:
     path = Path(config.weights)
     if path.suffix == ".keras" and path.is_file():
         return _load(path, f"weights={path}", config.targets)
+    if dataset is None:
+        raise UserError(f"weights={path}: no such file")
     precision, _ = choose_precision(config.trainer.precision)
     keras.config.set_dtype_policy(POLICIES[precision])
     preprocessing = build_preprocessing(config.model.preprocessing, dataset.image_shape)

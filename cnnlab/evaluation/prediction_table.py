@@ -25,8 +25,10 @@ def write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
     header = ["file", "class", "probability"]
     for place in range(2, len(predictions[0].classes) + 1):
         header += [f"class_{place}", f"probability_{place}"]
-    text = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}
-    with write_atomically(path) as temporary, temporary.open("w", **text) as file:
+    with (
+        write_atomically(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(header)
         for prediction in predictions:

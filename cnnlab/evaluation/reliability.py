@@ -1,6 +1,7 @@
 """The reliability diagram: is a model as often right as it is confident?"""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,7 +18,7 @@ from cnnlab.reporting.figure import (
 )
 
 UNDER_COLOR = "#e6c200"
-BARS = {"align": "edge", "edgecolor": "white"}
+BARS: dict[str, Any] = {"align": "edge", "edgecolor": "white"}
 
 
 def draw_reliability(table: pd.DataFrame, ece: float, path: Path, title: str) -> None:
@@ -58,11 +59,11 @@ def _draw_gaps(axes: Axes, filled: pd.DataFrame) -> None:
     agreed = filled[["accuracy", "confidence"]].min(axis=1)
     gap = filled["confidence"] - filled["accuracy"]
     axes.bar(filled["low"], agreed, widths, **BARS, color=TRAIN_COLOR)
-    over = {"color": VALIDATION_COLOR, "hatch": "////", "label": "over-confident: accuracy below confidence"}
-    under = {"color": UNDER_COLOR, "hatch": r"\\\\", "label": "under-confident: accuracy above confidence"}
-    axes.bar(filled["low"], gap.clip(lower=0), widths, bottom=agreed, **BARS, **over)
-    axes.bar(filled["low"], (-gap).clip(lower=0), widths, bottom=agreed, **BARS, **under)
-    line = {"color": "black", "linewidth": 2.5, "zorder": 3}
+    over = BARS | {"color": VALIDATION_COLOR, "hatch": "////", "label": "over-confident: accuracy below confidence"}
+    under = BARS | {"color": UNDER_COLOR, "hatch": r"\\\\", "label": "under-confident: accuracy above confidence"}
+    axes.bar(filled["low"], gap.clip(lower=0), widths, bottom=agreed, **over)
+    axes.bar(filled["low"], (-gap).clip(lower=0), widths, bottom=agreed, **under)
+    line: dict[str, Any] = {"color": "black", "linewidth": 2.5, "zorder": 3}
     axes.hlines(filled["accuracy"], filled["low"], filled["high"], **line, label="accuracy")
 
 

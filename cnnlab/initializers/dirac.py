@@ -33,7 +33,8 @@ class Dirac(keras.initializers.VarianceScaling):
             return values
         channels = np.arange(min(shape[-2:]))
         identity = np.zeros((*shape[:-1], len(channels)), np.float32)
-        identity[*(size // 2 for size in shape[:-2]), channels, channels] = 1
+        middle: tuple[Any, ...] = tuple(size // 2 for size in shape[:-2])
+        identity[*middle, channels, channels] = 1
         return keras.ops.concatenate([keras.ops.cast(identity, values.dtype), values[..., len(channels) :]], axis=-1)
 
     def get_config(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """How much the examples of each class cost."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from cnnlab.data.dataset import Dataset
 from cnnlab.errors import UserError
 
 
-def class_weights(requested: Mapping[str, float] | str | None, dataset: Dataset) -> np.ndarray | None:
+def class_weights(requested: Mapping[str, float] | Literal["balanced"] | None, dataset: Dataset) -> np.ndarray | None:
     """The (num_classes,) float32 factors of `loss.class_weight`; None for equal ones.
 
     Args:

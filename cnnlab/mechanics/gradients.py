@@ -132,7 +132,7 @@ def input_gradient(
         (n, H, W, C).
     """
     zeros = _zeros(input_shape, kernel.shape, stride, padding)
-    padded_shape = [length + sum(pair) for length, pair in zip(input_shape, zeros, strict=True)]
+    padded_shape = tuple(length + sum(pair) for length, pair in zip(input_shape, zeros, strict=True))
     places = spread(upstream, stride, _places(padded_shape, kernel.shape))
     height, width = kernel.shape[:2]
     bordered = np.pad(places, ((0, 0), (height - 1, height - 1), (width - 1, width - 1), (0, 0)))

@@ -65,7 +65,7 @@ def kinds_chapter() -> Chapter:
         "transposed": _draw_transposed(examples["transposed"]),
         "separable": _draw_separable(examples["depthwise"], examples["separable"]),
     }
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, example in examples.items():
         arrays |= {f"{name}/inputs": example.inputs, f"{name}/outputs": example.outputs}
         arrays |= {f"{name}/weights_{number}": weights for number, weights in enumerate(example.weights)}

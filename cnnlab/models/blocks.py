@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 from keras import KerasTensor
@@ -103,7 +103,7 @@ class Blocks:
             x = keras.layers.Activation(self.activation, name=f"{name}_act")(x)
         return drop(x, f"{name}_dropout", dropout)
 
-    def _weights(self) -> dict:
+    def _weights(self) -> dict[str, Any]:
         bias = self.bias_initializer
         return {
             "kernel_initializer": self.kernel_initializer,

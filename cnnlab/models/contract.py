@@ -76,7 +76,8 @@ def _require_images(network: keras.Model, image_shape: ImageShape, key: str) -> 
 
 
 def _require_logits(network: keras.Model, outputs: int, key: str) -> None:
-    structure = function_of(network).output
+    function = function_of(network)
+    structure = function.output if function else None
     if isinstance(structure, dict):
         raise UserError(
             f"{key}: returns a dict of {', '.join(structure)}; return the logits, or a list of heads, "

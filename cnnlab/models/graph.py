@@ -30,7 +30,7 @@ def run_graph(network: keras.Model, inputs: Any, visit: Visit, *, batch_statisti
         The outputs, as one flat list.
     """
 
-    def evaluate(node: Any, args: tuple, kwargs: dict[str, Any], frozen: bool) -> list[tf.Tensor]:
+    def evaluate(node: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frozen: bool) -> list[tf.Tensor]:
         operation = node.operation
 
         def compute() -> Any:
@@ -46,7 +46,7 @@ def run_graph(network: keras.Model, inputs: Any, visit: Visit, *, batch_statisti
     return walk(network, inputs, evaluate, frozen=not batch_statistics)
 
 
-Evaluate = Callable[[Any, tuple, dict[str, Any], bool], list[Any]]
+Evaluate = Callable[[Any, tuple[Any, ...], dict[str, Any], bool], list[Any]]
 """(Keras's node: one use of an operation; positional and keyword arguments; whether it is frozen) -> outputs."""
 
 

@@ -57,8 +57,8 @@ def inference_bytes(network: keras.Model, batch_size: int) -> int:
     layers = network.operations
     storage = _share_storage(network, idle=VIEWS + DROPOUT, overwriting=ACTIVATIONS)
     born: dict[int, int] = {}
-    last_read = {}
-    sizes = {}
+    last_read: dict[int, int] = {}
+    sizes: dict[int, int] = {}
     for position, layer in enumerate(layers):
         output = storage[id(layer.output)]
         born.setdefault(output, position)
@@ -91,7 +91,7 @@ def _share_storage(network: keras.Model, idle: tuple[type, ...], overwriting: tu
     for layer in network.operations:
         for tensor in _inputs(layer):
             readers[id(tensor)] = readers.get(id(tensor), 0) + 1
-    storage = {}
+    storage: dict[int, int] = {}
     for layer in network.operations:
         output = id(layer.output)
         first = id(next(iter(_inputs(layer)), layer.output))

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from cnnlab.config.instantiate import instantiate
 from cnnlab.config.types import shown
 from cnnlab.data.dataset import ImageShape, Split
-from cnnlab.data.decode import load_images
+from cnnlab.data.sample import decoded
 from cnnlab.errors import UserError
 from cnnlab.models.blocks import Collapsed
 from cnnlab.models.contract import conform
@@ -223,7 +223,7 @@ def _fitting_images(split: Split, seed: int) -> np.ndarray:
     count = max(1, FITTING_BYTES // math.prod(split.images.image_shape))
     if count < len(split):
         split = split.take(np.sort(np.random.default_rng(seed).choice(len(split), count, replace=False)))
-    return load_images(split.images)
+    return decoded(split).images
 
 
 def _outputs(model: keras.Model, images: np.ndarray) -> Iterator[np.ndarray]:

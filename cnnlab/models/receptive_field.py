@@ -132,7 +132,7 @@ def receptive_fields(network: keras.Model) -> dict[str, ReceptiveField]:
     whole = ReceptiveField(*(Span(Fraction(0), Fraction(0), Fraction(length)) for length in shape[1:3]))
     fields: dict[str, ReceptiveField] = {}
 
-    def evaluate(node: Any, args: tuple, kwargs: dict[str, Any], _: bool) -> list[ReceptiveField]:
+    def evaluate(node: Any, args: tuple[Any, ...], kwargs: dict[str, Any], _: bool) -> list[ReceptiveField]:
         given = [field for field in tree.flatten((args, kwargs)) if isinstance(field, ReceptiveField)]
         field = _field(node, given, whole)
         fields[node.operation.name] = field
@@ -165,7 +165,9 @@ def _is_pointwise(operation: keras.Operation) -> bool:
     return isinstance(operation, POINTWISE) or type(operation).__name__ in POINTWISE_OPERATIONS
 
 
-def _change(operation: keras.Operation, before: tuple, after: tuple) -> Callable[[Span, int], Span] | None:
+def _change(
+    operation: keras.Operation, before: tuple[Any, ...], after: tuple[Any, ...]
+) -> Callable[[Span, int], Span] | None:
     """What a layer that moves or widens the field does to the span of an axis (0: rows, 1: columns)."""
     if isinstance(operation, keras.layers.Conv2DTranspose):
         return lambda span, axis: _enlarged(
@@ -217,7 +219,7 @@ def _enlarged(span: Span, size: int, stride: int, padding: str, lengths: tuple[i
     return Span(span.offset + first * span.stride, span.stride / stride, span.size + reach * span.stride)
 
 
-def _broadcast(field: ReceptiveField, shape: tuple, after: tuple) -> ReceptiveField:
+def _broadcast(field: ReceptiveField, shape: tuple[Any, ...], after: tuple[Any, ...]) -> ReceptiveField:
     """The field of an input whose only row or column serves all of the output's."""
 
     def serve(span: Span, axis: int) -> Span:

@@ -51,5 +51,5 @@ class _KerasFinder(MetaPathFinder):
             sys.meta_path.remove(self)
             _import_ours()
 
-        spec.loader.exec_module = execute_and_register
+        spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]  # of this one loader
         return spec

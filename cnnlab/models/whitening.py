@@ -37,7 +37,7 @@ class ZCAWhitening(keras.layers.Layer):
         super().__init__(**kwargs)
         self.epsilon = epsilon
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[int | None, int, int, int]) -> None:
         image_shape = tuple(input_shape[1:])
         size = math.prod(image_shape)
         self.mean = self.add_weight(name="mean", shape=image_shape, initializer="zeros", trainable=False)
@@ -52,7 +52,9 @@ class ZCAWhitening(keras.layers.Layer):
         Args:
             data: (N, H, W, C) images as they will reach the layer, or batches of them.
         """
-        count, total, products = 0, 0.0, 0.0
+        count = 0
+        total: np.ndarray | float = 0.0
+        products: np.ndarray | float = 0.0
         for batch in _batches(data):
             if not self.built:
                 self.build((None, *batch.shape[1:]))
@@ -60,7 +62,7 @@ class ZCAWhitening(keras.layers.Layer):
             count += len(flat)
             total += flat.sum(axis=0)
             products += flat.T @ flat
-        mean = total / count
+        mean = np.asarray(total / count)
         covariance = products / count - np.outer(mean, mean)
         self.mean.assign(mean.reshape(self.mean.shape))
         self.matrix.assign(_whitening_matrix(covariance, self.epsilon))
@@ -105,7 +107,7 @@ class PatchWhitening(keras.layers.Layer):
         self.epsilon = epsilon
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[int | None, int | None, int | None, int]) -> None:
         channels = input_shape[-1]
         filters = 2 * channels * self.size**2
         shape = (self.size, self.size, channels, filters)
@@ -120,7 +122,8 @@ class PatchWhitening(keras.layers.Layer):
         Args:
             data: (N, H, W, C) images as they will reach the layer, or batches of them.
         """
-        count, products = 0, 0.0
+        count = 0
+        products: np.ndarray | float = 0.0
         for batch in _batches(data):
             windows = np.lib.stride_tricks.sliding_window_view(batch, (self.size, self.size), axis=(1, 2))
             patches = np.moveaxis(windows, 3, -1).reshape(-1, math.prod(self.kernel.shape[:3]))  # (h, w, channel)
@@ -133,9 +136,12 @@ class PatchWhitening(keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return keras.ops.conv(inputs, self.kernel, padding="valid") + self.bias
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        images, height, width, channels = input_shape
-        return images, height - self.size + 1, width - self.size + 1, 2 * channels * self.size**2
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, int | None, int | None, int]
+    ) -> tuple[int | None, ...]:
+        images, *sides, channels = input_shape
+        fewer = (None if side is None else side - self.size + 1 for side in sides)
+        return images, *fewer, 2 * channels * self.size**2
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

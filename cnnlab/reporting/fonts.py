@@ -44,7 +44,9 @@ def with_glyphs(figure: Figure) -> Iterator[None]:
     one line, once per process and font to install.
     """
     missing: set[str] = set()
-    for text in figure.findobj(lambda artist: isinstance(artist, Text) and not artist.get_text().isascii()):
+    for text in figure.findobj(Text):
+        if text.get_text().isascii():
+            continue
         characters = frozenset(filter(_is_drawn, text.get_text()))
         lacking = characters - present(font_manager.findfont(text.get_fontproperties()), characters)
         if lacking:

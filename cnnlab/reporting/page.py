@@ -39,9 +39,14 @@ def figure(path: Path, caption: str = "", alt: str = "", link: str | None = None
     source = link or f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
     caption = caption or title.partition(" · ")[2] or title
     alt = " ".join(part for part in (alt, caption) if part) or f"{path.parent.name}: {path.stem}"
-    return _TEMPLATES.get_template("parts.html").module.figure(source, width, width > _HALF, caption, alt, link)
+    return _parts().figure(source, width, width > _HALF, caption, alt, link)
 
 
 def table(rows: Iterable[Sequence[str]], *, header: bool = False) -> str:
     """A table whose first column is text and whose further ones are numbers if there is a header."""
-    return _TEMPLATES.get_template("parts.html").module.table(list(rows), header)
+    return _parts().table(list(rows), header)
+
+
+def _parts() -> Any:
+    """The macros of parts.html."""
+    return _TEMPLATES.get_template("parts.html").module

@@ -3,11 +3,11 @@
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from omegaconf import OmegaConf
@@ -32,8 +32,11 @@ _CAPTIONS = {
     "mistakes": "The images that the model got wrong while most sure of itself",
 }
 
-Draw = Callable[[Path], str]
-"""From a PNG to its figure on the page."""
+
+class Draw(Protocol):
+    """From a PNG, and what it shows, to its figure on the page."""
+
+    def __call__(self, path: Path, alt: str = "") -> str: ...
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,9 @@ def differing_code(before: dict[str, Any], now: dict[str, Any]) -> str:
     """
     was, is_now = before.get("versions", {}), now["versions"]
     changed = [f"{name} {was[name]} → {is_now[name]}" for name in is_now if was.get(name, is_now[name]) != is_now[name]]
-    commits = before.get("commit"), now["commit"]
-    if None not in commits and commits[0] != commits[1]:
-        changed.append(f"commit {commits[0][:8]} → {commits[1][:8]}")
+    commit_before, commit = before.get("commit"), now["commit"]
+    if commit_before is not None and commit is not None and commit_before != commit:
+        changed.append(f"commit {commit_before[:8]} → {commit[:8]}")
     return ", ".join(changed)
 
 

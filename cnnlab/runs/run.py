@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.errors import Diverged, Interrupted, UserError
@@ -49,8 +50,11 @@ class Run:
         try:
             record = json.loads((path / "run.json").read_text())
             config = OmegaConf.load(path / "config.yaml")
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path}: its run.json or config.yaml cannot be read ({error})") from error
+            if not isinstance(record, dict) or not isinstance(config, DictConfig):
+                raise ValueError("a list, not keys with values")
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{path}: its run.json or config.yaml cannot be read ({reason})") from error
         _require_readable(path, record)
         return cls(path, config, record)
 

@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Literal, Protocol
 
 import tensorflow as tf
 
@@ -27,7 +27,7 @@ class DeviceOptions(Protocol):
     """Which devices share a batch, as conf/trainer explains it."""
 
     strategy: str
-    devices: int | str
+    devices: int | Literal["auto"]
     batch_size: int
 
 
@@ -83,7 +83,7 @@ def build_strategy(trainer: DeviceOptions) -> tf.distribute.Strategy:
     return strategy
 
 
-def _devices(requested: int | str) -> list[str]:
+def _devices(requested: int | Literal["auto"]) -> list[str]:
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     names = [device.name for device in devices]
     if requested == "auto":

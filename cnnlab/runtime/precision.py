@@ -10,7 +10,7 @@ POLICIES: dict[str, str] = {"float32": "float32", "bfloat16": "mixed_bfloat16", 
 NATIVE_BFLOAT16 = ("amx_bf16", "avx512_bf16", "bf16")  # the last is what ARM processors call it
 
 
-def choose_precision(requested: str) -> tuple[Precision, str]:
+def choose_precision(requested: Precision | Literal["auto"]) -> tuple[Precision, str]:
     """Return the precision to compute in, and why.
 
     `auto` chooses bfloat16 where the device that will train has it natively, else float32. bfloat16 keeps

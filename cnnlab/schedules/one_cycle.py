@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cnnlab.config.durations import DurationLike
+from cnnlab.config.durations import DurationInSteps
 
 
 @keras.saving.register_keras_serializable(package="cnnlab")
@@ -31,8 +31,8 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(
         self,
         initial_learning_rate: float,
-        total_steps: DurationLike,
-        peak_steps: DurationLike,
+        total_steps: DurationInSteps,
+        peak_steps: DurationInSteps,
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
     ):

@@ -15,7 +15,7 @@ def build_schedule(
 ) -> LearningRateSchedule:
     """Build a schedule, with its warm-up, from `config.schedule`.
 
-    Arguments of the target that its signature declares as DurationLike reach it as numbers of steps.
+    Arguments of the target that its signature declares as DurationInSteps reach it as numbers of steps.
 
     Args:
         node: `_target_`, its arguments, and `warmup`.
@@ -33,15 +33,15 @@ def build_schedule(
     if not learning_rate > 0:
         raise UserError(f"optimizer.learning_rate={learning_rate}: must be greater than 0")
 
-    def steps(key: str) -> int | list[int]:
-        value, name = node[key], f"schedule.{key}"
-        if isinstance(value, ListConfig):
-            return [parse_duration(item, name).steps(steps_per_epoch, total_steps) for item in value]
-        return parse_duration(value, name).steps(steps_per_epoch, total_steps)
+    def steps(value: str | float, key: str) -> int:
+        return parse_duration(value, f"schedule.{key}").steps(steps_per_epoch, total_steps)
 
-    arguments = {key: steps(key) for key in _duration_keys(node)}
+    arguments = {
+        key: [steps(item, key) for item in node[key]] if isinstance(node[key], ListConfig) else steps(node[key], key)
+        for key in _duration_keys(node)
+    }
     schedule = instantiate(node, drop=["warmup"], initial_learning_rate=float(learning_rate), **arguments)
-    warmup_steps = steps("warmup")
+    warmup_steps = steps(node.warmup, "warmup")
     return WarmUp(schedule, warmup_steps) if warmup_steps else schedule
 
 

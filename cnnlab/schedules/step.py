@@ -2,10 +2,12 @@
 
 from keras.optimizers.schedules import PiecewiseConstantDecay
 
-from cnnlab.config.durations import DurationLike
+from cnnlab.config.durations import DurationInSteps
 
 
-def step_decay(initial_learning_rate: float, boundaries: list[DurationLike], factor: float) -> PiecewiseConstantDecay:
+def step_decay(
+    initial_learning_rate: float, boundaries: list[DurationInSteps], factor: float
+) -> PiecewiseConstantDecay:
     """Multiply the learning rate by `factor` at each boundary.
 
     Args:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cnnlab.config.durations import DurationLike
+from cnnlab.config.durations import DurationInSteps
 
 
 @keras.saving.register_keras_serializable(package="cnnlab")
@@ -26,8 +26,8 @@ class Triangle(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(
         self,
         initial_learning_rate: float,
-        total_steps: DurationLike,
-        peak_steps: DurationLike,
+        total_steps: DurationInSteps,
+        peak_steps: DurationInSteps,
         start_factor: float = 0.0,
         end_factor: float = 0.0,
     ):

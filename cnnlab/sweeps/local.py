@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from hydra.conf import HydraConf
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
 from omegaconf import DictConfig
@@ -47,7 +48,7 @@ def launch(
     sweep_state = SweepState.open(directory)
     folders = config_folders(config.hydra)
     timeout = timeout_seconds(config)
-    waiting = deque()
+    waiting: deque[tuple[str, list[str]]] = deque()
     configs = [context.config_loader.load_sweep_config(config, list(overrides)) for overrides in job_overrides]
     for composed in configs:
         name = composed.hydra.sweep.subdir
@@ -62,7 +63,7 @@ def launch(
     return [_returned(sweep_state, composed.hydra.sweep.subdir, outcomes) for composed in configs]
 
 
-def config_folders(hydra: DictConfig) -> list[str]:
+def config_folders(hydra: HydraConf) -> list[str]:
     """What --config-dir named on the command line, by Hydra's own configuration."""
     sources = hydra.runtime.config_sources
     return [source.path for source in sources if source.provider == "command-line"]

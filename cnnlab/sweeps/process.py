@@ -92,7 +92,7 @@ class JobProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def _outcome(self, code: int) -> Outcome:
-        if self._timed_out:
+        if self._timeout is not None and self._timed_out:
             minutes = self._timeout / 60
             unit = "minute" if minutes == 1 else "minutes"
             return Outcome("failed", f"no end after {minutes:g} {unit} (sweep.job_timeout)")
@@ -115,7 +115,8 @@ class JobProcess:
             log.seek(max(self._start_of_output, log.seek(0, os.SEEK_END) - 20_000))
             lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
         errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-        return (errors or lines or [None])[-1]
+        found = errors or lines
+        return found[-1] if found else None
 
 
 def train_arguments(overrides: Sequence[str], directory: Path, config_folders: Sequence[str]) -> list[str]:

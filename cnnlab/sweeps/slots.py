@@ -50,8 +50,8 @@ def make_slots(slots: str | int) -> list[Slot]:
     each = len(cores) // slots
     if each == 0:
         raise UserError(f"hydra.launcher.slots={slots}: this machine has {len(cores)} cores; at most {len(cores)}")
-    shares = [frozenset(cores[number * each : (number + 1) * each]) for number in range(slots)]
-    return [Slot(f"cpu {_span(share)}", {}, share) for share in shares]
+    bound = [frozenset(cores[number * each : (number + 1) * each]) for number in range(slots)]
+    return [Slot(f"cpu {_span(share)}", {}, share) for share in bound]
 
 
 def _visible_gpus() -> list[str]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
@@ -88,9 +89,14 @@ def sweep(
 def _refuse_keys_of_one_run(config: DictConfig) -> None:
     if config.resume is not None:
         raise UserError(f"resume={config.resume}: resumes one run; a sweep is resumed by the same command again")
-    for override in OmegaConf.to_container(config.hydra.overrides.hydra):
+    for override in _hydra_overrides(config):
         if override.startswith("hydra.run.dir="):
             raise UserError(f"{override}: is the folder of one run; give a sweep's with sweep.name or hydra.sweep.dir")
+
+
+def _hydra_overrides(config: DictConfig) -> list[str]:
+    """The overrides of Hydra's own keys as they were given, with their interpolations."""
+    return cast(list[str], OmegaConf.to_container(config.hydra.overrides.hydra))
 
 
 def _launch(config: DictConfig, launcher: Launcher, directory: Path, names: Sequence[str]) -> Sequence[JobReturn]:
@@ -134,8 +140,7 @@ def _note(directory: Path, name: str, returned: JobReturn) -> None:
 
 
 def _directory(config: DictConfig, grid: Grid) -> Path:
-    given = OmegaConf.to_container(config.hydra.overrides.hydra)
-    if any(override.startswith("hydra.sweep.dir=") for override in given):
+    if any(override.startswith("hydra.sweep.dir=") for override in _hydra_overrides(config)):
         return Path(config.hydra.sweep.dir).expanduser().absolute()
     return (FOLDER / (config.sweep.name or grid.name())).absolute()
 

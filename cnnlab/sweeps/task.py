@@ -4,6 +4,7 @@ import signal
 import time
 from pathlib import Path
 
+from hydra.conf import HydraConf
 from omegaconf import DictConfig
 
 from cnnlab.config.arguments import given_overrides
@@ -14,7 +15,7 @@ from cnnlab.sweeps.slots import Slot
 from cnnlab.training.signals import catch_signals
 
 
-def train_job(hydra: DictConfig, config: DictConfig, directory: Path) -> None:
+def train_job(hydra: HydraConf, config: DictConfig, directory: Path) -> None:
     """Train one job of a sweep in a process of its own, as the local launcher does, wherever this one runs.
 
     A job that is killed for want of memory then leaves the launcher's process to tell of it. A signal is passed on

@@ -1,6 +1,7 @@
 """Choosing the best model, and stopping when it no longer improves."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cnnlab.training.loop_state import Best, LoopState
@@ -21,10 +22,10 @@ class CheckpointMonitor:
     min_delta: float
     patience: int | None
 
-    def update(self, state: LoopState, epoch: int) -> bool:
+    def update(self, state: LoopState, epoch: int, validation: Mapping[str, float]) -> bool:
         """Take the latest validation into account; return whether it is the best so far."""
-        value = state.validation[self.monitor]
-        better = self._gain(value, state.best and state.best.value) > 0
+        value = validation[self.monitor]
+        better = self._gain(value, state.best.value if state.best else None) > 0
         if better:
             state.best = Best(state.step, epoch, self.monitor, value)
         if self._gain(value, state.reference) > self.min_delta:

@@ -48,7 +48,7 @@ class Checkpoints:
             best: whether no earlier state was better.
         """
         path = self.directory / f"step-{state['step']:08d}.npz"
-        arrays = {place: np.asarray(variable) for place, variable in variables.items()}
+        arrays: dict[str, Any] = {place: np.asarray(variable) for place, variable in variables.items()}
         text = np.frombuffer(json.dumps(state).encode(), np.uint8)
         first = self.directory / BEST if best else path  # the best before the state that says there is one
         with write_atomically(first) as temporary:

@@ -131,9 +131,9 @@ class Loop:
         epoch = plan.epoch_of(state.step)
         improved = False
         if self.validate and plan.validates(state.step):
-            state.validation = self.validate()
+            validation = state.validation = self.validate()
             self._steady, self._validated = self._validated, True  # the first one is traced
-            improved = self.checkpoint_monitor.update(state, epoch)
+            improved = self.checkpoint_monitor.update(state, epoch, validation)
         if plan.ends_epoch(state.step):
             self._close_epoch(epoch)
         asked, due = self._decide()

@@ -1,7 +1,7 @@
 """From the configuration to a loop that is ready to run, at the start or where a checkpoint left it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -133,7 +133,9 @@ def _require_nothing_lost(directory: Path) -> None:
         log.warning("%s was cut before its first checkpoint: it begins again at step 1", directory)
 
 
-def _validation(trainer: TrainerConfig, dataset: Dataset, train_state: TrainState):
+def _validation(
+    trainer: TrainerConfig, dataset: Dataset, train_state: TrainState
+) -> Callable[[], dict[str, float]] | None:
     split = dataset.splits.get("validation")
     if split is None:
         return None

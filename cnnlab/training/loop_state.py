@@ -95,8 +95,9 @@ class LoopState:
 
     def reopen_epoch(self) -> None:
         """Go on inside the epoch of the last row: an earlier, shorter training had cut it short."""
-        self.history.pop()
-        self.sums, self.closed = self.closed, None
+        if self.closed is not None:
+            self.history.pop()
+            self.sums, self.closed = self.closed, None
 
     def close_epoch(self, epoch: int) -> dict[str, Any]:
         """Turn the sums into a row of metrics.csv, append it and begin a new epoch."""

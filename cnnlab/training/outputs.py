@@ -1,7 +1,6 @@
 """Everything a training writes into its run directory as it proceeds."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -44,7 +43,7 @@ class Outputs:
         self._exported = exported
         self._class_names = class_names
         self._checkpoints = Checkpoints(run.checkpoints, keep_checkpoints)
-        self._steps: StepTable | None = None
+        self._steps: StepTable  # from `begin` on
 
     def begin(self, last_step: int) -> None:
         """Open the tables at the step training begins or resumes at; later rows of steps.csv are dropped."""
@@ -69,7 +68,7 @@ class Outputs:
         self._require_finite(state.step)
         if best:  # before the state: a run killed in between resumes from the state before and comes here again
             self._export(self._run.best_model)
-            self._run.update(best=asdict(state.best))
+            self._run.update(best=state.to_json()["best"])
         self._checkpoints.save(training_variables(self._train_state), state.to_json(), best=best)
 
     def finish(self) -> None:

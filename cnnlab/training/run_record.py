@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import tensorflow as tf
 from omegaconf import DictConfig
@@ -21,6 +21,7 @@ from cnnlab.reporting.run_page import write_report
 from cnnlab.runs.anew import command_anew
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import is_chief, thread_count
+from cnnlab.runtime.precision import Precision
 from cnnlab.training.train_state import TrainState
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def open_or_create(path: Path, config: DictConfig) -> Run:
     return run
 
 
-def requested_precision(config: DictConfig) -> str:
+def requested_precision(config: DictConfig) -> Precision | Literal["auto"]:
     """The configured precision; where that is `auto`, a resumed run keeps the one it began with."""
     requested = config.trainer.precision
     if requested == "auto" and config.resume is not None:

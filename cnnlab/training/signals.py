@@ -24,7 +24,7 @@ def catch_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[
     Yields:
         The handlers that were replaced, by signal.
     """
-    found = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    found: dict[int, Any] = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     replaced = {number: earlier for number, earlier in found.items() if earlier not in (signal.SIG_IGN, None)}
     for number in replaced:
         signal.signal(number, handler)

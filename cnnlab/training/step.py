@@ -79,7 +79,7 @@ def _gradients(
     batch_size: int,
     batches_per_pass: int,
     seed: int,
-) -> Callable[[Any, tf.Tensor, tf.Tensor, tf.Tensor], tuple]:
+) -> Callable[[Any, tf.Tensor, tf.Tensor, tf.Tensor], tuple[Any, ...]]:
     """A replica's part of a step: (inputs, number, step, replica) -> gradients, loss, accuracy.
 
     Summed over the replicas, each of the three is that of the global batch.
@@ -87,7 +87,7 @@ def _gradients(
     replicas = train_state.strategy.num_replicas_in_sync
     share = batch_size // replicas
 
-    def gradients(inputs: Any, number: tf.Tensor, step: tf.Tensor, replica: tf.Tensor) -> tuple:
+    def gradients(inputs: Any, number: tf.Tensor, step: tf.Tensor, replica: tf.Tensor) -> tuple[Any, ...]:
         images, labels, indices = data_loader.select(inputs, number, replica)
         draw_seed = tf.stack([seed, tf.cast(step, tf.int32)])
         stream = RandomStream(draw_seed, batch_size, replica * share, share, indices, step // batches_per_pass)

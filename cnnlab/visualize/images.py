@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from cnnlab.config.nearest import did_you_mean
-from cnnlab.data.dataset import ImageFiles, Split
+from cnnlab.data.dataset import DecodedSplit, ImageFiles, Split
 from cnnlab.data.decode import load_images
 from cnnlab.data.find_images import find_images
 from cnnlab.data.sample import decoded, sample
@@ -93,7 +93,7 @@ def choose_class(subject: Subject, target: str | int, key: str = "method.target"
     )
 
 
-def _examples(split: Split, images: int | Sequence[int], seed: int) -> Split:
+def _examples(split: Split, images: int | Sequence[int], seed: int) -> DecodedSplit:
     if isinstance(images, int):
         if images < 1:
             raise UserError(f"method.images={images}: must be at least 1")

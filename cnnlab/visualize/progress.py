@@ -1,6 +1,6 @@
 """A progress bar for what takes longer than a few seconds."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 from rich.console import Console
@@ -9,7 +9,7 @@ from rich.progress import track as rich_track
 T = TypeVar("T")
 
 
-def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+def track(items: Iterable[T], what: str, total: int | None = None) -> Generator[T, None, None]:
     """Pass on `items` behind a bar on stderr that is gone at the end; without a terminal there is none.
 
     Args:

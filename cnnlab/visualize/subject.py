@@ -120,12 +120,10 @@ def pixels_to_logits(model: keras.Model) -> keras.Model:
 def _without_activation(model: keras.Model) -> keras.Model:
     """A model up to the logits that its softmax or sigmoid is given."""
     last = model.layers[-1]
-    activation = getattr(last, "activation", None)
-    if isinstance(last, keras.layers.Softmax) or (
-        isinstance(last, keras.layers.Activation) and activation.__name__ in HEADS
-    ):
+    activation = getattr(getattr(last, "activation", None), "__name__", None)
+    if isinstance(last, keras.layers.Softmax) or (isinstance(last, keras.layers.Activation) and activation in HEADS):
         return keras.Model(model.input, last.input, name=model.name)
-    if activation is None or activation.__name__ not in HEADS:
+    if activation not in HEADS:
         return model
     linear = type(last).from_config(last.get_config() | {"activation": None})
     logits = linear(last.input)

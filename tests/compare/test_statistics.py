@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from cnnlab.compare.statistics import best_configuration, mean_interval, paired_differences, seeds_needed
+from cnnlab.errors import UserError
 
 
 def simulated(rng, effects: dict[str, float], seeds: int, scatter: float = 0.01) -> pd.DataFrame:
@@ -180,7 +181,8 @@ def test_the_best_configuration_has_the_highest_accuracy_or_the_lowest_loss():
     runs["loss"] = -runs["accuracy"]
     assert (best_configuration(runs, "accuracy"), best_configuration(runs, "loss")) == ("b", "b")
     runs["counted"] = False
-    assert best_configuration(runs, "accuracy") is None
+    with pytest.raises(UserError, match=r"^metric=accuracy: no run that counts has it$"):
+        best_configuration(runs, "accuracy")
 
 
 def test_the_best_of_several_seeds_is_preferred_to_a_lucky_one():

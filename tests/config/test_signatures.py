@@ -14,6 +14,7 @@ SOURCE = """
 from dataclasses import dataclass
 from typing import Literal, Optional, TypedDict, Unpack
 import heavy_library_that_does_not_exist
+from heavy_library_that_does_not_exist import Options
 
 Fill = Literal["zero", "nearest"]
 
@@ -39,6 +40,8 @@ class Record:
 
 def build(shape: tuple[int, int, int], *, units: list[int], layer: heavy_library_that_does_not_exist.Layer,
           name: Optional[str] = None, anything=3, **common: Unpack[Common]): ...
+
+def build_imported(depth: int, **common: Unpack[Options]): ...
 """
 
 
@@ -63,6 +66,12 @@ def test_reads_names_and_hints_of_a_function_without_importing_its_module(packag
     }
     assert not signature.open
     assert "their_package" not in sys.modules
+
+
+def test_arguments_that_another_module_lists_are_left_open(package):
+    signature = find_signature(f"{package}.build_imported")
+    assert signature.hints == {"depth": int}
+    assert signature.open
 
 
 def test_reads_dataclass_fields_aliases_and_quoted_hints(package):

@@ -80,6 +80,10 @@ def test_patches_fit_in_batches_as_in_one_array(rng):
     np.testing.assert_allclose(*kernels, rtol=1e-2, atol=1e-2)
 
 
+def test_patches_are_whitened_in_images_of_any_size():
+    assert PatchWhitening(2)(keras.Input((None, 8, 3))).shape == (None, None, 7, 24)
+
+
 def test_of_whitened_patches_only_the_bias_is_trained(rng):
     layer = PatchWhitening(2, bias_regularizer=keras.regularizers.L2(0.5))
     assert layer(rng.random((2, 4, 4, 3)).astype(np.float32)).shape == (2, 3, 3, 24)

@@ -43,6 +43,16 @@ def test_a_run_of_an_earlier_format_is_refused_in_one_line(tmp_path, commit, rea
 
 
 @pytest.mark.parametrize(
+    ("name", "text"), [("config.yaml", "seed: ["), ("config.yaml", "- seed\n"), ("run.json", "{"), ("run.json", "[]")]
+)
+def test_a_damaged_run_is_refused_in_one_line(tmp_path, name, text):
+    Run.create(tmp_path, CONFIG).begin()
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=r"^[^\n]*: its run.json or config.yaml cannot be read \([^\n]+\)$"):
+        Run.open(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("error", "status"),
     [
         (Diverged("nan at step 3"), "diverged"),

@@ -12,8 +12,8 @@ def update_all(checkpoint_monitor: CheckpointMonitor, values: list[float]) -> tu
     state, verdicts = LoopState(), []
     for step, value in enumerate(values, 1):
         state.step = step
-        state.validation = {"val_loss": value, "val_accuracy": value}
-        verdicts.append(checkpoint_monitor.update(state, epoch=step))
+        state.validation = validation = {"val_loss": value, "val_accuracy": value}
+        verdicts.append(checkpoint_monitor.update(state, step, validation))
     return state, verdicts
 
 

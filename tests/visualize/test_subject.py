@@ -103,6 +103,13 @@ def test_without_a_run_or_weights_there_is_nothing_to_look_into(capsys, tmp_path
     assert "run=RUN" in message
 
 
+@pytest.mark.parametrize("command", [["visualize", "method=kernels"], ["eval", "data=."]])
+def test_a_model_file_that_is_not_there_is_refused(capsys, tmp_path, command):
+    absent = tmp_path / "absent.keras"
+    assert cli.main([*command, f"weights={absent}", f"hydra.run.dir={tmp_path}"]) == 2
+    assert capsys.readouterr().err.strip() == f"error: weights={absent}: no such file"
+
+
 def test_weights_without_a_run_are_enough(run, tmp_path):
     common = ["visualize", "method=kernels", "input_shape=[8,8,1]", "model.padding=same"]
     weights = f"weights={run / 'model.keras'}"

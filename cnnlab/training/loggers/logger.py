@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from cnnlab.config.flat import flat
+from cnnlab.config.flat import flat, plain
 from cnnlab.config.instantiate import instantiate
 from cnnlab.runs.run import Run
 
@@ -55,7 +55,7 @@ def closing(loggers: Sequence[RunLogger], run: Run) -> Iterator[None]:
 
 def hyperparameters(run: Run) -> dict[str, Any]:
     """The run's configuration from full keys to values, without what has no part in the result."""
-    values = OmegaConf.to_container(run.config, resolve=True)
+    values = plain(run.config, resolve=True)
     return flat({key: value for key, value in values.items() if key not in NO_HYPERPARAMETERS})
 
 

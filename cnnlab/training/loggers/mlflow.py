@@ -70,8 +70,9 @@ class MLflow(RunLogger):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         now = time.time_ns() // 1_000_000
         metrics = [Metric(name, value, now, epoch + 1) for name, value in (logs or {}).items()]
-        with _tolerant(f"epoch {epoch + 1}"):
-            self._client.log_batch(self._id, metrics=metrics)
+        if self._client:
+            with _tolerant(f"epoch {epoch + 1}"):
+                self._client.log_batch(self._id, metrics=metrics)
 
     def close(self, status: str) -> None:
         if self._client:
@@ -122,9 +123,11 @@ def _experiment(client: MlflowClient, name: str, uri: str) -> str:
     try:
         return client.create_experiment(name, artifact_location=beside)
     except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another run on the same server was faster
+        exists = error.error_code == "RESOURCE_ALREADY_EXISTS"  # another run on the same server was faster
+        found = client.get_experiment_by_name(name) if exists else None
+        if found is None:
             raise
-        return client.get_experiment_by_name(name).experiment_id
+        return found.experiment_id
 
 
 def _params(run: Run) -> dict[str, str]:

@@ -55,7 +55,8 @@ class WandB(RunLogger):
             raise UserError(f"logger.wandb.mode={self._mode}: {reason}; or use logger.wandb.mode=offline") from error
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._session.log({"epoch": epoch + 1, **(logs or {})}, step=epoch + 1)
+        if self._session:
+            self._session.log({"epoch": epoch + 1, **(logs or {})}, step=epoch + 1)
 
     def close(self, status: str) -> None:
         if self._session:

@@ -43,7 +43,8 @@ def require_relu(network: keras.Model) -> list[str]:
         UserError: no layer has one.
     """
     layers = computing_layers(network)
-    others = {name: _activation(layer) for name, layer in layers.items() if _activation(layer) and not is_relu(layer)}
+    found = {name: _activation(layer) for name, layer in layers.items() if not is_relu(layer)}
+    others = {name: function for name, function in found.items() if function}
     if not any(map(is_relu, layers.values())):
         having = f"only {', '.join(sorted(set(others.values())))}" if others else "and no other activation"
         raise UserError(

@@ -44,7 +44,7 @@ class Targets:
     seed: int
 
     @property
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, Any]:
         """What a method's file of arrays has in any case."""
         arrays = {"images": self.chosen.images, "classes": self.classes, "probabilities": self.probabilities}
         return arrays if self.chosen.labels is None else arrays | {"labels": self.chosen.labels}
@@ -149,7 +149,7 @@ def report(
     *,
     signed: bool = False,
     notes: Sequence[str] = (),
-    **arrays: np.ndarray,
+    **arrays: Any,
 ) -> None:
     """Draw image, map and overlay for each image as METHOD.png, and write METHOD.npz.
 

@@ -59,7 +59,7 @@ LINEAR_OPERATIONS = ("Add", "Subtract", "Negative")
 Compute = Callable[[], tf.Tensor]
 
 
-def projector(network: keras.Model, layer: str) -> Callable[..., tf.Tensor]:
+def projector(network: keras.Model, layer: str) -> tf.types.experimental.PolymorphicFunction:
     """A function that projects activations of one layer down to the pixels.
 
     After Zeiler and Fergus, "Visualizing and understanding convolutional networks" (2013), section 2.1: all

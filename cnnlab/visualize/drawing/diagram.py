@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
@@ -138,7 +139,8 @@ def _width(rows: list[list[_Slot]]) -> float:
 
 def _pages(columns: list[list[list[_Slot]]]) -> Iterator[list[list[list[_Slot]]]]:
     """As many columns to a page as its width holds."""
-    page, used = [], 0.0
+    page: list[list[list[_Slot]]] = []
+    used = 0.0
     for rows in columns:
         width = _width(rows) + BETWEEN
         if page and used + width > PAGE:
@@ -204,7 +206,7 @@ def _draw_box(axes: Axes, box: Box, x: float, y: float) -> None:
     for number, line in enumerate(lines):
         place = y + LINE * (number - (len(lines) - 1) / 2)
         words = 0 < number < len(lines) - 1
-        style = {"weight": "normal" if number else "bold", "color": MUTED_COLOR if words else "black"}
+        style: dict[str, Any] = {"weight": "normal" if number else "bold", "color": MUTED_COLOR if words else "black"}
         text = shorten(line, LONGEST_LINE)
         axes.text(x, place, text, ha="center", va="center", fontsize=6, zorder=4, parse_math=False, **style)
 

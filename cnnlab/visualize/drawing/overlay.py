@@ -65,7 +65,7 @@ def draw_overlays(
         bar = figure.colorbar(drawn, ax=axes, shrink=0.85, aspect=14, pad=0.02, extend="both" if signed else "max")
         bar.ax.tick_params(labelsize=7)
         bar.locator = MaxNLocator(5)
-        bar.formatter.set_powerlimits((-2, 3))
+        bar.ax.ticklabel_format(axis="y", scilimits=(-2, 3))
         bar.ax.yaxis.offsetText.set_fontsize(7)
         bar.set_label(unit, fontsize=7, color=MUTED_COLOR)
         bar.outline.set_visible(False)
@@ -98,7 +98,7 @@ def _show_over(axes: Axes, image: np.ndarray, values: np.ndarray, drawn: ScalarM
     grey = image[..., 0] if image.shape[-1] == 1 else image @ np.array(LUMA)
     axes.imshow(grey, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     opacity = np.clip(np.abs(values) / drawn.norm.vmax, 0, 1) ** 0.5
-    colours = colormaps[drawn.get_cmap().name](drawn.norm(values))
+    colours = np.asarray(colormaps[drawn.get_cmap().name](drawn.norm(values)))
     colours[..., 3] = 0.9 * opacity
     axes.imshow(np.clip(colours, 0, 1), interpolation="nearest", extent=_extent(image.shape))
 

@@ -111,7 +111,7 @@ def wire(network: keras.Model, *, fold: bool = True) -> list[Box]:
     boxes: list[Box] = []
     counted = set()
 
-    def evaluate(node: Any, args: tuple, kwargs: dict[str, Any], _: bool) -> list[Box]:
+    def evaluate(node: Any, args: tuple[Any, ...], kwargs: dict[str, Any], _: bool) -> list[Box]:
         layer = node.operation
         box = Box(
             name=layer.name,
@@ -178,7 +178,7 @@ def _word(layer: keras.Operation) -> str:
     short = SHORT.get(kind, kind)
     size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
     if size is not None:
-        strides = layer.strides if math.prod(layer.strides) > 1 else ()
+        strides: tuple[int, ...] = layer.strides if math.prod(layer.strides) > 1 else ()
         step = f" /{strides[0]}" if len(set(strides)) == 1 else f" /{'×'.join(map(str, strides))}" if strides else ""
         fused = _activation(layer)
         return f"{short} {'×'.join(map(str, size))}{step}{f' · {fused}' if fused else ''}"

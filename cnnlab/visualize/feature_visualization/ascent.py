@@ -199,8 +199,19 @@ class _Climber:
     def images(self) -> np.ndarray:
         return 255 * self._draw(self._latents).numpy()
 
-    def _iterations(self, latents, first_moments, second_moments, targets, first, last, seed):
-        def step(iteration, latents, first_moments, second_moments):
+    def _iterations(
+        self,
+        latents: tf.Tensor,
+        first_moments: tf.Tensor,
+        second_moments: tf.Tensor,
+        targets: tf.Tensor,
+        first: tf.Tensor,
+        last: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> Sequence[tf.Tensor]:
+        def step(
+            iteration: tf.Tensor, latents: tf.Tensor, first_moments: tf.Tensor, second_moments: tf.Tensor
+        ) -> tuple[tf.Tensor, ...]:
             gradients = self._latent_gradients(latents, targets, iteration, seed)
             first_moments = BETA_1 * first_moments + (1 - BETA_1) * gradients
             second_moments = BETA_2 * second_moments + (1 - BETA_2) * gradients**2

@@ -1,6 +1,6 @@
 """Dead channels, the same everywhere: how they are recognised, marked and named."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -26,12 +26,12 @@ def constant(lowest: np.ndarray, highest: np.ndarray, values: int) -> np.ndarray
     return highest - lowest <= FLAT * np.maximum(np.abs(lowest), np.abs(highest))
 
 
-def labels(numbers: Sequence[int], dead: Sequence[bool]) -> list[str]:
+def labels(numbers: Sequence[int], dead: Iterable[bool]) -> list[str]:
     """The numbers of channels, the dead ones with a dagger."""
     return [f"{number} †" if is_dead else str(number) for number, is_dead in zip(numbers, dead, strict=True)]
 
 
-def note(numbers: Sequence[int], dead: Sequence[bool], where: str) -> str:
+def note(numbers: Sequence[int], dead: Iterable[bool], where: str) -> str:
     """What a title says of dead channels: "; 2 of them dead on this image (†): 3, 7", or nothing where all live."""
     named = [str(number) for number, is_dead in zip(numbers, dead, strict=True) if is_dead]
     if not named:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import keras
 import numpy as np
@@ -105,7 +105,8 @@ def draw_activation_max(
     chosen = choose_layers(network, layers or some_convolutions(network))
     picked = choose_filters(filters, {layer.name: layer.output.shape[-1] for layer in chosen})
     images = _training_images(subject, compare_with, seed)
-    rows, arrays = [], {}
+    rows: list[tuple[Any, ...]] = []
+    arrays: dict[str, Any] = {}
     for name, indices in picked.items():
         found = _maximise(subject, name, indices, ascent, images, seed)
         _draw(found, subject, name, folder / f"{name}.png", seed)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.augmentation.pipeline import Operation, Pipeline, apply_operation, build_pipeline
 from cnnlab.augmentation.random_stream import RandomStream
+from cnnlab.config.flat import plain
 from cnnlab.config.instantiate import instantiate
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
 from cnnlab.config.targets import check_targets
@@ -29,7 +30,7 @@ def draw_augmentation(
     folder: Path,
     *,
     images: Annotated[int, AT_LEAST_1] = 8,
-    strengths: list[Annotated[float, AT_LEAST_0]] = (0.5, 1.0, 2.0),
+    strengths: Sequence[Annotated[float, AT_LEAST_0]] = (0.5, 1.0, 2.0),
 ) -> None:
     """Draw training images after each operation of `config.augmentation`, and each operation at several strengths.
 
@@ -56,7 +57,7 @@ def draw_augmentation(
     targets = tf.one_hot(shown.labels, len(dataset.class_names))
     originals = Row("original", shown.images, _describe(targets, dataset.class_names))
     metadata = {"Title": "augmentation", "Seed": str(seed), "Dataset": dataset.name}
-    arrays = {"original": shown.images, "targets/original": targets.numpy(), "seed": np.int64(seed)}
+    arrays: dict[str, Any] = {"original": shown.images, "targets/original": targets.numpy(), "seed": np.int64(seed)}
 
     rows = [originals]
     for name, after, mixed in _stages(pipeline, shown.images, targets, seed):
@@ -66,7 +67,7 @@ def draw_augmentation(
     draw_grid(rows, folder / "pipeline.png", title, metadata)
 
     for name, operation in pipeline.operations.items():
-        if not operation.strength:
+        if not _strength(operation):
             continue
         rows = [originals]
         for label, changed in _at_strengths(config.augmentation[name], name, operation, strengths, split):
@@ -86,23 +87,29 @@ def _stages(
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """What `pipeline` makes of a batch, after each of its operations."""
     stream = _stream(seed, len(images))
-    images = tf.constant(images)
+    pixels = tf.constant(images)
     for name, operation in pipeline.operations.items():
-        images, targets = apply_operation(operation, images, targets, stream)
-        yield name, images.numpy(), targets.numpy()
+        pixels, targets = apply_operation(operation, pixels, targets, stream)
+        yield name, pixels.numpy(), targets.numpy()
+
+
+def _strength(operation: Operation) -> Sequence[str]:
+    """The options that say how strong an operation is; an operation of the user's own need not name any."""
+    return getattr(operation, "strength", ())
 
 
 def _at_strengths(
     node: DictConfig, name: str, operation: Operation, strengths: Sequence[float], split: Split
 ) -> Iterator[tuple[str, Operation]]:
     """The operation of `node` at each strength, with a title that tells the factor and its options."""
+    options = _strength(operation)
     for factor in strengths:
-        possible = _largest_possible(node, name, operation.strength, factor)
-        changed = _scaled(node, name, operation.strength, possible)
+        possible = _largest_possible(node, name, options, factor)
+        changed = _scaled(node, name, options, possible)
         Pipeline({name: changed}).adapt(split)
         limit = "" if possible == factor else f" (the most of ×{factor:g})"
-        options = [f"{option} {value:.3g}" for option, value in _options(node, operation.strength, possible).items()]
-        yield "\n".join([f"×{possible:.3g}{limit}", *options]), changed
+        values = [f"{option} {value:.3g}" for option, value in _options(node, options, possible).items()]
+        yield "\n".join([f"×{possible:.3g}{limit}", *values]), changed
 
 
 def _largest_possible(node: DictConfig, name: str, options: Sequence[str], factor: float) -> float:
@@ -125,7 +132,7 @@ def _accepts(node: DictConfig, name: str, options: Sequence[str], factor: float)
 
 
 def _scaled(node: DictConfig, name: str, options: Sequence[str], factor: float) -> Operation:
-    values = OmegaConf.to_container(node, resolve=True) | _options(node, options, factor)
+    values = plain(node, resolve=True) | _options(node, options, factor)
     check_targets(values, f"augmentation.{name}", ["cnnlab", "keras"])
     return instantiate(OmegaConf.create(values))
 

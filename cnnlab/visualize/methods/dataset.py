@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from omegaconf import DictConfig
 
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
-from cnnlab.data.dataset import Dataset, Split
+from cnnlab.data.dataset import Dataset, DecodedSplit, Split
 from cnnlab.data.load import load_dataset
 from cnnlab.data.sample import decoded, draw, sample
 from cnnlab.reporting.figure import TRAIN_COLOR, new_figure, save_figure, shorten, style_axes, whole_ticks
@@ -70,7 +70,7 @@ def mean_images(split: Split, classes: int) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         UserError: an image file cannot be decoded.
     """
-    sums, counts = 0.0, np.zeros(classes)
+    sums, counts = np.zeros(()), np.zeros(classes)
     for start in range(0, len(split), BATCH):
         batch = decoded(split.take(np.arange(start, min(start + BATCH, len(split)))))
         members = np.eye(classes)[batch.labels]
@@ -80,7 +80,7 @@ def mean_images(split: Split, classes: int) -> tuple[np.ndarray, np.ndarray]:
         return sums.sum(axis=0) / counts.sum(), sums / counts[:, np.newaxis, np.newaxis, np.newaxis]
 
 
-def _draw_images(shown: Split, dataset: Dataset, path: Path, metadata: dict[str, str]) -> None:
+def _draw_images(shown: DecodedSplit, dataset: Dataset, path: Path, metadata: dict[str, str]) -> None:
     title = f"{dataset.name} · {len(shown)} training images"
     names = [dataset.class_names[label] for label in shown.labels]
     draw_grid(_rows(shown.images, names), path, title, metadata | {"Title": title})

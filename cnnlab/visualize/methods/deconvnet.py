@@ -217,7 +217,7 @@ def _write_arrays(results: Mapping[str, Projected], class_names: Sequence[str], 
     """Write top.csv and deconvnet.npz."""
     tables = [_table(name, result, class_names) for name, result in results.items()]
     pd.concat(tables).to_csv(folder / "top.csv", index=False)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, result in results.items():
         of_top = {key: getattr(result.top, key) for key in ("channels", "values", "images", "positions")}
         of_tiles = {key: getattr(result, key) for key in ("labels", "projections", "patches")}

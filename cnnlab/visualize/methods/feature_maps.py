@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import keras
 import numpy as np
@@ -59,7 +59,7 @@ def draw_feature_maps(
     choose_layers(network, names)
     chosen = choose_images(subject, images, split, seed)
     maps = feature_maps(network, names, chosen.images)
-    kept = {}
+    kept: dict[str, Any] = {}
     for name, values in maps.items():
         indices = choose_channels(channels, name, values.shape[-1], "method.channels")
         kept[name] = values[..., indices]

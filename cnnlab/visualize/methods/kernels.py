@@ -3,10 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import keras
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from omegaconf import DictConfig
 
@@ -74,7 +75,7 @@ def draw_kernels(
         picked = {name: list(range(count if name == first else min(count, DEEPER))) for name, count in counts.items()}
     else:
         picked = choose_filters(filters, counts)
-    kept = {name: kernel[..., picked[name]] for name, kernel in kernels.items()}
+    kept: dict[str, Any] = {name: kernel[..., picked[name]] for name, kernel in kernels.items()}
     for name, kernel in kept.items():
         path = folder / f"{name}.png"
         title = f"{subject.title} · {name}: {len(picked[name])} of {counts[name]} kernels"
@@ -131,7 +132,7 @@ def _draw_images(
         draw_mosaic(axes, (tiles + 1) / 2, columns, labels=filters, gap=gap)
     else:
         image = draw_mosaic(axes, tiles[..., 0], columns, labels=filters, gap=gap, cmap=SIGNED, vmin=-1, vmax=1)
-        _add_color_bar(image, kernel, scale)
+        _add_color_bar(figure, image, kernel, scale)
     save_figure(figure, path, metadata)
 
 
@@ -153,11 +154,11 @@ def _draw_table(
     axes.set_axis_on()
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, labelsize=6)
-    axes.set_xticks((width - 1) / 2 + (width + 1) * np.arange(len(inputs)), inputs)
-    axes.set_yticks((height - 1) / 2 + (height + 1) * np.arange(len(filters)), filters)
+    axes.set_xticks((width - 1) / 2 + (width + 1) * np.arange(len(inputs)), list(map(str, inputs)))
+    axes.set_yticks((height - 1) / 2 + (height + 1) * np.arange(len(filters)), list(map(str, filters)))
     axes.set_xlabel("input channel", fontsize=8)
     axes.set_ylabel("filter", fontsize=8)
-    _add_color_bar(image, kernel, scale)
+    _add_color_bar(figure, image, kernel, scale)
     save_figure(figure, path, metadata)
 
 
@@ -167,8 +168,7 @@ def _scaled(kernels: np.ndarray, scale: Scale, axis: tuple[int, ...]) -> np.ndar
     return kernels / np.maximum(largest, np.finfo(np.float32).tiny)
 
 
-def _add_color_bar(image: AxesImage, kernel: np.ndarray, scale: Scale) -> None:
-    figure = image.axes.figure
+def _add_color_bar(figure: Figure, image: AxesImage, kernel: np.ndarray, scale: Scale) -> None:
     shrink = min(0.9, 2.5 / figure.get_figheight())
     bar = figure.colorbar(image, ax=image.axes, shrink=shrink, anchor=(0, 1), aspect=20, pad=0.02)
     largest = np.abs(kernel).max()

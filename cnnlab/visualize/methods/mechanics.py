@@ -1,7 +1,7 @@
 """`method=mechanics`: a short illustrated course on convolution; it needs neither a network nor a dataset."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import keras
 import numpy as np
@@ -39,7 +39,7 @@ def draw_mechanics(config: DictConfig, folder: Path, *, seed: Annotated[int, AT_
         gradients_chapter(seed),
         memory_chapter(),
     ]
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for chapter in chapters:
         for name, figure in chapter.figures.items():
             title = f"{chapter.title}: {name.replace('_', ' ')}"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import keras
 import numpy as np
@@ -40,7 +40,7 @@ def draw_sanity(
     config: DictConfig,
     folder: Path,
     *,
-    methods: list[Method] = METHODS,
+    methods: Sequence[Method] = METHODS,
     images: Images = 8,
     split: SplitName = "auto",
     target: Target = None,
@@ -74,7 +74,8 @@ def draw_sanity(
     evaluations = _evaluations(network, methods)
     layers = [layer for layer in computing_layers(network).values() if _learnt(layer)][::-1]
     trained = {name: evaluate(targets.chosen.images, targets.classes) for name, evaluate in evaluations.items()}
-    rows, random = [], {name: [] for name in evaluations}
+    rows: list[tuple[Any, ...]] = []
+    random: dict[Method, list[np.ndarray]] = {name: [] for name in evaluations}
     for number in range(seeds):
         cascade = enumerate(randomised(layers, seed + number), 1)
         for depth, layer in track(cascade, f"random weights {number + 1} of {seeds}", len(layers)):
@@ -170,7 +171,7 @@ def _summed(compute: Attribution) -> Attribution:
     return maps
 
 
-def _summarise(table: pd.DataFrame, random: Mapping[str, Sequence[np.ndarray]], threshold: float) -> pd.DataFrame:
+def _summarise(table: pd.DataFrame, random: Mapping[Method, Sequence[np.ndarray]], threshold: float) -> pd.DataFrame:
     """A row per method: what is left of its maps when all is random, and how alike those of two random networks are."""
     last = table[table.randomised == table.randomised.max()]
     summary = last.groupby("method", sort=False)[["absolute", "signed"]].mean().reset_index()
@@ -200,7 +201,7 @@ def _draw(
             table.groupby("method", sort=False), COLORS, LINES, strict=False
         ):
             values = rows.pivot(index="randomised", columns="seed", values=kind)
-            label = name.replace("_", " ") + (" (hardly changes)" if flagged[name] else "")
+            label = str(name).replace("_", " ") + (" (hardly changes)" if flagged[name] else "")
             values.loc[0] = 1.0
             values = values.sort_index()
             how = {"marker": marker, "markersize": 4, "linestyle": line, "color": color, "label": label}

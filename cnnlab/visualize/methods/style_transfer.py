@@ -46,8 +46,8 @@ def draw_style_transfer(
     backbone: Backbone = "VGG19",
     weights: str | None = "imagenet",
     pooling: Pooling = "average",
-    content_layers: list[str] = CONTENT_LAYERS,
-    style_layers: list[str] = STYLE_LAYERS,
+    content_layers: Sequence[str] = CONTENT_LAYERS,
+    style_layers: Sequence[str] = STYLE_LAYERS,
     style_layer_weights: list[Annotated[float, AT_LEAST_0]] | None = None,
     content_weight: Annotated[float, AT_LEAST_0] = 1.0,
     style_weight: Annotated[float, AT_LEAST_0] = 10.0,
@@ -83,7 +83,10 @@ def draw_style_transfer(
     Raises:
         UserError: an image cannot be read or is too small, there is no such layer, or the weights cannot be had.
     """
-    photograph, example = _read(content, "method.content"), _read(style, "method.style")
+    content = _required(content, "method.content")
+    photograph = read_photograph(content, "method.content")
+    style = _required(style, "method.style")
+    example = read_photograph(style, "method.style")
     shares = _shares(style_layers, style_layer_weights)
     loss_weights = LossWeights(content_layers, shares, content_weight, style_weight, total_variation_weight)
     descent = Descent(optimizer, iterations, learning_rate, progress_every)
@@ -127,7 +130,8 @@ def transfer(
     """
     descents: list[Descended] = []
     for scale in reversed(range(scales)):
-        sizes = [fitted(*image.shape[:2], max(1, round(longest / 2**scale))) for image in (content, style)]
+        longer = max(1, round(longest / 2**scale))
+        sizes = [fitted(height, width, longer) for height, width, _ in (content.shape, style.shape)]
         require_room(features, sizes[0], "method.content")
         require_room(features, sizes[1], "method.style")
         small, example = resized(content, sizes[0]), resized(style, sizes[1])
@@ -141,10 +145,10 @@ def transfer(
     return descents
 
 
-def _read(file: str | None, key: str) -> np.ndarray:
+def _required(file: str | None, key: str) -> str:
     if file is None:
         raise UserError(f"{key}: has no value; give {key}=FILE, an image")
-    return read_photograph(file, key)
+    return file
 
 
 def _shares(layers: Sequence[str], weights: Sequence[float] | None) -> dict[str, float]:

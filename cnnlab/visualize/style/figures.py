@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,7 +70,7 @@ def draw_progress(
     for axes in figure.axes:
         axes.set_axis_off()
     save_figure(figure, folder / "progress.png", metadata)
-    images = {f"iteration_{steps[index][0]}": _to_uint8(steps[index][2]) for index in kept}
+    images: dict[str, Any] = {f"iteration_{steps[index][0]}": _to_uint8(steps[index][2]) for index in kept}
     np.savez_compressed(folder / "images.npz", content=_to_uint8(content), style=_to_uint8(style), **images)
 
 
@@ -89,7 +90,7 @@ def write_losses(descents: Sequence[Descended], folder: Path, metadata: Mapping[
             axes.plot(
                 table.index, values, color=color, linewidth=2 if name == "total" else 1.4, label=name.replace("_", " ")
             )
-    for start in np.flatnonzero(table["scale"].diff() > 0):
+    for start in np.flatnonzero(table["scale"].diff() > 0).tolist():
         axes.axvline(start, color=MUTED_COLOR, linewidth=0.8, linestyle=":")
     axes.set_yscale("log")
     axes.set_ylim(bottom=max(axes.get_ylim()[0], NEGLIGIBLE * table["total"].min()))

@@ -17,6 +17,9 @@ WHITE = 255.0
 
 Optimizer = Literal["adam", "lbfgs"]
 
+Evaluate = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+"""From an image (1, H, W, 3) to its losses (3,) and the gradient of their sum."""
+
 
 @dataclass(frozen=True)
 class Descent:
@@ -66,7 +69,7 @@ def descend(losses: Losses, start: np.ndarray, descent: Descent, what: str) -> D
     return Descended(images, np.stack(history))
 
 
-def losses_and_gradient(losses: Losses) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+def losses_and_gradient(losses: Losses) -> Evaluate:
     """A compiled function from an image (1, H, W, 3) to its losses (3,) and the gradient of their sum, as the image."""
 
     @tf.function(reduce_retracing=True)
@@ -82,7 +85,7 @@ def losses_and_gradient(losses: Losses) -> Callable[[tf.Tensor], tuple[tf.Tensor
 
 
 def _adam(
-    evaluate: Callable, start: np.ndarray, descent: Descent, what: str
+    evaluate: Evaluate, start: np.ndarray, descent: Descent, what: str
 ) -> tuple[dict[int, np.ndarray], list[np.ndarray]]:
     image = keras.Variable(start[np.newaxis], dtype="float32")
     optimizer = keras.optimizers.Adam(float(descent.learning_rate))
@@ -105,7 +108,7 @@ def _adam(
 
 
 def _lbfgs(
-    evaluate: Callable, start: np.ndarray, descent: Descent, what: str
+    evaluate: Evaluate, start: np.ndarray, descent: Descent, what: str
 ) -> tuple[dict[int, np.ndarray], list[np.ndarray]]:
     latest = np.zeros(3, np.float32)
     # The first step has length 1: in this unit one grey level per value, of which float32 losses feel something.

@@ -71,6 +71,18 @@ def test_a_strength_beyond_what_an_option_allows_becomes_the_largest_that_it_doe
     assert float(factor) == pytest.approx(2.5, abs=0.01)
 
 
+def test_an_operation_of_the_users_own_needs_no_strength(visualize, tmp_path, monkeypatch):
+    (tmp_path / "inverting.py").write_text(
+        "class Invert:\n    def __call__(self, images, draws):\n        return 255 - images\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    theirs = ("targets=[cnnlab,keras,inverting]", "+augmentation.invert._target_=inverting.Invert")
+    folder = visualize("augmentation=none", *theirs)
+    assert {path.name for path in folder.iterdir()} == {"pipeline.png", "images.npz", "config.yaml"}
+    with np.load(folder / "images.npz") as arrays:
+        np.testing.assert_array_equal(arrays["pipeline/invert"], 255 - arrays["original"])
+
+
 def test_without_augmentation_there_are_just_the_originals(visualize):
     folder = visualize("augmentation=none")
     assert {path.name for path in folder.iterdir()} == {"pipeline.png", "images.npz", "config.yaml"}
