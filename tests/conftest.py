@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,8 @@ from cnnlab.sweeps.state import SweepState
 if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
+
+    from cnnlab.data.dataset import ImageFiles
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -185,6 +187,26 @@ def model(run) -> "keras.Model":
     import keras
 
     return keras.models.load_model(run / "model.keras")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory) -> Iterator[None]:
+    """What tests cache is not the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def files_of() -> "Callable[..., ImageFiles]":
+    """`files_of(paths, image_shape, resize="squash")`: files, which are images, as a dataset has them."""
+    from cnnlab.data.image_files import check_images, image_files
+
+    def files_of(paths: Iterable[Path | str], shape: tuple[int, int, int], resize: str = "squash") -> "ImageFiles":
+        names = [str(path) for path in paths]
+        return image_files(names, check_images(names), shape, resize)
+
+    return files_of
 
 
 @pytest.fixture

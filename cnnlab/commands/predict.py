@@ -1,18 +1,20 @@
-"""`cnnlab predict`: find images → classify → table and CSV."""
+"""`cnnlab predict`: find files → check → classify → table and CSV."""
 
 import logging
+from collections import Counter
 from itertools import count
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from cnnlab.data.classes import numbered_classes
-from cnnlab.data.find_images import find_images
+from cnnlab.data.find_files import find_files
+from cnnlab.data.image_files import check_images, tell_changes
 from cnnlab.errors import UserError
 from cnnlab.evaluation.classify_files import classify_files
 from cnnlab.evaluation.load_model import class_count, load_best, run_classes
 from cnnlab.evaluation.prediction_table import print_table, write_csv
-from cnnlab.runs.files import readable
+from cnnlab.reporting.words import reasons
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import configure_runtime
 
@@ -30,18 +32,21 @@ def predict(config: DictConfig, directory: Path) -> None:
         UserError: nothing matches `images`, no file can be decoded, `output` exists, or the run has no model.
     """
     configure_runtime(config.trainer)
-    files = find_images([config.images] if isinstance(config.images, str) else config.images)
+    files = find_files([config.images] if isinstance(config.images, str) else config.images)
     output = _output(config.output, directory)
     run = Run.open(config.run)
     model = load_best(run, config.targets)
     class_names = run_classes(run) or numbered_classes(class_count(model))
     batch_size = config.batch_size or config.trainer.batch_size
-    predictions = list(classify_files(model, files, class_names, batch_size, config.top))
-    if not predictions:
-        first = readable(files[0])
-        raise UserError(f"images={config.images}: no image among the {len(files)} file(s), the first: {first}")
-    for file in sorted(set(files) - {prediction.file for prediction in predictions}):
-        log.warning("%s: cannot be decoded and was skipped", readable(file))
+    checked = check_images(files)
+    faults = Counter(each.fault for each in checked if each.fault)
+    if faults.total() == len(files):
+        raise UserError(f"images={config.images}: no image among {len(files)} file(s) ({reasons(faults)})")
+    if faults:
+        log.warning("%d of %d files have no class (%s)", faults.total(), len(files), reasons(faults))
+    tell_changes("images", checked)
+    resize = config.dataset.get("resize", "squash")
+    predictions = classify_files(model, files, checked, class_names, batch_size, config.top, resize)
     write_csv(output, predictions)
     print_table(predictions)
     print(output)

@@ -9,6 +9,7 @@ RENAMED = {
     "trainer.lookahead_power": "optimizer.lookahead_power",
     "trainer.resident_limit_mib": "trainer.cache_limit_mib",
     "trainer.data=resident": "trainer.data=cached",
+    "dataset.strict": "dataset.on_error",
     "seeds.order": "seeds.shuffle",
 }
 

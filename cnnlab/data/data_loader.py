@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.data.dataset import ImageFiles, Split
-from cnnlab.data.decode import decode_image, find_damaged, load_images
+from cnnlab.data.decode import decode_image, find_damaged, load_images, names
 from cnnlab.errors import UserError
 
 WORD = 8  # bytes
@@ -102,7 +102,7 @@ class StreamLoader:
         self._strategy = strategy
         self._size = sampler.batch_size // strategy.num_replicas_in_sync
         self._load = _loader(images)
-        self._paths = images.paths if isinstance(images, ImageFiles) else ()
+        self._images = images
         with tf.device("CPU"):
             self._labels = tf.constant(labels, tf.int64)
         self._next_step = -1
@@ -130,7 +130,7 @@ class StreamLoader:
             return next(self._batches)
         except tf.errors.OpError as error:
             # The stream works ahead, so the damaged file may belong to a later batch: look through them all.
-            damaged = find_damaged(self._paths)
+            damaged = find_damaged(self._images) if isinstance(self._images, ImageFiles) else None
             if damaged is None:
                 raise
             raise UserError(f"{damaged}: cannot be decoded (step {step}); replace or remove it") from error
@@ -209,7 +209,7 @@ def _loader(images: np.ndarray | ImageFiles) -> Callable[[tf.Tensor], tf.Tensor]
     """A graph function from an example's row to its image; it runs on the host."""
     with tf.device("CPU"):
         if isinstance(images, ImageFiles):
-            paths = tf.constant(images.paths.astype(str))
-            return lambda row: decode_image(paths[row], images.image_shape)
+            sources, orientations = names(images.sources), tf.constant(images.orientations)
+            return lambda row: decode_image(sources[row], orientations[row], images.image_shape, images.resize)
         held = tf.constant(images)
         return lambda row: held[row]

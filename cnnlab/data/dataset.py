@@ -1,7 +1,7 @@
 """What a dataset is made of: uint8 images or image files, integer labels, and the names of the classes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -16,20 +16,49 @@ Skipped = Mapping[str, Mapping[str, str]]
 """What a reader has left out: by split, the paths with the reasons."""
 
 
+Resize = Literal["squash", "crop", "pad"]
+"""How an image of another aspect ratio fills its shape: stretched; cut off, its middle stays; or whole, with black
+margins. (Keras has the last two as `crop_to_aspect_ratio` and `pad_to_aspect_ratio`.)"""
+
+
 @dataclass(frozen=True)
 class ImageFiles:
     """Images that stay on disk and are decoded, in parallel, when a batch needs them.
 
     Attributes:
         paths: (N,) array of absolute file names (numpy str).
-        image_shape: (height, width, channels) every image is resized to; channels is 1 or 3.
+        sources: (N,) array of the files to decode, JPEG or PNG: the same, or what they were converted to.
+        orientations: (N,) uint8 array, how the stored pixels are turned, 1 to 8, as EXIF counts.
+        image_shape: (height, width, channels) every image is brought to; channels is 1 or 3.
+        resize: how.
     """
 
     paths: np.ndarray
+    sources: np.ndarray
+    orientations: np.ndarray
     image_shape: ImageShape
+    resize: Resize = "squash"
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def take(self, indices: np.ndarray) -> "ImageFiles":
+        """The files at `indices`, in that order."""
+        return replace(
+            self,
+            paths=self.paths[indices],
+            sources=self.sources[indices],
+            orientations=self.orientations[indices],
+        )
+
+    def join(self, other: "ImageFiles") -> "ImageFiles":
+        """These files, then those of `other`, which are brought to the same shape in the same way."""
+        return replace(
+            self,
+            paths=np.concatenate([self.paths, other.paths]),
+            sources=np.concatenate([self.sources, other.sources]),
+            orientations=np.concatenate([self.orientations, other.orientations]),
+        )
 
 
 @dataclass(frozen=True)
@@ -116,11 +145,11 @@ class Dataset:
 
 def _take(images: np.ndarray | ImageFiles, indices: np.ndarray) -> np.ndarray | ImageFiles:
     if isinstance(images, ImageFiles):
-        return ImageFiles(images.paths[indices], images.image_shape)
+        return images.take(indices)
     return images[indices]
 
 
 def _join(first: np.ndarray | ImageFiles, second: np.ndarray | ImageFiles) -> np.ndarray | ImageFiles:
     if isinstance(first, ImageFiles) and isinstance(second, ImageFiles):
-        return ImageFiles(np.concatenate([first.paths, second.paths]), first.image_shape)
+        return first.join(second)
     return np.concatenate([first, second])

@@ -1,36 +1,87 @@
-"""Which files are images: a file counts as one by how it begins, not by its name."""
+"""Which files are images that can be read: told by what they hold, not by their names, before anything uses them."""
 
 import errno
+import logging
 import os
-from collections.abc import Iterator, Sequence
+import struct
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cnnlab.data.folders import BROKEN_LINK, is_hidden
-from cnnlab.errors import UserError
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-FORMATS = "JPEG, PNG, BMP or GIF"
+from cnnlab.data.conversion import as_seen, is_plain
+from cnnlab.data.dataset import ImageFiles, ImageShape, Resize
+from cnnlab.data.folders import BROKEN_LINK, is_hidden
+from cnnlab.data.image_cache import CheckedImage, Stamp, recall, remember, store
+from cnnlab.errors import UserError
+from cnnlab.reporting.words import reasons
+
+log = logging.getLogger(__name__)
+
+FORMATS = "JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP or PPM"
 EMPTY = "empty"
 NO_IMAGE = f"no {FORMATS} image"
 
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF87a", b"GIF89a")
-_SIGNATURE_LENGTH = max(map(len, _SIGNATURES))
-_FILES_PER_TASK = 512
-_THREADS = 16  # opening files is waiting, above all on network drives
+_PILLOWS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "PPM")
+_LARGEST = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # pixels, from which on Pillow takes an image for an attack
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error)
+_FILES_PER_TASK = 64
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # at half of the limit above
 
 
-def faults(paths: Sequence[str]) -> list[str | None]:
-    """Why each file is no image that can be read; None for those that are.
+def check_images(paths: Sequence[str]) -> list[CheckedImage]:
+    """Look at each file as a whole: whether it can be read, how it is turned, and whether it must be converted.
+
+    What is known from an earlier check of the same file is not found out again.
 
     Args:
-        paths: files, which are opened in parallel.
+        paths: files, which are read in parallel.
 
     Raises:
-        UserError: a file may not be read, or an image's name is not UTF-8.
+        UserError: a file may not be read, or a conversion cannot be kept.
     """
-    parts = [paths[start : start + _FILES_PER_TASK] for start in range(0, len(paths), _FILES_PER_TASK)]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return [fault for part in pool.map(_faults, parts) for fault in part]
+    stamps = {str(Path(path).absolute()): stamp for path in paths if (stamp := _stamp(path)) is not None}
+    known = recall(stamps)
+    new = [path for path in stamps if path not in known]
+    parts = [new[start : start + _FILES_PER_TASK] for start in range(0, len(new), _FILES_PER_TASK)]
+    if len(new) > 1000:
+        log.info("checking %s images …", f"{len(new):,}")
+    with ThreadPoolExecutor() as pool:  # Pillow lets go of the interpreter while it decodes
+        results = pool.map(lambda part: {path: _check(path, stamps[path]) for path in part}, parts)
+        found = {path: each for part in results for path, each in part.items()}
+    remember((path, stamps[path], each) for path, each in found.items())
+    known |= found
+    broken = CheckedImage("", fault=BROKEN_LINK)
+    return [known.get(str(Path(path).absolute()), broken) for path in paths]
+
+
+def image_files(
+    paths: Sequence[str], checked: Sequence[CheckedImage], image_shape: ImageShape, resize: Resize
+) -> ImageFiles:
+    """The files, all of which have been found to be images."""
+    return ImageFiles(
+        np.array(paths, dtype=str),
+        np.array([each.source for each in checked], dtype=str),
+        np.array([each.orientation for each in checked], dtype=np.uint8),
+        image_shape,
+        resize,
+    )
+
+
+def tell_changes(name: str, checked: Iterable[CheckedImage]) -> None:
+    """Say how many images were converted, and how many are turned upright, of those called `name`."""
+    checked = [each for each in checked if not each.fault]
+    converted = Counter(each.kind for each in checked if each.kind)
+    if converted:
+        log.info("%s: %d converted to 8-bit grey or RGB (%s)", name, converted.total(), reasons(converted))
+    turned = sum(each.orientation != 1 for each in checked)
+    if turned:
+        log.info("%s: %d turned upright, as their EXIF data say", name, turned)
 
 
 def images_in(folder: Path | str) -> list[str]:
@@ -38,39 +89,54 @@ def images_in(folder: Path | str) -> list[str]:
 
     Raises:
         OSError: the folder cannot be read.
-        UserError: as `faults`.
+        UserError: as `check_images`.
     """
-    paths = sorted(_files(folder))
-    return [path for path, fault in zip(paths, faults(paths), strict=True) if fault is None]
-
-
-def _files(folder: Path | str) -> Iterator[str]:
     with os.scandir(folder) as entries:
-        for entry in entries:
-            path = f"{folder}/{entry.name}"
-            if not is_hidden(entry.name) and Path(path).is_file():  # unlike the entry's own, false for a link to itself
-                yield path
+        names = sorted(entry.name for entry in entries if not is_hidden(entry.name))
+    paths = [path for name in names if Path(path := f"{folder}/{name}").is_file()]
+    return [path for path, each in zip(paths, check_images(paths), strict=True) if not each.fault]
 
 
-def _faults(paths: Sequence[str]) -> list[str | None]:
-    return [_fault(path) for path in paths]
-
-
-def _fault(path: str) -> str | None:
+def _stamp(path: str) -> Stamp | None:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not make the search wait
-        try:
-            start = os.read(descriptor, _SIGNATURE_LENGTH)
-        finally:
-            os.close(descriptor)
+        status = os.stat(path)  # noqa: PTH116, a hundred thousand times
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP) and Path(path).is_symlink():
-            return BROKEN_LINK
+            return None
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    if not start.startswith(_SIGNATURES):
-        return NO_IMAGE if start else EMPTY
+    return status.st_size, status.st_mtime_ns
+
+
+def _check(path: str, stamp: Stamp) -> CheckedImage:
+    if not Path(path).is_file():  # a pipe must not make the search wait
+        return CheckedImage("", fault=NO_IMAGE)
+    if not stamp[0]:
+        return CheckedImage("", fault=EMPTY)
     try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(f"{os.fsencode(path)!r}: the file name is not UTF-8; rename it") from error
-    return None
+        with Image.open(path, formats=_known_formats()) as image:
+            return _read(image, path, stamp)
+    except UnidentifiedImageError:
+        return CheckedImage("", fault=NO_IMAGE)
+    except Image.DecompressionBombError:
+        return CheckedImage("", fault=f"more than {_LARGEST:,} pixels")
+    except _DAMAGE as error:
+        if isinstance(error, PermissionError):
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        return CheckedImage("", fault=f"damaged: {' '.join(str(error).split()) or type(error).__name__}")
+
+
+def _read(image: Image.Image, path: str, stamp: Stamp) -> CheckedImage:
+    """Decode an image that has been opened, which tells damage, and convert it where TensorFlow would not do."""
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    orientation = orientation if orientation in range(1, 9) else 1
+    if is_plain(image):
+        image.draft(image.mode, (1, 1))  # reads all of a JPEG, but computes an eighth of its pixels
+        image.load()
+        return CheckedImage(path, orientation)
+    kind = f"{image.format} {image.mode}"
+    return CheckedImage(store(as_seen(image), path, stamp), orientation, kind)
+
+
+def _known_formats() -> list[str]:
+    Image.init()
+    return [name for name in _PILLOWS if name in Image.OPEN]

@@ -1,21 +1,27 @@
 """Folders of images, one per class, that are decoded as needed."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from cnnlab.data.dataset import ImageFiles, ImageShape, PublishedDataset, Split
+from cnnlab.data.dataset import ImageShape, PublishedDataset, Resize, Split
 from cnnlab.data.folders import files_below, subfolders
-from cnnlab.data.image_files import FORMATS, NO_IMAGE, faults, images_in
+from cnnlab.data.image_cache import CheckedImage
+from cnnlab.data.image_files import FORMATS, check_images, image_files, images_in, tell_changes
 from cnnlab.data.locate import SEARCHED, existing_root, find_published
 from cnnlab.data.split_folders import Splits, find_splits, named_splits
 from cnnlab.errors import UserError
 
 OUTSIDE = "outside the class folders"
 
+OnError = Literal["skip", "stop"]
+"""What a file does that is no image, or a damaged one."""
+
 Classes = dict[str, list[str]]
-"""The image files of each class, both sorted."""
+"""The files of each class, both sorted."""
 
 
 def image_folder(
@@ -23,33 +29,38 @@ def image_folder(
     root: str | None = None,
     image_shape: ImageShape,
     folder: str | None = None,
-    strict: bool = False,
     splits: Splits = "auto",
+    resize: Resize = "crop",
+    on_error: OnError = "skip",
 ) -> PublishedDataset:
     """Images in class folders: DIR/train/CLASS/…, DIR/validation/CLASS/…, DIR/test/CLASS/…, or DIR/CLASS/… for one
     split "train".
 
     The splits' folders may have other usual names (see `find_splits`). A class folder is searched with all its
     subfolders, through links too (see `files_below`); hidden files and folders are left out. Class names are
-    sorted. A file counts as an image by how it begins, not by its name. What was left out is told in `skipped`.
+    sorted. A file counts as an image by what it holds, not by its name. What was left out is told in `skipped`.
 
     Args:
         root: DIR, or the folder that holds it under the name `folder`.
-        image_shape: (height, width, channels) the images are resized to when they are decoded.
+        image_shape: (height, width, channels) the images are brought to when they are decoded.
         folder: DIR's published name; with it, `root` may be None to look in $CNNLAB_DATA and ./data.
-        strict: refuse a file that is no image instead of leaving it out.
         splits: "auto" takes folders by their names for splits; "none" takes all for classes.
+        resize: see `Resize`.
+        on_error: "skip" leaves out a file that is no image or damaged, "stop" refuses it.
 
     Raises:
         UserError: there is no such folder, fewer than two classes, a training class without an image, a class that
-            is not in the training split, a split without an image, or, if `strict`, a file that is no image.
+            is not in the training split, a split without an image, or, if `on_error` is "stop", a file that is no
+            image or a damaged one.
     """
     base = _find(root, folder)
     folders = find_splits(base, splits)
     skipped: dict[str, dict[str, str]] = {split: {} for split in folders}
     if base not in folders.values():
         skipped["train"] |= dict.fromkeys(images_in(base), OUTSIDE)
-    classes = {split: _find_classes(path, strict, skipped[split]) for split, path in folders.items()}
+    files = {split: _find_files(path, skipped[split]) for split, path in folders.items()}
+    checked = _check(files.values())
+    classes = {split: _images(files[split], checked, on_error, skipped[split]) for split in folders}
     class_names = tuple(classes["train"])
     if len(class_names) < 2:
         raise UserError(f"{folders['train']}: {_too_few(folders['train'], class_names)}")
@@ -57,25 +68,27 @@ def image_folder(
         if not classes["train"][name]:
             where = folders["train"] / name
             raise UserError(f"{where}: the class has no {FORMATS} image; add some or remove the folder")
-    for split, files in classes.items():
-        for name in files:
+    for split, images in classes.items():
+        for name in images:
             if name not in class_names:
                 raise UserError(f"{base}: {split} has a class {name} that train has not")
-        if not any(files.values()):
+        if not any(images.values()):
             raise UserError(f"{folders[split]}: holds no {FORMATS} image; add some or remove the folder")
     shape = (image_shape[0], image_shape[1], image_shape[2])
-    found = {split: _to_split(files, class_names, shape) for split, files in classes.items()}
+    tell_changes(base.name, checked.values())
+    found = {split: _to_split(images, checked, class_names, shape, resize) for split, images in classes.items()}
     return PublishedDataset(class_names, found, skipped=skipped)
 
 
-def split_of_folders(base: Path, split: str, image_shape: ImageShape) -> PublishedDataset:
+def split_of_folders(base: Path, split: str, image_shape: ImageShape, resize: Resize) -> PublishedDataset:
     """One split of images in class folders, for a model that knows its classes already; one class will do.
 
     Args:
         base: DIR of `image_folder`, which needs no training split here; or class folders alone, which are the split
             "test".
         split: which.
-        image_shape: (height, width, channels) the images are resized to when they are decoded.
+        image_shape: (height, width, channels) the images are brought to when they are decoded.
+        resize: see `Resize`.
 
     Returns:
         That split alone.
@@ -87,10 +100,12 @@ def split_of_folders(base: Path, split: str, image_shape: ImageShape) -> Publish
     if split not in folders:
         raise UserError(f"split={split}: {base} has no such split, but {', '.join(folders)}")
     skipped: dict[str, str] = {}
-    files = _find_classes(folders[split], False, skipped)
+    files = _find_files(folders[split], skipped)
     if not files:
         raise UserError(f"{folders[split]}: holds no class folders; expected CLASS/… with images")
-    found = _to_split(files, tuple(files), image_shape)
+    checked = _check([files])
+    tell_changes(base.name, checked.values())
+    found = _to_split(_images(files, checked, "skip", skipped), checked, tuple(files), image_shape, resize)
     if not len(found):
         raise UserError(f"{folders[split]}: holds no {FORMATS} image")
     return PublishedDataset(tuple(files), {split: found}, skipped={split: skipped})
@@ -125,31 +140,52 @@ def _too_few(folder: Path, class_names: Sequence[str]) -> str:
     return f"found only the class {class_names[0]}; {expected}{hint}"
 
 
-def _find_classes(folder: Path, strict: bool, skipped: dict[str, str]) -> Classes:
-    """The images of each class in `folder`; what is left out is added to `skipped`, path to reason."""
+def _find_files(folder: Path, skipped: dict[str, str]) -> Classes:
+    """The files of each class in `folder`; what is left out is added to `skipped`, path to reason."""
     found = subfolders(folder)
     skipped |= found.skipped
     skipped |= dict.fromkeys(images_in(folder), OUTSIDE)
-    return {name: _find_images(folder / name, strict, skipped) for name in found.names}
+    files: Classes = {}
+    for name in found.names:
+        below = files_below(folder / name)
+        skipped |= below.skipped
+        files[name] = below.names
+    return files
 
 
-def _find_images(folder: Path, strict: bool, skipped: dict[str, str]) -> list[str]:
-    found = files_below(folder)
-    skipped |= found.skipped
-    images = []
-    for path, fault in zip(found.names, faults(found.names), strict=True):
-        if fault is None:
-            images.append(path)
-        elif strict:
-            why = "" if fault == NO_IMAGE else f" ({fault})"
-            raise UserError(f"{path}: is {NO_IMAGE}{why}; dataset.strict=false leaves such files out")
-        else:
-            skipped[path] = fault
+def _check(splits: Iterable[Classes]) -> dict[str, CheckedImage]:
+    """What every file turns out to be, looked at all at once."""
+    paths = [path for classes in splits for files in classes.values() for path in files]
+    return dict(zip(paths, check_images(paths), strict=True))
+
+
+def _images(
+    classes: Classes, checked: Mapping[str, CheckedImage], on_error: OnError, skipped: dict[str, str]
+) -> Classes:
+    """The files that are whole images; the others are added to `skipped`."""
+    faults = {path: fault for files in classes.values() for path in files if (fault := checked[path].fault)}
+    if faults and on_error == "stop":
+        path, fault = next(iter(faults.items()))
+        more = f"; so are {len(faults) - 1} more files" if len(faults) > 1 else ""
+        raise UserError(f"{path}: {fault}{more}; dataset.on_error=skip leaves such files out")
+    skipped |= faults
+    images = {name: [path for path in files if path not in faults] for name, files in classes.items()}
+    for path in [path for files in images.values() for path in files]:
+        try:
+            path.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(f"{os.fsencode(path)!r}: the file name is not UTF-8; rename it") from error
     return images
 
 
-def _to_split(files: Mapping[str, Sequence[str]], class_names: tuple[str, ...], image_shape: ImageShape) -> Split:
-    paths = np.array([path for name in files for path in files[name]], dtype=str)
-    indices = [class_names.index(name) for name in files]
-    labels = np.repeat(np.array(indices, np.int32), [len(paths) for paths in files.values()])
-    return Split(ImageFiles(paths, image_shape), labels)
+def _to_split(
+    classes: Classes,
+    checked: Mapping[str, CheckedImage],
+    class_names: tuple[str, ...],
+    image_shape: ImageShape,
+    resize: Resize,
+) -> Split:
+    paths = [path for files in classes.values() for path in files]
+    labels = [class_names.index(name) for name, files in classes.items() for _ in files]
+    images = image_files(paths, [checked[path] for path in paths], image_shape, resize)
+    return Split(images, np.array(labels, np.int32))

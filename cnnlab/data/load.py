@@ -13,7 +13,7 @@ from cnnlab.config.instantiate import instantiate
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.data.arrays import read_arrays
 from cnnlab.data.classes import tell_lookalikes
-from cnnlab.data.dataset import Dataset, ImageFiles, ImageShape, PublishedDataset, Split
+from cnnlab.data.dataset import Dataset, ImageFiles, ImageShape, PublishedDataset, Resize, Split
 from cnnlab.data.image_folder import split_of_folders
 from cnnlab.data.splits import choose_validation, hold_out_test, hold_out_validation, parse_validation
 from cnnlab.data.summary import summarize
@@ -78,7 +78,7 @@ def count_classes(cfg: DictConfig) -> int:
     return len(_read(cfg).class_names) if cfg.num_classes is None else cfg.num_classes
 
 
-def load_split(path: Path, split: str, image_shape: ImageShape, num_classes: int) -> Dataset:
+def load_split(path: Path, split: str, image_shape: ImageShape, num_classes: int, resize: Resize) -> Dataset:
     """Read one split of labelled images that a path alone names; nothing is drawn or held out.
 
     Args:
@@ -86,6 +86,7 @@ def load_split(path: Path, split: str, image_shape: ImageShape, num_classes: int
         split: train, validation or test.
         image_shape: (height, width, channels) the images are brought to.
         num_classes: how many classes there are where none are named.
+        resize: how image files are brought there; arrays are stretched.
 
     Returns:
         A dataset of that split, called like the folder or file.
@@ -94,7 +95,7 @@ def load_split(path: Path, split: str, image_shape: ImageShape, num_classes: int
         UserError: there is no such file, split or class, or the images and labels are not as their format says.
     """
     if path.is_dir():
-        published = split_of_folders(path, split, image_shape)
+        published = split_of_folders(path, split, image_shape, resize)
     elif path.is_file():
         published = read_arrays(path, num_classes)
         if split not in published.splits:

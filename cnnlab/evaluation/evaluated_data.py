@@ -34,7 +34,8 @@ def load_model_and_data(
     model = load_best(run, config.targets) if run else load_weights_file(config, dataset)
     if dataset is None or config.data is not None:
         shape = _image_shape(model, config.dataset.image_shape)
-        dataset = load_split(Path(config.data), config.split, shape, class_count(model))
+        resize = config.dataset.get("resize", "squash")
+        dataset = load_split(Path(config.data), config.split, shape, class_count(model), resize)
         if class_names is None and len(dataset.class_names) != class_count(model):
             raise UserError(
                 f"data={config.data}: has {len(dataset.class_names)} classes, the model {class_count(model)}, and no "

@@ -67,7 +67,7 @@ def draw_gallery(images: np.ndarray, captions: Sequence[tuple[str, ...]], path: 
 def pick(images: np.ndarray | ImageFiles, indices: np.ndarray) -> np.ndarray:
     """Some images of a split as uint8 (n, H, W, C); of files only those are decoded."""
     if isinstance(images, ImageFiles):
-        return load_images(ImageFiles(images.paths[indices], images.image_shape))
+        return load_images(images.take(indices))
     return images[indices]
 
 

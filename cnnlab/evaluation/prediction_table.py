@@ -18,12 +18,12 @@ WIDTH_WITHOUT_TERMINAL = 1000
 
 
 def write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
-    """One row per file: file, class, probability, class_2, probability_2, …
+    """One row per file: file, status (ok, or why it has no class), class, probability, class_2, probability_2, …
 
     In UTF-8, but for file names that are not: these keep their bytes.
     """
-    header = ["file", "class", "probability"]
-    for place in range(2, len(predictions[0].classes) + 1):
+    header = ["file", "status", "class", "probability"]
+    for place in range(2, _places(predictions) + 1):
         header += [f"class_{place}", f"probability_{place}"]
     with (
         write_atomically(path) as temporary,
@@ -34,7 +34,7 @@ def write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
         for prediction in predictions:
             pairs = zip(prediction.classes, prediction.probabilities, strict=True)
             cells = [cell for name, probability in pairs for cell in (name, f"{probability:.6g}")]
-            writer.writerow([prediction.file, *cells])
+            writer.writerow([prediction.file, prediction.fault or "ok", *cells])
 
 
 def print_table(predictions: Sequence[Prediction]) -> None:
@@ -42,10 +42,18 @@ def print_table(predictions: Sequence[Prediction]) -> None:
     table.add_column("file", overflow="fold")
     table.add_column("class", overflow="fold")
     table.add_column("probability", justify="right", no_wrap=True)
-    for place in range(2, len(predictions[0].classes) + 1):
+    for place in range(2, _places(predictions) + 1):
         table.add_column(f"{place}.", overflow="fold")
     for prediction in predictions:
+        if prediction.fault:
+            table.add_row(Text(readable(prediction.file)), Text(prediction.fault, style="dim"))
+            continue
         best, *others = zip(prediction.classes, prediction.probabilities, strict=True)
         runners_up = [Text(f"{name} {probability:.1%}") for name, probability in others]
         table.add_row(Text(readable(prediction.file)), Text(best[0]), f"{best[1]:.1%}", *runners_up)
     Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL).print(table)
+
+
+def _places(predictions: Sequence[Prediction]) -> int:
+    """How many classes each prediction has."""
+    return max(len(prediction.classes) for prediction in predictions)

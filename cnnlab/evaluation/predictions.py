@@ -8,8 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.data.dataset import ImageFiles
-from cnnlab.data.decode import decode_image, find_damaged
-from cnnlab.errors import UserError
+from cnnlab.data.decode import stream_images
 
 TestTimeAugmentation = Literal["none", "flip", "flip_shift"]
 
@@ -59,7 +58,7 @@ def image_batches(images: np.ndarray | ImageFiles, batch_size: int) -> Iterator[
     Raises:
         UserError: a file cannot be decoded; the message names it.
     """
-    return _stream(images, batch_size) if isinstance(images, ImageFiles) else _slices(images, batch_size)
+    return stream_images(images, batch_size) if isinstance(images, ImageFiles) else _slices(images, batch_size)
 
 
 def classifier(model: keras.Model, tta: TestTimeAugmentation = "none") -> Callable[[tf.Tensor], tf.Tensor]:
@@ -138,17 +137,3 @@ def _shift_up_left(images: tf.Tensor) -> tf.Tensor:
 def _slices(images: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
     for start in range(0, len(images), batch_size):
         yield images[start : start + batch_size]
-
-
-def _stream(files: ImageFiles, batch_size: int) -> Iterator[tf.Tensor]:
-    """Decode ahead of the model by two batches."""
-    images = (
-        tf.data.Dataset.from_tensor_slices(files.paths)
-        .map(lambda path: decode_image(path, files.image_shape), num_parallel_calls=tf.data.AUTOTUNE)
-        .batch(batch_size)
-        .prefetch(2)
-    )
-    try:
-        yield from images
-    except tf.errors.OpError as error:
-        raise UserError(f"{find_damaged(files.paths)}: cannot be decoded; replace or remove it") from error

@@ -1,6 +1,7 @@
 """Choosing the images that a method looks at, and target classes."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Literal, get_args
 import numpy as np
 
 from cnnlab.config.nearest import did_you_mean
-from cnnlab.data.dataset import DecodedSplit, ImageFiles, Split
+from cnnlab.data.dataset import DecodedSplit, Split
 from cnnlab.data.decode import load_images
-from cnnlab.data.find_images import find_images
+from cnnlab.data.find_files import find_files
+from cnnlab.data.image_files import check_images, image_files, tell_changes
 from cnnlab.data.sample import decoded, sample
 from cnnlab.errors import UserError
+from cnnlab.reporting.words import reasons
 from cnnlab.runs.files import readable
 from cnnlab.visualize.subject import Subject
 
@@ -51,11 +54,28 @@ def choose_images(subject: Subject, images: int | list[int] | str, split: SplitN
         UserError: there is no such split, position or file, or an image cannot be decoded.
     """
     if isinstance(images, str):
-        files = find_images([images], key="method.images")
-        pixels = load_images(ImageFiles(np.array([str(Path(file).absolute()) for file in files]), subject.image_shape))
-        return Chosen(pixels, None, tuple(readable(Path(file).name) for file in files))
+        return _read_files(subject, images)
     drawn = _examples(choose_split(subject, split), images, seed)
     return Chosen(drawn.images, drawn.labels, tuple(subject.class_names[label] for label in drawn.labels))
+
+
+def _read_files(subject: Subject, pattern: str) -> Chosen:
+    """The images that a name, a folder or a glob pattern stands for; what is no image is told and left out."""
+    files = find_files([pattern], key="method.images")
+    checked = check_images(files)
+    faults = Counter(each.fault for each in checked if each.fault)
+    if faults.total() == len(files):
+        raise UserError(f"method.images={pattern}: no image among {len(files)} file(s) ({reasons(faults)})")
+    if faults:
+        log.warning(
+            "method.images=%s: %d of %d files left out (%s)", pattern, faults.total(), len(files), reasons(faults)
+        )
+    tell_changes("images", checked)
+    whole = [(file, each) for file, each in zip(files, checked, strict=True) if not each.fault]
+    paths, images = zip(*whole, strict=True)
+    resize = subject.config.dataset.get("resize", "squash")
+    pixels = load_images(image_files(paths, images, subject.image_shape, resize))
+    return Chosen(pixels, None, tuple(readable(Path(path).name) for path in paths))
 
 
 def choose_split(subject: Subject, split: SplitName) -> Split:

@@ -6,7 +6,7 @@ import tensorflow as tf
 from sklearn.decomposition import PCA
 
 from cnnlab.augmentation.pca_color import PcaColor
-from cnnlab.data.dataset import ImageFiles, Split
+from cnnlab.data.dataset import Split
 from cnnlab.data.decode import load_images
 
 SIGMA = 0.2
@@ -90,9 +90,8 @@ def test_it_must_be_adapted_first(make_stream):
         PcaColor()(tf.constant(make_split(4).images), make_stream(4))
 
 
-def test_files_serve_as_well_as_arrays(cnnlab_data, make_stream):
-    paths = np.array(sorted(str(path) for path in (cnnlab_data / "cats_vs_dogs").rglob("*.jpg"))[:40])
-    files = ImageFiles(paths, (32, 32, 3))
+def test_files_serve_as_well_as_arrays(cnnlab_data, make_stream, files_of):
+    files = files_of(sorted((cnnlab_data / "cats_vs_dogs").rglob("*.jpg"))[:40], (32, 32, 3))
     images, labels = load_images(files), np.zeros(40, np.int32)
     results = []
     for split in (Split(files, labels), Split(images, labels)):

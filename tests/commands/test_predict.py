@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnnlab import cli
-from cnnlab.data.find_images import find_images
+from cnnlab.data.find_files import find_files
 from cnnlab.errors import UserError
 
 
@@ -20,6 +20,9 @@ def photos(save_image, rng, tmp_path) -> Path:
     save_image("photos/more/a [1], b=é.bmp", rng.integers(0, 256, (5, 50, 3), np.uint8))
     (tmp_path / "photos" / "notes.txt").write_text("not an image")
     return tmp_path / "photos"
+
+
+NAMES = ("colour.jpg", "grey.png", "more/a [1], b=é.bmp", "notes.txt")
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -34,43 +37,36 @@ def output(captured) -> Path:
 
 class TestFinding:
     def test_a_folder_is_searched_with_its_subfolders(self, photos):
-        found = find_images([str(photos)])
-        assert found == [str(photos / name) for name in ("colour.jpg", "grey.png", "more/a [1], b=é.bmp")]
-
-    def test_files_of_a_folder_that_are_not_named_as_images_are_told(self, tmp_path, caplog):
-        for name in ("a.png", "b.webp", "c.heic", "notes.txt"):
-            (tmp_path / name).touch()
-        assert find_images([str(tmp_path)]) == [str(tmp_path / "a.png")]
-        assert "3 skipped (3 not named as a JPEG, PNG, BMP or GIF image)" in caplog.text
+        assert find_files([str(photos)]) == [str(photos / name) for name in NAMES]
 
     def test_links_to_folders_are_followed_and_loops_end(self, photos, tmp_path, caplog):
         (photos / "more").rename(tmp_path / "elsewhere")
         (photos / "more").symlink_to(tmp_path / "elsewhere")
         (tmp_path / "elsewhere" / "back").symlink_to(photos)
-        found = find_images([str(photos)])
-        assert found == [str(photos / name) for name in ("colour.jpg", "grey.png", "more/a [1], b=é.bmp")]
-        assert f"images={photos}: 2 skipped (1 link to a folder above it; 1 not named as a" in caplog.text
+        found = find_files([str(photos)])
+        assert found == [str(photos / name) for name in NAMES]
+        assert f"images={photos}: 1 skipped (1 link to a folder above it)" in caplog.text
 
     def test_a_glob_is_expanded(self, photos):
-        assert find_images([f"{photos}/*.[jp][pn]g"]) == [str(photos / "colour.jpg"), str(photos / "grey.png")]
-        assert find_images([f"{photos}/**/*.bmp"]) == [str(photos / "more/a [1], b=é.bmp")]
+        assert find_files([f"{photos}/*.[jp][pn]g"]) == [str(photos / "colour.jpg"), str(photos / "grey.png")]
+        assert find_files([f"{photos}/**/*.bmp"]) == [str(photos / "more/a [1], b=é.bmp")]
 
     def test_a_file_whose_name_looks_like_a_glob_is_that_file(self, photos):
         path = str(photos / "more/a [1], b=é.bmp")
-        assert find_images([path]) == [path]
+        assert find_files([path]) == [path]
 
     def test_a_file_named_twice_is_found_once(self, photos):
         path = str(photos / "grey.png")
-        assert find_images([path, f"{photos}/*.png"]) == [path]
+        assert find_files([path, f"{photos}/*.png"]) == [path]
 
     @pytest.mark.parametrize("pattern", ["*.jpeg", "nowhere.png", "nowhere/*"])
     def test_a_pattern_without_files_is_refused(self, photos, pattern):
         with pytest.raises(UserError, match=r"^images=.*: no such file, and no file matches"):
-            find_images([str(photos / "grey.png"), f"{photos}/{pattern}"])
+            find_files([str(photos / "grey.png"), f"{photos}/{pattern}"])
 
-    def test_a_folder_without_images_is_refused(self, tmp_path):
-        with pytest.raises(UserError, match="holds no JPEG, PNG, BMP or GIF file"):
-            find_images([str(tmp_path)])
+    def test_a_folder_without_files_is_refused(self, tmp_path):
+        with pytest.raises(UserError, match="holds no file"):
+            find_files([str(tmp_path)])
 
 
 def test_predictions_are_those_of_the_model(run, model, save_image, rng, tmp_path):
@@ -88,14 +84,15 @@ def test_predictions_are_those_of_the_model(run, model, save_image, rng, tmp_pat
         assert (row["class"], row["class_2"]) == (str(first), str(second))
         assert float(row["probability"]) == pytest.approx(expected[first], abs=1e-5)
         assert float(row["probability_2"]) == pytest.approx(expected[second], abs=1e-5)
-    assert set(found[0]) == {"file", "class", "probability", "class_2", "probability_2"}
+    assert {row["status"] for row in found} == {"ok"}
+    assert set(found[0]) == {"file", "status", "class", "probability", "class_2", "probability_2"}
 
 
 def test_colour_and_grey_images_of_any_size_are_taken(run, photos, capsys):
     assert cli.main(["predict", f"run={run}", f"images={photos}"]) == 0
     captured = capsys.readouterr()
-    assert len(rows(output(captured))) == 3
-    for name in ("grey.png", "colour.jpg", "more/a [1], b=é.bmp"):
+    assert [bool(row["class"]) for row in rows(output(captured))] == [True, True, True, False]
+    for name in NAMES:
         assert f"{photos / name} " in captured.out
 
 
@@ -122,17 +119,26 @@ def test_more_classes_than_there_are_gives_all(run, photos, capsys):
     assert {row["class"], *(row[f"class_{place}"] for place in range(2, 11))} == set("0123456789")
 
 
-def test_a_damaged_image_is_skipped_and_named(run, photos, capsys):
+def test_every_file_has_a_row_that_says_what_became_of_it(run, photos, capsys):
     (photos / "damaged.png").write_bytes((photos / "grey.png").read_bytes()[:50])
+    (photos / "empty.png").touch()
     assert cli.main(["predict", f"run={run}", f"images={photos}"]) == 0
     captured = capsys.readouterr()
-    assert f"{photos / 'damaged.png'}: cannot be decoded and was skipped" in captured.err
-    assert len(rows(output(captured))) == 3
+    found = {Path(row["file"]).name: row for row in rows(output(captured))}
+    assert {name for name, row in found.items() if row["status"] == "ok"} == {
+        "colour.jpg",
+        "grey.png",
+        "a [1], b=é.bmp",
+    }
+    assert found["damaged.png"]["status"].startswith("damaged: ")
+    assert found["empty.png"] | {"file": ""} == dict.fromkeys(found["empty.png"], "") | {"status": "empty"}
+    assert "3 of 6 files have no class (1 damaged: " in captured.err
+    assert "1 converted to 8-bit grey or RGB (1 BMP RGB)" in captured.err
 
 
 def test_nothing_but_damaged_images_is_refused(run, photos, capsys):
     assert cli.main(["predict", f"run={run}", f"images={photos / 'notes.txt'}"]) == 2
-    assert "notes.txt" in capsys.readouterr().err
+    assert "notes.txt: no image among 1 file(s) (1 no JPEG, " in capsys.readouterr().err
 
 
 def test_an_existing_file_is_not_overwritten(run, photos, tmp_path, capsys):
@@ -151,4 +157,4 @@ def test_a_file_name_that_is_not_utf8_keeps_its_bytes_in_the_table_and_is_readab
     captured = capsys.readouterr()
     assert good + b"," in output(captured).read_bytes()
     assert "caf\\xe9.png" in captured.out
-    assert "damag\\xe9.png: cannot be decoded" in captured.err
+    assert "damag\\xe9.png " in captured.out

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cnnlab.data.dataset import ImageFiles
+from cnnlab.data.image_files import NO_IMAGE
 
 PIXELS = np.zeros((5, 4, 3), np.uint8)
 
@@ -89,7 +90,7 @@ def test_every_file_that_is_left_out_is_told_with_the_reason(load, write, tmp_pa
             "loose.jpg": "outside the class folders",
             "train/loose.jpg": "outside the class folders",
             "train/a/._1.jpg": "hidden",
-            "train/a/2.jpg": "no JPEG, PNG, BMP or GIF image",
+            "train/a/2.jpg": NO_IMAGE,
             "train/b/3.jpg": "empty",
         },
         "validation": {"val/a/4.jpg": "broken link"},

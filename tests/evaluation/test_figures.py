@@ -186,9 +186,10 @@ class TestMistakes:
         assert picture.shape[0] < 400
         assert shows(path, MUTED_COLOR)
 
-    def test_only_the_files_of_mistakes_are_read(self, path, rng, save_image, tmp_path):
-        wrong = save_image("wrong.png", rng.integers(0, 256, (30, 40, 3), np.uint8))
-        files = ImageFiles(np.array([str(wrong), str(tmp_path / "does not exist.png")]), (16, 16, 3))
+    def test_only_the_files_of_mistakes_are_read(self, path, rng, save_image, files_of):
+        wrong, right = (save_image(name, rng.integers(0, 256, (30, 40, 3), np.uint8)) for name in ("w.png", "r.png"))
+        files = files_of([wrong, right], (16, 16, 3))
+        right.unlink()
         assert self.draw(files, path, wrong=1).shape[1] > 600
 
     def test_the_most_confident_mistake_comes_first(self, path):
@@ -199,10 +200,10 @@ class TestMistakes:
         first, second = (np.flatnonzero((middle == level).all(axis=-1)).mean() for level in (160, 60))
         assert first < second
 
-    def test_the_reader_can_find_the_file(self, path, drawn, rng, save_image):
+    def test_the_reader_can_find_the_file(self, path, drawn, rng, save_image, files_of):
         name = "IMG_20260101_from_the_long_named_camera_0042.png"
         files = [save_image(f"{folder}/{name}", rng.integers(0, 256, (9, 9, 3), np.uint8)) for folder in ("a", "b")]
-        self.draw(ImageFiles(np.array([str(file) for file in files]), (8, 8, 3)), path, wrong=2)
+        self.draw(files_of(files, (8, 8, 3)), path, wrong=2)
         assert texts(drawn[0]).count(shorten_middle(name, 22)) == 2
         assert shorten_middle(name, 22).endswith("_0042.png")
 

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 
-from cnnlab.data.dataset import ImageFiles
 from cnnlab.errors import UserError
 from cnnlab.evaluation.predictions import predict_probabilities, predict_views
 
@@ -35,17 +34,17 @@ def test_probabilities_are_those_of_keras(model, images, batch_size):
     np.testing.assert_allclose(predict_probabilities(model, images, batch_size), expected, atol=1e-5)
 
 
-def test_files_are_streamed_in_order(model, images, save_image):
+def test_files_are_streamed_in_order(model, images, save_image, files_of):
     paths = [save_image(f"{index}.png", image) for index, image in enumerate(images)]
-    files = ImageFiles(np.array([str(path) for path in paths]), (8, 8, 1))
+    files = files_of(paths, (8, 8, 1))
     expected = predict_probabilities(model, images, 16)
     np.testing.assert_allclose(predict_probabilities(model, files, 16), expected, atol=1e-5)
 
 
-def test_a_file_that_cannot_be_decoded_is_named(model, images, save_image, tmp_path):
-    good = save_image("good.png", images[0])
-    (tmp_path / "bad.png").write_bytes(good.read_bytes()[:40])
-    files = ImageFiles(np.array([str(good), str(tmp_path / "bad.png")]), (8, 8, 1))
+def test_a_file_that_was_damaged_since_it_was_checked_is_named(model, images, save_image, files_of):
+    good, bad = save_image("good.png", images[0]), save_image("bad.png", images[1])
+    files = files_of([good, bad], (8, 8, 1))
+    bad.write_bytes(good.read_bytes()[:40])
     with pytest.raises(UserError, match=r"bad\.png: cannot be decoded"):
         predict_probabilities(model, files, 16)
 

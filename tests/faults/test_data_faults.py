@@ -338,19 +338,18 @@ def test_the_folder_above_the_right_one_leads_to_it(photos):
                             f"its classes may be those in dataset.root={photos}")  # fmt: skip
 
 
-def test_a_file_that_is_no_image_is_refused_where_strict(photos):
+def test_a_file_that_is_no_image_is_refused_where_errors_stop(photos):
     (photos / "train" / "cat" / "2.jpg").write_text("no image")
     assert len(load("image_folder", photos).splits["train"]) == 2
-    message = refusal("image_folder", photos, strict=True)
-    assert message.startswith(f"{photos / 'train' / 'cat' / '2.jpg'}: is no JPEG, PNG, BMP or GIF image")
-    assert "dataset.strict=false" in message
+    message = refusal("image_folder", photos, on_error="stop")
+    assert message.startswith(f"{photos / 'train' / 'cat' / '2.jpg'}: no JPEG, PNG, ")
+    assert "dataset.on_error=skip" in message
 
 
-def test_a_dangling_link_is_refused_where_strict(photos):
+def test_a_dangling_link_is_refused_where_errors_stop(photos):
     (photos / "train" / "cat" / "2.jpg").symlink_to(photos / "gone.jpg")
-    assert refusal("image_folder", photos, strict=True).startswith(
-        f"{photos / 'train' / 'cat' / '2.jpg'}: is no JPEG, PNG, BMP or GIF image (broken link)"
-    )
+    message = refusal("image_folder", photos, on_error="stop")
+    assert message.startswith(f"{photos / 'train' / 'cat' / '2.jpg'}: broken link; ")
 
 
 def test_a_file_name_that_is_not_utf8_is_named(photos):

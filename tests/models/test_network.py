@@ -130,14 +130,14 @@ def test_large_images_are_not_whitened():
 
 
 @pytest.fixture
-def files(tmp_path, rng) -> ImageFiles:
+def files(tmp_path, rng, files_of) -> ImageFiles:
     """Twenty one-coloured PNG files, from dark to bright."""
     paths = []
     for grey in range(0, 200, 10):
         path = tmp_path / f"{grey}.png"
         Image.fromarray(np.full((4, 4, 3), grey, np.uint8)).save(path)
-        paths.append(str(path))
-    return ImageFiles(np.array(paths), (4, 4, 3))
+        paths.append(path)
+    return files_of(paths, (4, 4, 3))
 
 
 def fitted_mean(files: ImageFiles, seed: int) -> float:

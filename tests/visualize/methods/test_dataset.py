@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from cnnlab import cli
-from cnnlab.data.dataset import ImageFiles, Split
+from cnnlab.data.dataset import Split
 from cnnlab.visualize.methods.dataset import mean_images
 
 
@@ -34,7 +34,7 @@ def test_every_image_of_every_split_is_counted(tmp_path):
     assert sum(int(count) for row in rows for count in row[1:]) == 1797
 
 
-def test_means_are_those_of_numpy_over_arrays_and_files(tmp_path):
+def test_means_are_those_of_numpy_over_arrays_and_files(tmp_path, files_of):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (300, 4, 5, 3), dtype=np.uint8)
     labels = rng.integers(0, 3, 300).astype(np.int32)
@@ -42,7 +42,7 @@ def test_means_are_those_of_numpy_over_arrays_and_files(tmp_path):
     for number, image in enumerate(images):
         paths.append(str(tmp_path / f"{number}.png"))
         Image.fromarray(image).save(paths[-1])
-    for split in (Split(images, labels), Split(ImageFiles(np.array(paths), (4, 5, 3)), labels)):
+    for split in (Split(images, labels), Split(files_of(paths, (4, 5, 3)), labels)):
         mean, of_classes = mean_images(split, 4)
         np.testing.assert_allclose(mean, images.mean(axis=0))
         for label in range(3):

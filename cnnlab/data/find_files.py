@@ -1,4 +1,4 @@
-"""The image files that names, folders and patterns stand for."""
+"""The files that names, folders and patterns stand for."""
 
 import logging
 from collections import Counter
@@ -12,11 +12,8 @@ from cnnlab.reporting.words import reasons
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif"})
-"""What counts as an image in a folder that is given whole."""
 
-
-def find_images(patterns: Sequence[str], key: str = "images") -> list[str]:
+def find_files(patterns: Sequence[str], key: str = "images") -> list[str]:
     """The files that names, folders (see `files_below`) and glob patterns stand for, each once.
 
     Args:
@@ -30,26 +27,23 @@ def find_images(patterns: Sequence[str], key: str = "images") -> list[str]:
     for pattern in patterns:
         path = Path(pattern)
         if path.is_dir():
-            files = _images_below(path, key)
+            files = _files_below(path, key)
         elif path.is_file():
             files = [pattern]
         else:
             matches = glob(pattern, recursive=True)  # noqa: PTH207, Path.glob takes no absolute pattern
             files = [match for match in sorted(matches) if Path(match).is_file()]
         if not files:
-            what = "holds no JPEG, PNG, BMP or GIF file" if path.is_dir() else "no such file, and no file matches"
+            what = "holds no file" if path.is_dir() else "no such file, and no file matches"
             raise UserError(f"{key}={pattern}: {what}")
         found |= dict.fromkeys(files)
     return list(found)
 
 
-def _images_below(folder: Path, key: str) -> list[str]:
-    """The files below a folder that are called like images; what the search left out is told."""
+def _files_below(folder: Path, key: str) -> list[str]:
+    """All files below a folder; what the search left out is told."""
     found = files_below(folder)
-    images = [file for file in found.names if Path(file).suffix.lower() in SUFFIXES]
-    skipped = Counter(found.skipped.values())
-    if others := len(found.names) - len(images):
-        skipped["not named as a JPEG, PNG, BMP or GIF image"] += others
-    if skipped:
+    if found.skipped:
+        skipped = Counter(found.skipped.values())
         log.warning("%s=%s: %d skipped (%s)", key, folder, skipped.total(), reasons(skipped))
-    return images
+    return found.names

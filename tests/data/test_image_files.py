@@ -1,0 +1,102 @@
+"""Which files are images that can be read, and what is remembered of it."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnnlab.data import image_files
+from cnnlab.data.image_cache import cache_folder
+from cnnlab.data.image_files import EMPTY, NO_IMAGE, check_images
+from cnnlab.errors import UserError
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def jpeg(tmp_path) -> Path:
+    Image.fromarray(PIXELS).save(tmp_path / "whole.jpg")
+    return tmp_path / "whole.jpg"
+
+
+def fault(path: Path) -> str:
+    (checked,) = check_images([str(path)])
+    return checked.fault
+
+
+def test_a_whole_image_is_its_own_source(jpeg):
+    (checked,) = check_images([str(jpeg)])
+    assert (checked.source, checked.orientation, checked.kind, checked.fault) == (str(jpeg), 1, "", "")
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.5, 0.95])
+@pytest.mark.parametrize("name", ["cut.jpg", "cut.png", "cut.webp", "cut.tiff", "cut.gif"])
+def test_a_truncated_file_is_damaged(tmp_path, name, kept):
+    Image.fromarray(PIXELS).save(tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: int(len(content) * kept)])
+    assert fault(tmp_path / name).startswith(("damaged: ", NO_IMAGE))
+
+
+def test_what_holds_no_image_is_none_whatever_it_is_called(tmp_path):
+    (tmp_path / "text.jpg").write_text("a page that says 404")
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "nowhere")
+    assert fault(tmp_path / "text.jpg") == NO_IMAGE
+    assert fault(tmp_path / "empty.jpg") == EMPTY
+    assert fault(tmp_path / "link.jpg") == "broken link"
+
+
+def test_an_image_beyond_the_limit_is_refused_without_being_decoded(tmp_path):
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    (tmp_path / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IEND", b""))
+    assert fault(tmp_path / "huge.png") == "more than 178,956,970 pixels"
+
+
+def test_what_is_known_of_a_file_is_not_found_out_again_until_it_changes(jpeg, tmp_path, monkeypatch):
+    Image.fromarray(PIXELS).save(tmp_path / "odd.webp")
+    (tmp_path / "text.jpg").write_text("no image")
+    paths = [str(jpeg), str(tmp_path / "odd.webp"), str(tmp_path / "text.jpg")]
+    looked_at = []
+    check = image_files._check
+    monkeypatch.setattr(image_files, "_check", lambda path, stamp: looked_at.append(path) or check(path, stamp))
+    first = check_images(paths)
+    assert sorted(looked_at) == sorted(paths)
+    assert check_images(paths) == first
+    assert len(looked_at) == 3
+    jpeg.write_bytes(jpeg.read_bytes()[:500])
+    Path(first[1].source).unlink()
+    again = check_images(paths)
+    assert looked_at[3:] == paths[:2]
+    assert again[0].fault.startswith("damaged")
+    assert Path(again[1].source).exists()
+
+
+def test_nothing_is_written_beside_the_data(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.fromarray(PIXELS).save(folder / "odd.webp")
+    (checked,) = check_images([str(folder / "odd.webp")])
+    assert [path.name for path in folder.iterdir()] == ["odd.webp"]
+    assert Path(checked.source).is_relative_to(cache_folder())
+
+
+def test_without_a_cache_images_are_checked_all_the_same(jpeg, tmp_path, monkeypatch, caplog):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert fault(jpeg) == ""
+    assert "images are checked anew" in caplog.text
+    Image.fromarray(PIXELS).save(tmp_path / "odd.webp")
+    with pytest.raises(UserError, match=r"odd\.webp must be converted for TensorFlow; set XDG_CACHE_HOME"):
+        check_images([str(tmp_path / "odd.webp")])
