@@ -165,11 +165,12 @@ def _placement(size: tf.Tensor, target: tf.Tensor, resize: Resize) -> tuple[tf.T
     scales = tf.cast(size, tf.float32) / tf.cast(target, tf.float32)
     if resize == "crop":
         wanted = tf.cast(tf.round(tf.cast(target, tf.float32) * tf.reduce_min(scales)), tf.int32)
-        window = tf.clip_by_value(wanted, 1, size)
-        return (size - window) // 2, window, target
+        offset = (size - tf.clip_by_value(wanted, 1, size)) // 2
+        return offset, size - 2 * offset, target  # as much left out on one side as on the other, however it is turned
     if resize == "pad":
         wanted = tf.cast(tf.round(tf.cast(size, tf.float32) / tf.reduce_max(scales)), tf.int32)
-        return tf.zeros_like(size), size, tf.clip_by_value(wanted, 1, target)
+        margin = (target - tf.clip_by_value(wanted, 1, target)) // 2
+        return tf.zeros_like(size), size, target - 2 * margin
     return tf.zeros_like(size), size, target
 
 

@@ -22,8 +22,9 @@ def write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
 
     In UTF-8, but for file names that are not: these keep their bytes.
     """
+    places = _places(predictions)
     header = ["file", "status", "class", "probability"]
-    for place in range(2, _places(predictions) + 1):
+    for place in range(2, places + 1):
         header += [f"class_{place}", f"probability_{place}"]
     with (
         write_atomically(path) as temporary,
@@ -34,7 +35,7 @@ def write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
         for prediction in predictions:
             pairs = zip(prediction.classes, prediction.probabilities, strict=True)
             cells = [cell for name, probability in pairs for cell in (name, f"{probability:.6g}")]
-            writer.writerow([prediction.file, prediction.fault or "ok", *cells])
+            writer.writerow([prediction.file, prediction.fault or "ok", *(cells or [""] * 2 * places)])
 
 
 def print_table(predictions: Sequence[Prediction]) -> None:

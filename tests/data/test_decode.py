@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sklearn.datasets
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image, ImageFilter, ImageOps
 
 from cnnlab.data.decode import decoding, find_damaged, load_images, resize_array, resize_images
 from cnnlab.errors import UserError
@@ -25,7 +25,8 @@ def mean_over_areas(image: np.ndarray, height: int, width: int) -> np.ndarray:
         return np.clip(inside, 0, None) * new / old
 
     rows, columns = shares(image.shape[0], height), shares(image.shape[1], width)
-    return np.einsum("ij,jkc,lk->ilc", rows, image.astype(np.float64), columns)
+    halfway = np.tensordot(rows, image.astype(np.float64), 1)
+    return np.einsum("ikc,lk->ilc", halfway, columns, optimize=True)
 
 
 @pytest.fixture
@@ -55,22 +56,30 @@ def test_every_kind_of_image_becomes_rgb_as_pillow_reads_it(decode, tmp_path, mo
     np.testing.assert_array_equal(decoded, expected)
 
 
-@pytest.mark.parametrize(("suffix", "options"), [("webp", {"lossless": True}), ("avif", {"quality": 100})])
+@pytest.mark.parametrize(
+    ("suffix", "options"), [("webp", {"lossless": True}), ("avif", {"quality": 100, "subsampling": "4:4:4"})]
+)
 def test_formats_that_tensorflow_does_not_read_are_read(decode, suffix, options):
     decoded = decode(Image.fromarray(BLOCKS), name=f"image.{suffix}", **options)
     assert np.abs(decoded - BLOCKS.astype(float)).mean() < 2
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_what_is_transparent_is_white(decode, mode):
     image = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
     image.paste((0, 0, 0, 255), (0, 0, 4, 8))
-    decoded = decode(image.convert(mode), (8, 8, 3), **({"transparency": 0} if mode == "P" else {}))
-    if mode == "P":  # of a palette one colour is transparent: here the only one
-        assert (decoded == 255).all()
-    else:
-        assert (decoded[:, :4] == 0).all()
-        assert (decoded[:, 4:] == 255).all()
+    decoded = decode(image.convert(mode), (8, 8, 3))
+    assert (decoded[:, :4] == 0).all()
+    assert (decoded[:, 4:] == 255).all()
+
+
+def test_the_transparent_colour_of_a_palette_is_white(decode):
+    image = Image.new("P", (8, 8), 0)
+    image.putpalette([0, 0, 0, 9, 9, 9])
+    image.paste(1, (0, 0, 4, 8))
+    decoded = decode(image, (8, 8, 3), transparency=0)
+    assert (decoded[:, :4] == 9).all()
+    assert (decoded[:, 4:] == 255).all()
 
 
 def test_sixteen_bits_are_stretched_from_their_own_range(decode):
@@ -93,7 +102,8 @@ def test_images_are_turned_upright_before_they_are_fitted(decode, orientation, r
     exif[0x0112] = orientation
     upright = ImageOps.exif_transpose(_tagged(orientation))
     expected = decode(upright, (12, 20, 3), resize, "upright.png")
-    np.testing.assert_array_equal(decode(Image.fromarray(BLOCKS), (12, 20, 3), resize, exif=exif), expected)
+    turned = decode(Image.fromarray(BLOCKS), (12, 20, 3), resize, exif=exif)
+    np.testing.assert_allclose(turned, expected.astype(int), atol=1)
 
 
 def _tagged(orientation: int) -> Image.Image:
@@ -125,11 +135,13 @@ def test_a_long_strip_and_a_single_pixel_are_images_too(decode, resize):
     assert decode(Image.new("RGB", (500, 2), (9, 9, 9)), (4, 4, 3), resize).any()
 
 
-@pytest.mark.parametrize("side", [50, 100, 213])  # an eighth, a quarter and a half of the pixels, and all
+@pytest.mark.parametrize("side", [50, 100, 213])  # decoded at an eighth, a quarter and a half of its sides
 @pytest.mark.parametrize("resize", ["squash", "crop"])
-def test_a_jpeg_that_is_shrunk_while_it_is_decoded_differs_little_from_the_whole(files_of, side, resize):
-    decoded = load_images(files_of([PHOTOGRAPH], (side, side, 3), resize))[0]
+def test_a_jpeg_that_is_shrunk_while_it_is_decoded_differs_little_from_the_whole(decode, tmp_path, side, resize):
     with Image.open(PHOTOGRAPH) as image:
+        smooth = image.filter(ImageFilter.GaussianBlur(2))
+    decoded = decode(smooth, (side, side, 3), resize, "smooth.jpg", quality=95)
+    with Image.open(tmp_path / "smooth.jpg") as image:
         whole = np.asarray(image)
     height, width = whole.shape[:2]
     margin = (width - height) // 2 if resize == "crop" else 0

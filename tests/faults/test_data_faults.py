@@ -16,6 +16,7 @@ from PIL import Image
 
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.decode import load_images
+from cnnlab.data.image_files import NO_IMAGE
 from cnnlab.data.load import load_dataset
 from cnnlab.errors import UserError
 
@@ -195,12 +196,23 @@ def test_a_truncated_npz_is_named(archive, kept):
 
 @pytest.mark.parametrize("name", ["train/cat/1.png", "train/dog/1.jpg", "validation/cat/1.gif", "validation/dog/1.bmp"])
 @pytest.mark.parametrize("kept", [0.1, 0.5])
-def test_a_truncated_image_is_named_when_it_is_decoded(photos, name, kept):
-    truncate(photos / name, kept)
-    dataset = load("image_folder", photos)
+def test_a_truncated_image_is_found_before_training(photos, name, kept):
+    path = photos / name
+    whole = shutil.copy(path, path.with_stem("2"))
+    truncate(path, kept)
+    dataset, split = load("image_folder", photos), name.split("/")[0]
+    assert [*dataset.skipped[split]] == [str(path)]
+    assert dataset.skipped[split][str(path)].startswith(("damaged: ", NO_IMAGE))
+    assert str(whole) in dataset.splits[split].images.paths
+    assert refusal("image_folder", photos, on_error="stop").startswith(f"{path}: {dataset.skipped[split][str(path)]}; ")
+
+
+def test_an_image_that_is_damaged_after_the_check_is_named_when_it_is_decoded(photos):
+    train = load("image_folder", photos).splits["train"]
+    truncate(photos / "train/dog/1.jpg", 0.5)
     with pytest.raises(UserError) as caught:
-        load_images(dataset.splits[name.split("/")[0]].images)
-    assert str(caught.value) == f"{photos / name}: cannot be decoded; replace or remove it"
+        load_images(train.images)
+    assert str(caught.value) == f"{photos / 'train/dog/1.jpg'}: cannot be decoded; replace or remove it"
 
 
 def truncate(path: Path, kept: float) -> None:
