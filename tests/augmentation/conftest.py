@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_module
 
 from cnnlab.augmentation.pipeline import Pipeline, build_pipeline
 from cnnlab.augmentation.random_stream import RandomStream
+from cnnlab.config.resolvers import register_resolvers
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +36,8 @@ def make_stream() -> Callable[..., RandomStream]:
 @pytest.fixture(scope="session")
 def build() -> Callable[..., Pipeline]:
     """`build(*overrides, image_shape)`: the pipeline that the command line's overrides describe."""
+
+    register_resolvers()
 
     def make(*overrides: str, image_shape: Sequence[int] = (8, 8, 3)) -> Pipeline:
         with initialize_config_module("cnnlab.conf", version_base="1.3"):

@@ -62,18 +62,39 @@ def test_two_replicas_do_together_what_one_does_alone(pipeline, make_stream):
         np.testing.assert_array_equal(np.concatenate(parts), expected)
 
 
-def test_xla_gives_the_same_images(pipeline, make_stream):
+@pytest.fixture
+def compiled(pipeline, make_stream):
+    """The pipeline, which XLA compiles when it is called."""
+
     @tf.function(jit_compile=True)
     def compiled(images, targets, seed, passes):
         return pipeline(images, targets, make_stream(16, seed=seed, passes=passes))
 
-    arguments = tf.constant(IMAGES), tf.constant(TARGETS)
-    images, targets = compiled(*arguments, tf.constant([5, 2]), tf.constant(0, tf.int64))
-    expected_images, expected_targets = pipeline(*arguments, make_stream(16))
+    return compiled
+
+
+ARGUMENTS = tf.constant(IMAGES), tf.constant(TARGETS), tf.constant([5, 2]), tf.constant(0, tf.int64)
+LONG = ("affine", "extensive", "rand_augment")  # take XLA several seconds
+OF_ITS_OWN = [option for option in OPTIONS if option not in ("none", *VARIANTS, *LONG)]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [*OF_ITS_OWN, *(pytest.param(option, marks=pytest.mark.slow) for option in LONG)],
+    scope="module",
+)
+def test_xla_gives_the_same_images(pipeline, compiled, make_stream):
+    images, targets = compiled(*ARGUMENTS)
+    expected_images, expected_targets = pipeline(*ARGUMENTS[:2], make_stream(16))
     differences = np.abs(images.numpy().astype(int) - expected_images.numpy())
     assert differences.max() <= 1  # XLA fuses multiplications and additions: a half may be rounded the other way
     assert (differences > 0).mean() < 0.002
     np.testing.assert_allclose(targets, expected_targets, rtol=1e-6)
+
+
+@pytest.mark.parametrize("option", ["extensive", "rand_augment"], scope="module")
+def test_xla_has_every_operation(compiled):
+    assert "HloModule" in compiled.experimental_get_compiler_ir(*ARGUMENTS)(stage="hlo")
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option != "none"])

@@ -28,25 +28,25 @@ def copied(run: Path, to: Path, *changes: tuple[str, str], **record) -> Path:
     return to
 
 
-def test_a_sweep_is_compared_in_its_own_folder(sweep_of_four, capsys):
-    assert cli.main(["compare", f"runs={sweep_of_four}"]) == 0
-    shown = capsys.readouterr()
-    assert shown.out.strip() == str(sweep_of_four / "compare")
-    runs = pd.read_csv(sweep_of_four / "compare" / "runs.csv")
-    assert list(runs["status"]) == ["done", "done", "done", "failed"]
-    assert list(runs["optimizer"]) == ["adam", "adam", "sgd", "sgd"]
-    assert list(runs["seed"]) == [0, 1, 0, 1]
-    verdicts = (sweep_of_four / "compare" / "verdicts.txt").read_text()
-    assert "nothing can be said of final_val_accuracy with n = 1 shared seeds" in verdicts
-    assert "optimizer=sgd,seed=1 is failed: no such file" in verdicts
-    for figure in ("steps_accuracy.png", "steps_loss.png"):
-        assert (sweep_of_four / "compare" / figure).read_bytes().startswith(b"\x89PNG")
-
-
-def test_no_empty_folder_is_left_behind(sweep_of_four, tmp_path, monkeypatch):
+def test_a_sweep_is_compared_in_its_own_folder(sweep_of_four, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["compare", f"runs={sweep_of_four}"]) == 0
     assert list(tmp_path.iterdir()) == []
+    told = capsys.readouterr()
+    folder = sweep_of_four / "compare"
+    assert told.out.strip() == str(folder)
+    runs = pd.read_csv(folder / "runs.csv")
+    assert list(runs["status"]) == ["done", "done", "done", "failed"]
+    assert list(runs["optimizer"]) == ["adam", "adam", "sgd", "sgd"]
+    assert list(runs["seed"]) == [0, 1, 0, 1]
+    for figure in ("steps_accuracy.png", "steps_loss.png"):
+        assert (folder / figure).read_bytes().startswith(b"\x89PNG")
+    best = "baseline: optimizer=adam (the largest mean final_val_accuracy of two seeds or more; choose another with"
+    for text in (told.err, (folder / "verdicts.txt").read_text(), (folder / "report.html").read_text()):
+        assert best in text
+        assert "nothing can be said of final_val_accuracy with n = 1 shared seeds" in text
+        assert "intervals of means: Student" in text
+        assert "optimizer=sgd,seed=1 is failed: no such file" in text
 
 
 def test_accuracies_are_told_in_percent_and_losses_in_nats():
@@ -81,37 +81,45 @@ def test_runs_of_no_sweep_are_told_apart_by_what_differs_in_their_configurations
     assert [entry.seed for entry in comparison.entries] == [0, 1, 0]
 
 
-def test_runs_of_one_configuration_and_seed_are_one_observation_for_which_the_newest_counts(
-    sweep_of_four, tmp_path, capsys
-):
-    run = sweep_of_four / "optimizer=adam,seed=0"
+def test_the_newest_run_of_a_configuration_and_seed_counts_and_the_correction_is_told(sweep_of_four, tmp_path, capsys):
+    adam = [sweep_of_four / f"optimizer=adam,seed={seed}" for seed in (0, 1)]
+    for run in adam:
+        copied(run, tmp_path / f"faster, {run.name}", ("learning_rate: 0.001", "learning_rate: 0.1"))
     for name, ended in (("newer", "2999-01-01T00:00:00+00:00"), ("older", "1999-01-01T00:00:00+00:00")):
-        copied(run, tmp_path / name, ended=ended)
+        copied(adam[0], tmp_path / name, ended=ended)
     history = (tmp_path / "newer" / "metrics.csv").read_text().splitlines()
     values = dict(zip(history[0].split(","), history[-1].split(","), strict=True)) | {"val_accuracy": "0.125"}
     history[-1] = ",".join(values.values())
     (tmp_path / "newer" / "metrics.csv").write_text("\n".join(history) + "\n")
 
-    command = f"runs=[{sweep_of_four}/optimizer=*,{tmp_path}/newer,{tmp_path}/older]"
-    assert cli.main(["compare", command, f"hydra.run.dir={tmp_path / 'compare'}"]) == 0
-    summary = pd.read_csv(tmp_path / "compare" / "summary.csv").set_index(["configuration", "metric"])
-    row = summary.loc[("optimizer=adam", "final_val_accuracy")]
-    other = pd.read_csv(sweep_of_four / "optimizer=adam,seed=1" / "metrics.csv")["val_accuracy"].iloc[-1]
+    paths = [*adam, *(tmp_path / name for name in ("newer", "older")), tmp_path / "faster*"]
+    runs = ",".join(f"'{path}'" for path in paths)
+    assert cli.main(["compare", f"runs=[{runs}]", f"hydra.run.dir={tmp_path / 'compare'}"]) == 0
+    folder = tmp_path / "compare"
+    summary = pd.read_csv(folder / "summary.csv").set_index(["configuration", "metric"])
+    row = summary.loc[("optimizer.learning_rate=0.001", "final_val_accuracy")]
+    other = pd.read_csv(adam[1] / "metrics.csv")["val_accuracy"].iloc[-1]
     assert row["n"] == 2
     assert row["mean"] == pytest.approx((0.125 + other) / 2)
-    runs = pd.read_csv(tmp_path / "compare" / "runs.csv").set_index("run")
-    assert dict(runs["counted"]) == {
+    counted = pd.read_csv(folder / "runs.csv").set_index("run")["counted"]
+    assert dict(counted.drop([name for name in counted.index if "faster" in name])) == {
         "optimizer=adam,seed=0": False,
         "optimizer=adam,seed=1": True,
-        "optimizer=sgd,seed=0": True,
         "newer": True,
         "older": False,
     }
-    told = "have one configuration and seed (optimizer=adam, seed 0): they are one observation, for which the newest"
-    line = next(line for line in capsys.readouterr().err.splitlines() if told in line)
+    told, page = capsys.readouterr().err, (folder / "report.html").read_text()
+    newest = "they are one observation, for which the newest"
+    (line,) = [line for line in told.splitlines() if newest in line]
     assert "newer, " in line
     assert "their final_val_accuracy differs: " in line
-    assert told in (tmp_path / "compare" / "report.html").read_text()
+    correction = (
+        "p and intervals are Bonferroni-corrected for 1 comparison (all pairs, since these results chose the baseline)"
+    )
+    assert correction in told
+    assert newest in page
+    assert correction in page
+    assert set(pd.read_csv(folder / "paired_differences.csv")["comparisons"]) == {1}
 
 
 def test_a_run_that_is_named_twice_is_one_run(sweep_of_four):
@@ -126,11 +134,18 @@ def test_two_runs_of_one_configuration_and_seed_are_told_to_be_one_observation(s
     assert any("have one configuration and seed: they are one observation" in note for note in notes)
 
 
-def test_what_a_glob_matches_and_is_no_run_is_left_out_and_told(sweep_of_four, capsys):
+def test_what_does_not_count_is_told_beside_a_given_baseline(sweep_of_four, tmp_path, capsys):
     (sweep_of_four / "optimizer=notes").mkdir()
-    assert cli.main(["compare", f"runs={sweep_of_four}/optimizer=*", f"hydra.run.dir={sweep_of_four}/compare"]) == 0
+    bare = copied(sweep_of_four / "optimizer=sgd,seed=0", tmp_path / "bare")
+    (bare / "metrics.csv").unlink()
+    runs = f"runs=['{sweep_of_four}/optimizer=*','{bare}']"
+    assert cli.main(["compare", runs, "baseline=optimizer=sgd", f"hydra.run.dir={tmp_path}/compare"]) == 0
     (sweep_of_four / "optimizer=notes").rmdir()
-    assert "left out, for there is no run in it: optimizer=notes" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "left out, for there is no run in it: optimizer=notes" in told
+    assert "bare is unknown: its metrics.csv is missing or empty" in told
+    assert "baseline: optimizer=sgd (as given)" in told
+    assert "optimizer=adam and optimizer=sgd: nothing can be said" in told
 
 
 def test_what_sets_one_option_apart_from_itself_is_another_configuration(sweep_of_four, tmp_path):
@@ -169,35 +184,6 @@ def test_a_seed_that_was_set_alone_makes_another_observation(sweep_of_four, tmp_
     assert [entry.seed for entry in comparison.entries] == [0, 1, 0, "0, shuffle 7"]
     assert all(entry.counts for entry in comparison.entries)
     assert list(summary_table(runs_table(comparison)).query("metric == 'final_loss'")["n"]) == [3, 1]
-
-
-def test_the_baseline_and_the_correction_are_told_wherever_the_verdicts_are(sweep_of_four, capsys):
-    assert cli.main(["compare", f"runs={sweep_of_four}", "baseline=optimizer=sgd"]) == 0
-    chosen = capsys.readouterr().err
-    assert cli.main(["compare", f"runs={sweep_of_four}"]) == 0
-    for text in (
-        capsys.readouterr().err,
-        (sweep_of_four / "compare" / "verdicts.txt").read_text(),
-        (sweep_of_four / "compare" / "report.html").read_text(),
-    ):
-        best = "baseline: optimizer=adam (the largest mean final_val_accuracy of two seeds or more; choose another with"
-        assert best in text
-        assert "intervals of means: Student" in text
-    assert "baseline: optimizer=sgd (as given)" in chosen
-    assert "optimizer=adam and optimizer=sgd: nothing can be said" in chosen
-
-
-def test_the_correction_is_told_with_the_verdicts(sweep_of_four, tmp_path, capsys):
-    runs = [sweep_of_four / f"optimizer=adam,seed={seed}" for seed in (0, 1)]
-    others = [copied(run, tmp_path / run.name, ("learning_rate: 0.001", "learning_rate: 0.1")) for run in runs]
-    command = f"runs=[{','.join(map(str, [*runs, *others]))}]"
-    assert cli.main(["compare", command, f"hydra.run.dir={tmp_path / 'compare'}"]) == 0
-    told = (
-        "p and intervals are Bonferroni-corrected for 1 comparison (all pairs, since these results chose the baseline)"
-    )
-    assert told in capsys.readouterr().err
-    assert told in (tmp_path / "compare" / "report.html").read_text()
-    assert set(pd.read_csv(tmp_path / "compare" / "paired_differences.csv")["comparisons"]) == {1}
 
 
 CONFIGURATIONS = [
@@ -246,15 +232,6 @@ def test_a_run_that_was_killed_does_not_count(sweep_of_four, tmp_path):
     path = sweep / "optimizer=adam,seed=0" / "run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "running"}))
     assert [entry.status for entry in collect([str(sweep)]).entries] == ["interrupted", "done", "done", "failed"]
-
-
-def test_a_run_whose_metrics_are_gone_does_not_count_and_is_told(sweep_of_four, tmp_path, capsys):
-    whole = copied(sweep_of_four / "optimizer=adam,seed=0", tmp_path / "whole")
-    bare = copied(sweep_of_four / "optimizer=sgd,seed=0", tmp_path / "bare")
-    (bare / "metrics.csv").unlink()
-    assert cli.main(["compare", f"runs=[{whole},{bare}]", f"hydra.run.dir={tmp_path / 'out'}"]) == 0
-    told = "".join(capsys.readouterr())
-    assert "bare is unknown: its metrics.csv is missing or empty" in told
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,15 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 
 from cnnlab import cli
+from cnnlab.config.compose import launch
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.load import load_dataset
+from cnnlab.evaluation.evaluated_data import load_model_and_data
 from cnnlab.evaluation.predictions import predict_probabilities
 from cnnlab.models.network import take_apart
 from cnnlab.runs.run import FORMAT
@@ -120,15 +122,12 @@ def test_augmented_results_lie_beside_the_plain_ones(run, test_folder, model, da
     assert metrics(test_folder) == before
 
 
-def test_again_replaces_the_files(run, test_folder):
+def test_again_replaces_the_files_and_prints_figures_and_folder(run, test_folder, capsys):
     written = {path: path.read_bytes() for path in test_folder.iterdir()}
     (test_folder / "per_class.csv").write_text("old")
+    capsys.readouterr()
     assert cli.main(["eval", f"run={run}"]) == 0
     assert {path: path.read_bytes() for path in test_folder.iterdir()} == written
-
-
-def test_figures_and_folder_are_printed(run, capsys):
-    assert cli.main(["eval", f"run={run}"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == str(run / "eval" / "test")
     (accuracy,) = [line for line in lines if line.split()[:1] == ["accuracy"]]
@@ -145,43 +144,36 @@ class TestWithoutARun:
         assert {path.name for path in (tmp_path / "evaluated").iterdir()} == FILES
         assert metrics(tmp_path / "evaluated")["accuracy"] == metrics(test_folder)["accuracy"]
 
-    def test_weights_fill_the_composed_model(self, run, model, test_folder, tmp_path):
+    def test_weights_fill_the_composed_model(self, run, model, dataset, tmp_path):
         weights = tmp_path / "network.weights.h5"
         take_apart(model)[1].save_weights(weights)
+        filled = []
+
+        def load(config: DictConfig, _: Path) -> None:
+            filled.append(load_model_and_data(config, None, None)[0])
+
         composed = ["model.padding=same", "input_shape=[8,8,1]", "trainer.precision=float32"]
-        assert self.evaluate(f"weights={weights}", *composed, into=tmp_path / "evaluated") == 0
-        assert metrics(tmp_path / "evaluated")["loss"] == pytest.approx(metrics(test_folder)["loss"], rel=1e-5)
+        launch("eval", [f"weights={weights}", *composed, f"hydra.run.dir={tmp_path}"], task=load)
+        images = dataset.splits["test"].images[:20]
+        np.testing.assert_allclose(filled[0].predict(images, verbose=0), model.predict(images, verbose=0), rtol=1e-5)
 
-    def test_one_sigmoid_unit_tells_two_classes_apart(self, bright, tmp_path, rng):
-        labels = np.arange(40) % 2
-        images = (labels[:, None, None, None] * 200 + rng.integers(0, 50, (40, 4, 4, 1))).astype(np.uint8)
-        np.savez(tmp_path / "arrays.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
-        dataset = ["dataset=arrays", f"dataset.root={tmp_path / 'arrays.npz'}", "dataset.validation=none", *self.SIZES]
-        assert self.evaluate(f"weights={bright}", *dataset, into=tmp_path / "evaluated") == 0
-        found = metrics(tmp_path / "evaluated")
-        assert found["accuracy"] == 1
-        assert "top5_accuracy" not in found
-
-    def test_image_files_are_told_by_their_names(self, bright, save_image, tmp_path):
+    def test_image_files_are_told_by_their_names_and_two_classes_apart_by_one_sigmoid_unit(self, save_image, tmp_path):
+        pixels = keras.Input((4, 4, 1), dtype="uint8")
+        logit = keras.layers.Rescaling(0.1, offset=-12)(keras.layers.GlobalAveragePooling2D()(pixels))
+        keras.Model(pixels, keras.ops.sigmoid(logit)).save(tmp_path / "bright.keras")
         for name, level in (("dark/1.png", 20), ("dark/2.png", 230), ("light/3.png", 240), ("light/4.png", 250)):
             save_image(f"folder/{name}", np.full((9, 7, 3), level, np.uint8))
         folder = tmp_path / "folder"
-        dataset = ["dataset=image_folder", f"dataset.root={folder}", "dataset.validation=none", *self.SIZES]
-        assert self.evaluate(f"weights={bright}", *dataset, "split=train", into=tmp_path / "evaluated") == 0
+        dataset = ["dataset=image_folder", f"dataset.root={folder}", "dataset.validation=none", "split=train"]
+        model = [f"weights={tmp_path / 'bright.keras'}", "input_shape=[4,4,1]", "num_classes=2"]
+        assert self.evaluate(*model, *dataset, into=tmp_path / "evaluated") == 0
         table = pd.read_csv(tmp_path / "evaluated" / "predictions.csv")
         assert table["file"].tolist() == sorted(str(path) for path in folder.rglob("*.png"))
         assert table["true"].tolist() == ["dark", "dark", "light", "light"]
         assert table["predicted"].tolist() == ["dark", "light", "light", "light"]
-
-    SIZES = ("input_shape=[4,4,1]", "num_classes=2")
-
-    @pytest.fixture
-    def bright(self, tmp_path) -> Path:
-        """A model with one sigmoid unit: the probability that a grey 4×4 image is bright."""
-        pixels = keras.Input((4, 4, 1), dtype="uint8")
-        logit = keras.layers.Rescaling(0.1, offset=-12)(keras.layers.GlobalAveragePooling2D()(pixels))
-        keras.Model(pixels, keras.ops.sigmoid(logit)).save(tmp_path / "bright.keras")
-        return tmp_path / "bright.keras"
+        found = metrics(tmp_path / "evaluated")
+        assert found["accuracy"] == 0.75
+        assert "top5_accuracy" not in found
 
     @staticmethod
     def evaluate(*arguments: str, into: Path) -> int:

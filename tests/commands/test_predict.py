@@ -97,7 +97,7 @@ def test_colour_and_grey_images_of_any_size_are_taken(run, photos, capsys):
 
 
 def test_a_colour_model_takes_grey_images(train, photos, capsys):
-    colour_run = train("input_shape=[8,8,3]", "trainer.epochs=1")
+    colour_run = train("input_shape=[8,8,3]", "trainer.steps=1")
     capsys.readouterr()
     assert cli.main(["predict", f"run={colour_run}", f"images={photos / 'grey.png'}"]) == 0
     assert len(rows(output(capsys.readouterr()))) == 1

@@ -22,22 +22,16 @@ def visualize(run, *overrides):
 
 def test_the_same_settings_replace_their_figures_and_others_stay(run, capsys):
     for filters, folder in ((2, "kernels"), (3, "kernels-2"), (2, "kernels"), (3, "kernels-2")):
-        assert visualize(run, "method=kernels", f"method.filters={filters}") == 0
+        assert visualize(run, "method=kernels", "method.layers=[conv1]", f"method.filters={filters}") == 0
         assert capsys.readouterr().out == f"{run / 'visualize' / folder}\n"
     assert {path.name for path in (run / "visualize").iterdir()} == {"kernels", "kernels-2"}
     assert OmegaConf.load(run / "visualize" / "kernels-2" / "config.yaml").method.filters == 3
 
 
 def test_a_name_of_ones_own_chooses_the_folder(run):
-    assert visualize(run, "method=kernels", "method.name=edges") == 0
+    assert visualize(run, "method=kernels", "method.name=edges", "method.layers=[conv1]") == 0
     assert (run / "visualize" / "edges" / "conv1.png").is_file()
-
-
-def test_the_figures_are_in_the_runs_report(run):
-    assert visualize(run, "method=kernels") == 0
-    page = (run / "report.html").read_text("utf-8")
-    assert "Look inside: kernels" in page
-    assert page.count('alt="The kernels of convolutions') == 3
+    assert "Look inside: edges" in (run / "report.html").read_text("utf-8")
 
 
 def test_an_unknown_method_is_refused_with_the_list(run, capsys):
@@ -65,13 +59,16 @@ def test_help_needs_no_method(capsys):
     assert "activation_max, all, architecture" in capsys.readouterr().out
 
 
-def test_several_methods_end_with_the_path_of_the_report(run, capsys):
+def test_several_methods_end_with_the_path_of_the_report_which_shows_their_figures(run, capsys):
     methods = OmegaConf.load(files("cnnlab.conf") / "method" / "all.yaml").defaults
     names = [str(entry).partition("@")[0] for entry in methods]
     others = [f"~method.{name}" for name in names if name not in ("architecture", "kernels")]
     assert visualize(run, "method=all", *others) == 0
     folders = [str(run / "visualize" / name) for name in ("architecture", "kernels")]
     assert capsys.readouterr().out.splitlines() == [*folders, str(run / "report.html")]
+    page = (run / "report.html").read_text("utf-8")
+    assert "Look inside: kernels" in page
+    assert page.count('alt="The kernels of convolutions') == 3
 
 
 def test_an_unknown_option_is_refused_with_the_nearest(run, capsys):

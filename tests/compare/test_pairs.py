@@ -10,28 +10,27 @@ import pytest
 from scipy.stats import binomtest
 
 from cnnlab import cli
-from cnnlab.compare.pairs import disagreements, what_differs
+from cnnlab.compare.collect import collect
+from cnnlab.compare.notes import provenance_notes
+from cnnlab.compare.pairs import disagreements, what_differs, write_pair
 from cnnlab.runs.run import Run
 
 
 @pytest.fixture(scope="module")
-def pair(train, tmp_path_factory) -> tuple[Path, Path]:
-    """Two evaluated runs that differ in the optimizer alone."""
+def pair(trained_sweep, tmp_path_factory) -> tuple[Path, Path]:
+    """Two evaluated runs that differ in the optimizer alone; test-flip stands for an evaluation with other views."""
     folder = tmp_path_factory.mktemp("pair")
     for name in ("adam", "sgd"):
-        shutil.copytree(train(f"optimizer={name}"), folder / name)
+        shutil.copytree(trained_sweep / f"optimizer={name},seed=0", folder / name)
         assert cli.main(["eval", f"run={folder / name}", "split=test"]) == 0
+        shutil.copytree(folder / name / "eval" / "test", folder / name / "eval" / "test-flip")
     return folder / "adam", folder / "sgd"
 
 
-def compared(pair, folder: Path) -> Path:
+def test_images_that_one_run_alone_gets_right_are_listed_and_tested(pair, tmp_path):
+    folder = tmp_path / "compare"
     runs = ",".join(f"'{run}'" for run in pair)
     assert cli.main(["compare", f"runs=[{runs}]", f"hydra.run.dir={folder}"]) == 0
-    return folder
-
-
-def test_images_that_one_run_alone_gets_right_are_listed_and_tested(pair, tmp_path):
-    folder = compared(pair, tmp_path / "compare")
     tables = [pd.read_csv(run / "eval" / "test" / "predictions.csv") for run in pair]
     right = [(table["predicted"] == table["true"]).to_numpy() for table in tables]
     alone = [int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())]
@@ -49,8 +48,9 @@ def test_images_that_one_run_alone_gets_right_are_listed_and_tested(pair, tmp_pa
     sentence = f"adam alone gets {alone[0]:,} right, sgd alone {alone[1]:,}"
     for name in ("verdicts.txt", "report.html"):
         assert sentence in (folder / name).read_text()
-    for figure in ("confusion_difference-test.png", "only_first-test.png", "only_second-test.png"):
-        assert (folder / figure).read_bytes().startswith(b"\x89PNG")
+    for figure in ("confusion_difference", "only_first", "only_second"):
+        for evaluation in ("test", "test-flip"):
+            assert (folder / f"{figure}-{evaluation}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_models_that_agree_everywhere_are_not_distinguishable(pair, tmp_path):
@@ -73,25 +73,23 @@ def test_all_that_differs_is_listed_and_nothing_else(pair, tmp_path):
     (other / "run.json").write_text(json.dumps(record))
     table = what_differs(Run.open(pair[0]), Run.open(other)).set_index("key")
     assert {*table.index} == {"versions.keras", "commit"}
-    folder = compared((pair[0], other), tmp_path / "compare")
-    assert "the runs differ in versions.keras: " in (folder / "report.html").read_text()
+    notes = dict(note.split(": ") for note in provenance_notes(collect([str(pair[0]), str(other)])))
+    assert {*notes} == {"the runs differ in versions.keras", "the runs differ in commit"}
+    assert "2.0 (1)" in notes["the runs differ in versions.keras"]
+
+    (other / "metrics.csv").unlink()
+    without = what_differs(Run.open(pair[0]), Run.open(other)).set_index("key")
+    assert without.loc["final_loss", "second"] == ""
 
 
-def test_runs_that_were_evaluated_on_other_images_are_not_compared_image_by_image(pair, train, tmp_path):
-    third = shutil.copytree(train("optimizer=adam", "seed=1"), tmp_path / "third")
-    assert cli.main(["eval", f"run={third}", "split=test"]) == 0
-    folder = compared((pair[0], third), tmp_path / "compare")
-    assert "adam and third were not evaluated on the same images" in (folder / "verdicts.txt").read_text()
-    assert not list(folder.glob("disagreements-*"))
-
-
-def test_what_was_evaluated_with_test_time_views_is_compared_too(pair, tmp_path):
-    runs = [Path(shutil.copytree(run, tmp_path / run.name)) for run in pair]
-    for run in runs:
-        shutil.copytree(run / "eval" / "test", run / "eval" / "test-flip")
-    folder = compared(runs, tmp_path / "compare")
-    images = [(folder / f"only_first-{name}.png").read_bytes() for name in ("test", "test-flip")]
-    assert all(image.startswith(b"\x89PNG") for image in images)
+def test_runs_that_were_evaluated_on_other_images_are_not_compared_image_by_image(pair, tmp_path):
+    third = Path(shutil.copytree(pair[0], tmp_path / "third"))
+    for path in third.glob("eval/*/predictions.csv"):
+        header, first, second, *others = path.read_text().splitlines(keepends=True)
+        path.write_text("".join([header, second, first, *others]))
+    found = write_pair(Run.open(pair[0]), Run.open(third), tmp_path, 0.95)
+    assert found.sentences[0].startswith("adam and third were not evaluated on the same images")
+    assert (found.figures, [path.name for path in tmp_path.glob("*.csv")]) == ([], ["what_differs.csv"])
 
 
 def test_folders_of_one_name_with_other_data_are_not_compared(pair, tmp_path):
@@ -101,4 +99,4 @@ def test_folders_of_one_name_with_other_data_are_not_compared(pair, tmp_path):
         about = json.loads((folder / "metrics.json").read_text())
         about |= {"changed": {"data": str(run)}, "root": str(run)}
         (folder / "metrics.json").write_text(json.dumps(about))
-    assert [found.split for found in disagreements(*map(Run.open, runs))] == ["test"]
+    assert [found.split for found in disagreements(*map(Run.open, runs))] == ["test", "test-flip"]

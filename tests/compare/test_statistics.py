@@ -21,30 +21,31 @@ def simulated(rng, effects: dict[str, float], seeds: int, scatter: float = 0.01)
 
 
 EFFECTS = {"a": 0.0, "b": 0.02, "c": 0.0, "d": -0.01}
+REPETITIONS = 100
 
 
 @pytest.mark.parametrize("chosen", [False, True], ids=["baseline given", "the best is the baseline"])
 def test_all_intervals_together_hold_the_true_differences_as_often_as_they_promise(chosen):
     rng = np.random.default_rng(0)
     held = 0
-    for _ in range(200):
+    for _ in range(REPETITIONS):
         runs = simulated(rng, EFFECTS, 4)
         baseline = best_configuration(runs, "accuracy") if chosen else "a"
         found = paired_differences(runs, "accuracy", baseline, chosen=chosen)
         held += all(each.low <= EFFECTS[each.configuration] - EFFECTS[baseline] <= each.high for each in found)
-    assert stats.binomtest(held, 200, 0.95, alternative="less").pvalue > 0.001
+    assert stats.binomtest(held, REPETITIONS, 0.95, alternative="less").pvalue > 0.001
 
 
 @pytest.mark.parametrize("chosen", [False, True], ids=["baseline given", "the best is the baseline"])
 def test_where_nothing_differs_any_of_six_configurations_is_called_different_in_at_most_5_percent(chosen):
     rng = np.random.default_rng(1)
     alarms = 0
-    for _ in range(200):
+    for _ in range(REPETITIONS):
         runs = simulated(rng, dict.fromkeys("abcdef", 0.0), 5)
         baseline = best_configuration(runs, "accuracy") if chosen else "a"
         found = paired_differences(runs, "accuracy", baseline, chosen=chosen)
         alarms += any(each.distinguishable for each in found)
-    assert stats.binomtest(alarms, 200, 0.05, alternative="greater").pvalue > 0.01
+    assert stats.binomtest(alarms, REPETITIONS, 0.05, alternative="greater").pvalue > 0.01
 
 
 def test_a_pair_is_called_different_exactly_where_its_interval_excludes_0():

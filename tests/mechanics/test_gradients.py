@@ -81,3 +81,9 @@ def test_the_page_shows_the_largest_difference():
     assert 0 < worst < 1e-12
     assert chapter.values["worst"] == scientific(worst)
     assert chapter.values["example_difference"] == "0"
+
+
+def test_the_seed_draws_the_numbers_of_the_example():
+    first, again, other = (gradients_chapter(seed).arrays["inputs"] for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()

@@ -6,15 +6,18 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from omegaconf import OmegaConf
 
 from cnnlab import cli
 from cnnlab.errors import UserError
 from cnnlab.models.airbench import airbench
-from cnnlab.models.alexnet import alexnet
-from cnnlab.models.all_cnn_c import all_cnn_c
-from cnnlab.models.googlenet import googlenet
+from cnnlab.models.blocks import Blocks
+from cnnlab.models.googlenet import inception
+from cnnlab.models.layers import LocalResponseNormalization
 from cnnlab.models.mnist_cnn import mnist_cnn
-from cnnlab.models.resnet import resnet
+from cnnlab.models.resnet import residual_unit
+from cnnlab.models.whitening import PatchWhitening
+from cnnlab.runs.run import Run
 from cnnlab.visualize.attribution.gradients import (
     class_gradients,
     grad_cam,
@@ -23,8 +26,9 @@ from cnnlab.visualize.attribution.gradients import (
     smoothgrad,
 )
 from cnnlab.visualize.attribution.guided import guided_backprop, require_relu
-from cnnlab.visualize.attribution.maps import in_batches, strongest
+from cnnlab.visualize.attribution.maps import choose_targets, in_batches, strongest
 from cnnlab.visualize.layers import spatial_layer
+from cnnlab.visualize.subject import load_subject
 
 METHODS = {
     "saliency": class_gradients,
@@ -34,30 +38,38 @@ METHODS = {
     "grad_cam": grad_cam,
 }
 NETWORKS = {
-    "plain, one channel": lambda: mnist_cnn((28, 28, 1), 3),
-    "sigmoid head": lambda: mnist_cnn((28, 28, 3), 1),
-    "strided convolutions": lambda: all_cnn_c((32, 32, 3), 3),
-    "LRN and groups": lambda: alexnet((67, 67, 3), 3, conv1_padding="valid"),
-    "residual": lambda: resnet((16, 16, 3), 3, depth=18, stem="cifar"),
-    "branches": lambda: googlenet((64, 64, 3), 3),
+    "one channel, sigmoid head": lambda: mnist_cnn((24, 24, 1), 1),
+    "strides": lambda: small_network(lambda blocks, x: blocks.conv(x, "strided", 6, 3, strides=2)),
+    "residual unit": lambda: small_network(lambda blocks, x: residual_unit(blocks, x, "unit", [(6, 3, 2), (6, 3, 1)])),
+    "inception module": lambda: small_network(lambda blocks, x: inception(blocks, x, "module", 2, (2, 3), (1, 2), 2)),
+    "LRN and groups": lambda: small_network(
+        lambda blocks, x: blocks.conv(LocalResponseNormalization()(x), "grouped", 4, 3, groups=2)
+    ),
     "other activation": lambda: airbench((32, 32, 3), 3),
 }
+EACH = [
+    *[("one channel, sigmoid head", method) for method in METHODS],
+    *[(name, method) for name in NETWORKS for method in ("guided_backprop", "grad_cam") if "head" not in name],
+]
+"""Every method on one network; those that go through the graph operation by operation on all of them."""
 
 
-@pytest.fixture(autouse=True)
-def in_float32():
-    """Trainings of other tests leave their precision behind."""
-    keras.config.set_dtype_policy("float32")
+def small_network(block):
+    """A convolution, what is made by `block(blocks, x)`, and a head."""
+    images = keras.Input((12, 12, 3))
+    blocks = Blocks()
+    x = block(blocks, blocks.conv(images, "conv1", 4, 3))
+    return keras.Model(images, blocks.logits(keras.layers.GlobalAveragePooling2D()(x), 3))
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(scope="module")
 def network(request):
     """From pixels to logits; the network is nested in it."""
     keras.config.set_dtype_policy("float32")
     keras.utils.set_random_seed(0)
     inner = NETWORKS[request.param]()
     for layer in inner.layers:
-        if hasattr(layer, "adapt"):
+        if isinstance(layer, PatchWhitening):
             layer.adapt([photographs(inner.input_shape[1:]) / np.float32(64) - 2])
     pixels = keras.Input(inner.input_shape[1:])
     return keras.Model(pixels, inner(keras.layers.Rescaling(1 / 64, offset=-2)(pixels)))
@@ -67,8 +79,8 @@ def photographs(shape, count=3):
     return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_looks_into_every_network(network, method):
+@pytest.mark.parametrize(("network", "method"), EACH, indirect=["network"])
+def test_methods_look_into_networks_of_every_kind(network, method):
     compute = partial(METHODS[method], network)
     if method == "guided_backprop" and network.layers[-1].name == "airbench":
         with pytest.raises(UserError, match="no ReLU to guide through, only gelu"):
@@ -105,14 +117,6 @@ def test_maps_do_not_depend_on_how_many_images_share_a_batch():
     whole = in_batches(partial(class_gradients, net), (18, 18, 1), 1)(images, classes)
     alone = in_batches(partial(class_gradients, net), (18, 18, 1), 1)(images[140:141], classes[140:141])
     np.testing.assert_allclose(whole[140:141], alone, rtol=1e-4, atol=1e-7)
-
-
-def test_a_network_trained_in_bfloat16_is_looked_into_in_float32(train, tmp_path):
-    run = train("trainer.precision=bfloat16")
-    assert cli.main(["visualize", f"run={run}", "method=guided_backprop", "method.images=2"]) == 0
-    with np.load(run / "visualize" / "guided_backprop" / "guided_backprop.npz") as arrays:
-        assert arrays["gradients"].dtype == np.float32
-        assert (strongest(arrays["gradients"]).max(axis=(1, 2)) > 0).all()
 
 
 def test_integrated_gradients_add_up_to_the_score_difference():
@@ -175,16 +179,29 @@ def test_mistakes_are_told_in_one_line(run, override, message, capsys):
     assert error.startswith(f"error: {message}")
 
 
-def test_the_class_asked_about_may_be_given_predicted_or_the_images_own(run):
-    found = {}
-    for name, target in (("given", "3"), ("predicted", "null"), ("own", "label")):
-        given = ["visualize", f"run={run}", "method=saliency", f"method.name={name}", "method.images=5"]
-        assert cli.main([*given, f"method.target={target}"]) == 0
-        found[name] = np.load(run / "visualize" / name / "saliency.npz")
-    assert set(found["given"]["classes"]) == {3}
-    np.testing.assert_array_equal(found["predicted"]["classes"], found["predicted"]["probabilities"].argmax(axis=1))
-    np.testing.assert_array_equal(found["own"]["classes"], found["own"]["labels"])
-    assert not np.array_equal(found["given"]["maps"], found["own"]["maps"])
+def test_the_target_class_may_be_given_predicted_or_the_images_own(run):
+    config = OmegaConf.merge(Run.open(run).config, {"run": str(run)})
+
+    def chosen(target):
+        return choose_targets(config, 5, "test", target, seed=0)
+
+    assert set(chosen("3").classes) == {3}
+    predicted, own = chosen(None), chosen("label")
+    np.testing.assert_array_equal(predicted.classes, predicted.probabilities.argmax(axis=1))
+    np.testing.assert_array_equal(own.classes, own.chosen.labels)
+
+
+def test_the_maps_are_those_of_the_target_class(run):
+    given = ["visualize", f"run={run}", "method=saliency", "method.images=2", "method.target=3"]
+    assert cli.main(given) == 0
+    subject = load_subject(OmegaConf.merge(Run.open(run).config, {"run": str(run)}))
+    with np.load(run / "visualize" / "saliency" / "saliency.npz") as arrays:
+        images = tf.constant(arrays["images"], tf.float32)
+        expected, other = (
+            strongest(class_gradients(subject.network, images, tf.constant([label, label])).numpy()) for label in (3, 4)
+        )
+        np.testing.assert_allclose(arrays["maps"], expected, rtol=1e-3, atol=1e-8)
+        assert not np.allclose(expected, other, rtol=0.1, atol=1e-8)
 
 
 def example():

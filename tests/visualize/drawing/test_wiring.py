@@ -1,6 +1,7 @@
 """A network as boxes: what is folded, what leads where, and how long the longest way is."""
 
 import keras
+import pytest
 from keras import layers
 
 from cnnlab.models.googlenet import googlenet
@@ -9,12 +10,22 @@ from cnnlab.models.resnet import resnet
 from cnnlab.visualize.drawing.wiring import rank, wire
 
 
+@pytest.fixture(scope="module")
+def branched() -> keras.Model:
+    return googlenet((64, 64, 3), 10)
+
+
+@pytest.fixture(scope="module")
+def residual() -> keras.Model:
+    return resnet((32, 32, 3), 10, depth=18)
+
+
 def by_name(network, **how):
     return {box.name: box for box in wire(network, **how)}
 
 
-def test_a_block_is_one_box_with_all_of_its_parameters():
-    boxes = by_name(resnet((32, 32, 3), 10, depth=18))
+def test_a_block_is_one_box_with_all_of_its_parameters(residual):
+    boxes = by_name(residual)
     assert boxes["conv2_1_conv1"].words == ["conv 3×3", "bn", "relu"]
     assert boxes["conv2_1_conv1"].parameters == 3 * 3 * 64 * 64 + 4 * 64
     assert boxes["conv3_1_conv1"].words == ["conv 3×3 /2", "bn", "relu"]
@@ -29,11 +40,11 @@ def test_every_layer_has_its_box_where_nothing_is_folded():
     assert [box.kind for box in boxes[:4]] == ["input", "convolution", "activation", "pooling"]
 
 
-def test_no_parameter_is_lost_or_counted_twice():
+def test_no_parameter_is_lost_or_counted_twice(branched, residual):
     inputs = keras.Input((8, 8, 3))
     shared = layers.Conv2D(3, 3, padding="same", name="shared")
     network = keras.Model(inputs, shared(layers.BatchNormalization()(shared(inputs))))
-    for each in (network, googlenet((64, 64, 3), 10), resnet((32, 32, 3), 10, depth=50)):
+    for each in (network, branched, residual):
         for fold in (True, False):
             assert sum(box.parameters for box in wire(each, fold=fold)) == each.count_params()
 
@@ -45,8 +56,8 @@ def test_an_activation_stays_apart_where_something_else_reads_what_it_reads():
     assert [box.name for box in by_name(network)["add"].before] == ["conv", "act"]
 
 
-def test_branches_have_their_ranks_and_meet_below_the_longest():
-    boxes = by_name(googlenet((64, 64, 3), 10))
+def test_branches_have_their_ranks_and_meet_below_the_longest(branched):
+    boxes = by_name(branched)
     ranks = rank(list(boxes.values()))
     start = ranks[boxes["pool2"]]
     assert ranks[boxes["inception_3a_1x1"]] == ranks[boxes["inception_3a_3x3_reduce"]] == start + 1

@@ -1,4 +1,4 @@
-"""`cnnlab visualize method=activation_max` and `class_max`, on a network trained on the digits and on others."""
+"""`cnnlab visualize method=activation_max` and `class_max`, on trained networks and on others."""
 
 import csv
 import shutil
@@ -18,14 +18,7 @@ from cnnlab.visualize.methods.activation_max import filter_score, maps_statistic
 from cnnlab.visualize.methods.class_max import maximise_classes
 from cnnlab.visualize.subject import load_subject
 
-QUICK = ("method.ascent.iterations=40", "method.compare_with=100")
-
-
-@pytest.fixture(scope="module")
-def digits_run(train, tmp_path_factory):
-    """A network that knows the digits, brought to the size of MNIST's."""
-    trained = train("trainer.epochs=8", "input_shape=[28,28,1]", "optimizer.learning_rate=0.002")
-    return shutil.copytree(trained, tmp_path_factory.mktemp("digits") / "run")
+QUICK = ("method.ascent.iterations=20", "method.compare_with=100")
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +31,8 @@ def mnist_run(train, cnnlab_data, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def network(digits_run) -> keras.Model:
-    config = OmegaConf.merge(Run.open(digits_run).config, {"run": str(digits_run)})
+def network(small_run) -> keras.Model:
+    config = OmegaConf.merge(Run.open(small_run).config, {"run": str(small_run)})
     return load_subject(config).network
 
 
@@ -66,21 +59,21 @@ def test_every_digits_pattern_is_taken_for_it(mnist_run):
         assert (np.diagonal(arrays["probabilities"]) > 0.99).all()
 
 
-def test_chosen_filters_have_the_patterns_they_have_among_all(digits_run):
+def test_chosen_filters_have_the_patterns_they_have_among_all(run):
     for name, filters in (("some", "[[3,0],[8]]"), ("more", "[[0,1,2,3],[8,9]]")):
         chosen = [f"method.name={name}", "method.layers=[conv2,dense1]", f"method.filters={filters}"]
-        assert cli.main(["visualize", f"run={digits_run}", "method=activation_max", *QUICK, *chosen]) == 0
+        assert cli.main(["visualize", f"run={run}", "method=activation_max", *QUICK, *chosen]) == 0
     with (
-        np.load(digits_run / "visualize" / "some" / "activation_max.npz") as some,
-        np.load(digits_run / "visualize" / "more" / "activation_max.npz") as more,
+        np.load(run / "visualize" / "some" / "activation_max.npz") as some,
+        np.load(run / "visualize" / "more" / "activation_max.npz") as more,
     ):
         np.testing.assert_allclose(some["conv2"], more["conv2"][[3, 0]], atol=3)
         np.testing.assert_allclose(some["dense1"], more["dense1"][:1], atol=3)
 
 
-def test_without_the_dataset_there_are_patterns_but_no_comparison(digits_run, tmp_path, caplog):
+def test_without_the_dataset_there_are_patterns_but_no_comparison(run, tmp_path, caplog):
     gone = [f"hydra.run.dir={tmp_path / 'drawn'}", "dataset=mnist", f"dataset.root={tmp_path}"]
-    chosen = [f"weights={digits_run / 'model.keras'}", "method=activation_max", "method.layers=[conv1]", *QUICK]
+    chosen = [f"weights={run / 'model.keras'}", "method=activation_max", "method.layers=[conv1]", *QUICK]
     assert cli.main(["visualize", *chosen, *gone]) == 0
     assert "not compared" in caplog.text
     rows = rows_of(next((tmp_path / "drawn").rglob("filters.csv")))
@@ -89,7 +82,7 @@ def test_without_the_dataset_there_are_patterns_but_no_comparison(digits_run, tm
 
 
 def test_a_score_is_the_mean_activation_of_the_chosen_filter(network):
-    pixels = tf.random.stateless_uniform((4, 28, 28, 1), [0, 0], 0, 255)
+    pixels = tf.random.stateless_uniform((4, 8, 8, 1), [0, 0], 0, 255)
     filters = tf.constant([3, 0, 5, 5])
     means, _, _ = maps_statistics(network, "conv2", pixels.numpy())
     scores = filter_score(network, "conv2")(pixels, filters)
@@ -144,8 +137,8 @@ def test_the_first_of_two_classes_of_a_sigmoid_head_wants_its_logit_low():
         (["method=class_max", "method.ascent.parametrization=wavelet"], "must be one of fourier, pixels"),
     ],
 )
-def test_what_is_not_there_is_refused_in_one_line(digits_run, capsys, given, message):
-    assert cli.main(["visualize", f"run={digits_run}", *given]) == 2
+def test_what_is_not_there_is_refused_in_one_line(run, capsys, given, message):
+    assert cli.main(["visualize", f"run={run}", *given]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ")
     assert message in error

@@ -1,5 +1,7 @@
 """`cnnlab visualize method=augmentation`, from the command line to the pictures."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,30 +13,34 @@ from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.runs.run import Run
 
 SMALL = ("input_shape=[8,8,1]", "model.padding=same", "method.images=4", "trainer.precision=float32")
-CHAIN = "augmentation=[shift,brightness,mixup]"
+CHAIN = ("augmentation=[shift,brightness,mixup]", "method.strengths=[1]")
+
+
+def draw(folder, *overrides: str):
+    """Draw without a run, and return the folder."""
+    assert cli.main(["visualize", "method=augmentation", *SMALL, f"hydra.run.dir={folder}", *overrides]) == 0
+    return folder / "augmentation"
 
 
 @pytest.fixture
-def visualize(tmp_path, capsys):
-    """`visualize(*overrides)` draws without a run and returns the folder that was printed."""
-
-    def draw(*overrides: str):
-        directory = f"hydra.run.dir={tmp_path}/figures"
-        assert cli.main(["visualize", "method=augmentation", *SMALL, directory, *overrides]) == 0
-        return tmp_path / "figures" / "augmentation"
-
-    return draw
+def visualize(tmp_path):
+    """`visualize(*overrides)` draws below `tmp_path` and returns the folder."""
+    return partial(draw, tmp_path / "figures")
 
 
-def test_there_is_a_picture_of_the_pipeline_and_one_of_each_operation(visualize, capsys):
-    folder = visualize(CHAIN)
-    assert capsys.readouterr().out == f"{folder}\n"
-    names = {path.name for path in folder.iterdir()}
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """The figures of a pipeline of three operations."""
+    return draw(tmp_path_factory.mktemp("chain"), *CHAIN)
+
+
+def test_there_is_a_picture_of_the_pipeline_and_one_of_each_operation(chain):
+    names = {path.name for path in chain.iterdir()}
     assert names == {"pipeline.png", "shift.png", "brightness.png", "mixup.png", "images.npz", "config.yaml"}
-    with Image.open(folder / "pipeline.png") as picture:
+    with Image.open(chain / "pipeline.png") as picture:
         assert picture.width > picture.height * 0.8
         assert picture.text["Dataset"] == "digits"
-        assert int(picture.text["Seed"]) == np.load(folder / "images.npz")["seed"]
+        assert int(picture.text["Seed"]) == np.load(chain / "images.npz")["seed"]
 
 
 def test_a_runs_own_augmentation_is_what_its_pipeline_makes(small_run):
@@ -48,27 +54,22 @@ def test_a_runs_own_augmentation_is_what_its_pipeline_makes(small_run):
     np.testing.assert_array_equal(targets, labels)
 
 
-def test_mixed_labels_follow_the_images(visualize):
-    with np.load(visualize(CHAIN) / "images.npz") as arrays:
+def test_mixed_labels_follow_the_images(chain):
+    with np.load(chain / "images.npz") as arrays:
         assert ((arrays["targets/original"] == 0) | (arrays["targets/original"] == 1)).all()
         np.testing.assert_allclose(arrays["targets/mixup"].sum(axis=1), 1, rtol=1e-6)
         assert (arrays["targets/mixup"].max(axis=1) < 1).any()
 
 
-def test_strengths_multiply_an_operations_options(visualize):
-    folder = visualize("augmentation=brightness", "augmentation.brightness.brightness=0.4", "method.strengths=[0,1,2]")
-    with np.load(folder / "images.npz") as arrays:
+def test_strengths_multiply_an_operations_options_up_to_the_largest_that_is_allowed(visualize):
+    given = ["augmentation=brightness", "augmentation.brightness.brightness=0.4", "method.strengths=[0,1,10]"]
+    with np.load(visualize(*given) / "images.npz") as arrays:
+        factors = [float(key.removeprefix("brightness/×")) for key in arrays if key.startswith("brightness/")]
+        assert factors == pytest.approx([0, 1, 2.5], abs=0.01)
         original = arrays["original"].astype(int)
-        changes = [np.abs(arrays[f"brightness/×{factor}"] - original).mean() for factor in (0, 1, 2)]
+        changes = [np.abs(arrays[key] - original).mean() for key in arrays if key.startswith("brightness/")]
     assert changes[0] == 0
     assert changes[0] < changes[1] < changes[2]
-
-
-def test_a_strength_beyond_what_an_option_allows_becomes_the_largest_that_it_does(visualize):
-    folder = visualize("augmentation=brightness", "augmentation.brightness.brightness=0.4", "method.strengths=[10]")
-    with np.load(folder / "images.npz") as arrays:
-        (factor,) = (key.removeprefix("brightness/×") for key in arrays if key.startswith("brightness/"))
-    assert float(factor) == pytest.approx(2.5, abs=0.01)
 
 
 def test_an_operation_of_the_users_own_needs_no_strength(visualize, tmp_path, monkeypatch):
@@ -83,14 +84,14 @@ def test_an_operation_of_the_users_own_needs_no_strength(visualize, tmp_path, mo
         np.testing.assert_array_equal(arrays["pipeline/invert"], 255 - arrays["original"])
 
 
-def test_without_augmentation_there_are_just_the_originals(visualize):
+def test_without_augmentation_there_are_just_the_originals(visualize, capsys):
     folder = visualize("augmentation=none")
+    assert capsys.readouterr().out == f"{folder}\n"
     assert {path.name for path in folder.iterdir()} == {"pipeline.png", "images.npz", "config.yaml"}
 
 
-def test_the_same_command_draws_the_same_arrays_again(visualize):
-    first = (visualize(CHAIN) / "images.npz").read_bytes()
-    assert (visualize(CHAIN) / "images.npz").read_bytes() == first
+def test_the_same_command_draws_the_same_arrays_again(visualize, chain):
+    assert (visualize(*CHAIN) / "images.npz").read_bytes() == (chain / "images.npz").read_bytes()
 
 
 def test_a_failure_leaves_the_figures_of_an_earlier_call(visualize, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """`cnnlab visualize method=mechanics`: the course as a page, figures and arrays."""
 
 import re
+import shutil
 from html.parser import HTMLParser
 
 import keras
@@ -15,14 +16,18 @@ VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Written while a network of 16 bits is around: the course is in float32 all the same."""
-    directory = tmp_path_factory.mktemp("course")
-    before = keras.config.dtype_policy()
+def run(small_run, tmp_path_factory):
+    """With the course, written while a network of 16 bits is around: it is in float32 all the same."""
+    run = shutil.copytree(small_run, tmp_path_factory.mktemp("course") / "run")
     keras.config.set_dtype_policy("mixed_bfloat16")
-    assert cli.main(["visualize", "method=mechanics", f"hydra.run.dir={directory}", "method.seed=5"]) == 0
-    keras.config.set_dtype_policy(before)
-    return directory / "mechanics"
+    assert cli.main(["visualize", f"run={run}", "method=mechanics", "method.seed=5"]) == 0
+    keras.config.set_dtype_policy("float32")
+    return run
+
+
+@pytest.fixture(scope="module")
+def folder(run):
+    return run / "visualize" / "mechanics"
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +91,5 @@ def test_the_arrays_are_kept_by_chapter(folder):
         assert 0 < arrays["gradients/differences"].max() < 1e-12
 
 
-def test_it_goes_into_a_run_as_well_and_the_same_seed_writes_the_same_page(run, page):
-    assert cli.main(["visualize", f"run={run}", "method=mechanics", "method.seed=5"]) == 0
-    assert (run / "visualize" / "mechanics" / "index.html").read_text("utf-8") == page
+def test_it_is_in_the_runs_report(run):
     assert "Look inside: mechanics" in (run / "report.html").read_text("utf-8")
