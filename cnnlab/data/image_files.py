@@ -122,7 +122,10 @@ def _check(path: str, stamp: Stamp) -> CheckedImage:
     except _DAMAGE as error:
         if isinstance(error, PermissionError):
             raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-        return CheckedImage("", fault=f"damaged: {' '.join(str(error).split()) or type(error).__name__}")
+        reason = " ".join(
+            str(error).partition("(")[0].split()
+        )  # without numbers, so that equal faults are counted as one
+        return CheckedImage("", fault=f"damaged: {reason or type(error).__name__}")
 
 
 def _read(image: Image.Image, path: str, stamp: Stamp) -> CheckedImage:
