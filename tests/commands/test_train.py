@@ -7,6 +7,9 @@ import re
 import shutil
 import signal
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,6 +20,7 @@ from omegaconf import OmegaConf
 from cnnlab import cli
 from cnnlab.config import extras
 from cnnlab.data.load import load_dataset
+from cnnlab.losses.class_weight import class_weights
 from cnnlab.training.loop_setup import build_loop
 
 
@@ -86,18 +90,64 @@ def test_the_exported_model_takes_raw_images_and_scores_what_the_run_says(small_
     assert loss == pytest.approx(metrics(small_run).val_loss[1], rel=1e-4)
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(train, small_run):
-    again, other = last_state(train()), last_state(train("seed=1"))
-    first = last_state(small_run)
+@pytest.fixture(scope="module")
+def followed(train, tmp_path_factory) -> tuple[Path, Path, str]:
+    """A run of which Keras's callbacks write and that one of them ends after two of nine epochs: itself, where they
+    wrote, and what was told.
+    """
+    folder = tmp_path_factory.mktemp("callbacks")
+    options = {
+        "log": {"_target_": "keras.callbacks.CSVLogger", "filename": f"'{folder / 'log.csv'}'"},
+        "save": {"_target_": "keras.callbacks.ModelCheckpoint", "filepath": f"'{folder}/epoch-{{epoch}}.keras'"},
+        "stop": {"_target_": "keras.callbacks.EarlyStopping", "monitor": "val_loss", "patience": 1, "min_delta": 9},
+    }
+    overrides = [
+        f"+trainer.callbacks.{name}.{key}={value}" for name, given in options.items() for key, value in given.items()
+    ]
+    with redirect_stderr(StringIO()) as messages:
+        run = train("trainer.epochs=9", *overrides)
+    return run, folder, messages.getvalue()
+
+
+def test_any_keras_callback_follows_the_training(followed):
+    run, folder, _ = followed
+    with (folder / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["val_accuracy"]) for row in rows] == metrics(run).val_accuracy.tolist()
+
+
+def test_keras_own_checkpoint_callback_works(followed):
+    assert sorted(path.name for path in followed[1].glob("*.keras")) == ["epoch-1.keras", "epoch-2.keras"]
+
+
+def test_a_callback_that_ends_the_run_is_told(followed):
+    run, _, messages = followed
+    step = metrics(run).step.iloc[-1]
+    assert metrics(run).epoch.tolist() == [1, 2]
+    assert f"ended early, at step {step} of {step // 2 * 9}: a callback set stop_training" in messages
+
+
+def test_the_same_seed_gives_the_same_bytes_whoever_follows(small_run, followed):
+    first, again = last_state(small_run), last_state(followed[0])
     assert all(first[key].tobytes() == again[key].tobytes() for key in first)
-    assert any(first[key].tobytes() != other[key].tobytes() for key in first)
 
 
-def test_stdout_is_the_run_directory_alone(train, capsys):
-    run = train("trainer.steps=2", "trainer.progress=plain")
-    captured = capsys.readouterr()
-    assert captured.out == f"{run}\n"
-    assert "epoch 1/1" in captured.err
+@pytest.fixture(scope="module")
+def of_another_seed(train) -> tuple[Path, str, str]:
+    """A run of two steps, and what it wrote to stdout and stderr."""
+    with redirect_stdout(StringIO()) as output, redirect_stderr(StringIO()) as messages:
+        run = train("trainer.steps=2", "trainer.progress=plain", "seed=1")
+    return run, output.getvalue(), messages.getvalue()
+
+
+def test_another_seed_gives_another_training(small_run, of_another_seed):
+    assert (steps(small_run).loss[:2] != steps(of_another_seed[0]).loss).all()
+
+
+def test_stdout_is_the_run_directory_alone(of_another_seed):
+    run, output, messages = of_another_seed
+    assert output == f"{run}\n"
+    assert "epoch 1/1" in messages
 
 
 def test_a_plain_train_into_an_existing_run_is_refused(small_run, capsys):
@@ -108,7 +158,7 @@ def test_a_plain_train_into_an_existing_run_is_refused(small_run, capsys):
 
 
 def test_without_validation_all_images_train_and_the_last_model_is_the_best(train):
-    run = train("dataset.validation=none", "trainer.keep_checkpoints=1")
+    run = train("dataset.validation=none", "trainer.keep_checkpoints=1", "trainer.epochs=1")
     assert len(split_of(run, "train")) > 1400
     assert metrics(run).val_loss.isna().all()
     best, last = state(run), last_state(run)
@@ -116,43 +166,55 @@ def test_without_validation_all_images_train_and_the_last_model_is_the_best(trai
     assert record(run)["best"]["step"] == metrics(run).step.iloc[-1]
 
 
-def test_steps_set_the_length_and_validation_may_fall_inside_an_epoch(train):
-    run = train("trainer.steps=20", "trainer.validate_every='7 steps'")
-    rows = metrics(run)
-    assert rows.step.tolist() == [17, 20]
-    assert rows.val_loss.notna().all()
-    assert record(run)["best"]["step"] in (7, 14, 20)
+LONG_EPOCHS = ("trainer.steps_per_epoch=25", "trainer.validate_every='7 steps'")
+"""A pass is 17 steps."""
 
 
-def test_a_longer_training_goes_on_inside_the_epoch_it_had_cut_short(train):
-    whole, part = train("trainer.steps=30"), train("trainer.steps=20")
-    assert metrics(part).step.tolist() == [17, 20]
+@pytest.fixture(scope="module")
+def thirty_steps(train) -> Path:
+    return train(*LONG_EPOCHS, "trainer.steps=30")
+
+
+def test_steps_set_the_length_and_an_epoch_may_be_longer_than_a_pass(thirty_steps):
+    assert metrics(thirty_steps).step.tolist() == [25, 30]
+
+
+def test_validation_may_fall_inside_an_epoch(thirty_steps):
+    assert metrics(thirty_steps).val_loss.notna().all()
+    assert record(thirty_steps)["best"]["step"] in (7, 14, 21, 28, 30)
+
+
+def test_a_longer_training_goes_on_inside_the_epoch_it_had_cut_short(train, thirty_steps):
+    part = train(*LONG_EPOCHS, "trainer.steps=20")
+    assert metrics(part).step.tolist() == [20]
     assert cli.main(["train", f"resume={part}", "trainer.steps=30"]) == 0
     clock = ["seconds", "images_per_second"]
     pd.testing.assert_frame_equal(
-        metrics(part).drop(columns=clock), metrics(whole).drop(columns=clock), check_exact=True
+        metrics(part).drop(columns=clock), metrics(thirty_steps).drop(columns=clock), check_exact=True
     )
 
 
-def test_an_epoch_may_be_longer_than_a_pass(train):
-    run = train("trainer.steps_per_epoch=25", "trainer.epochs=1")
-    assert metrics(run).step.tolist() == [25]
+ONE_EPOCH = ("trainer.epochs=1", "trainer.validation_steps=1")
 
 
-def test_a_limited_validation_scores_the_first_batches_only(train):
-    run = train("trainer.validation_steps=1", "trainer.epochs=1")
-    first = split_of(run, "validation").images[:64]
-    labels = split_of(run, "validation").labels[:64]
-    model = keras.models.load_model(run / "last.keras")
+@pytest.fixture(scope="module")
+def one_epoch(train) -> Path:
+    return train(*ONE_EPOCH)
+
+
+def test_a_limited_validation_scores_the_first_batches_only(one_epoch):
+    first = split_of(one_epoch, "validation").images[:64]
+    labels = split_of(one_epoch, "validation").labels[:64]
+    model = keras.models.load_model(one_epoch / "last.keras")
     accuracy = np.mean(model.predict(first, verbose=0).argmax(axis=1) == labels)
-    assert metrics(run).val_accuracy[0] == pytest.approx(accuracy, abs=1e-7)
+    assert metrics(one_epoch).val_accuracy[0] == pytest.approx(accuracy, abs=1e-7)
 
 
 def test_training_starts_from_given_weights(train, small_run):
     frozen = ("trainer.steps=1", "optimizer=sgd", "optimizer.learning_rate=1e-9")
-    fresh, warm = train(*frozen), train(*frozen, f"weights={small_run / 'last.keras'}")
+    warm = train(*frozen, f"weights={small_run / 'last.keras'}")
     assert metrics(warm).val_loss[0] == pytest.approx(metrics(small_run).val_loss[1], abs=1e-4)
-    assert metrics(fresh).val_loss[0] > metrics(warm).val_loss[0] + 0.1
+    assert metrics(small_run).val_loss[1] < steps(small_run).loss[0] - 0.1
 
 
 def test_weights_of_other_classes_start_a_training_without_their_head(train, small_run, capsys):
@@ -164,32 +226,44 @@ def test_weights_of_other_classes_start_a_training_without_their_head(train, sma
     assert keras.models.load_model(run / "model.keras").output_shape == (None, 12)
 
 
-def test_the_moving_average_of_the_weights_is_what_is_evaluated_and_exported(train):
-    averaged = train("optimizer.use_ema=true", "optimizer.ema_momentum=0.9", "trainer.epochs=1")
-    plain = train("trainer.epochs=1")
+def test_the_moving_average_of_the_weights_is_what_is_evaluated_and_exported(train, one_epoch):
+    averaged = train("optimizer.use_ema=true", "optimizer.ema_momentum=0.9", *ONE_EPOCH)
     exported = keras.models.load_model(averaged / "last.keras").layers[2].get_weights()
     trained, reference_weights = (
         [value for place, value in last_state(run).items() if place.startswith("network/") and "seed" not in place]
-        for run in (averaged, plain)
+        for run in (averaged, one_epoch)
     )
     for ema, raw, reference in zip(exported, trained, reference_weights, strict=True):
         np.testing.assert_array_equal(raw, reference)  # the average does not disturb the training
         assert not np.array_equal(ema, raw)
-    assert metrics(averaged).val_loss[0] != metrics(plain).val_loss[0]
+    assert metrics(averaged).val_loss[0] != metrics(one_epoch).val_loss[0]
 
 
-def test_early_stopping_ends_the_run_and_keeps_the_best(train, capsys):
-    run = train(
-        *("trainer.epochs=50", "trainer.early_stopping_patience=2", "trainer.early_stopping_min_delta=0.5"),
-        *("trainer.monitor=val_loss", "optimizer.learning_rate=1e-6"),
-    )
+@pytest.fixture(scope="module")
+def stalled(train) -> tuple[Path, str]:
+    """A run that nothing improves, and what it told."""
+    with redirect_stderr(StringIO()) as messages:
+        run = train(
+            *("trainer.epochs=50", "trainer.early_stopping_patience=2", "trainer.early_stopping_min_delta=0.5"),
+            *("schedule=plateau", "schedule.patience=1", "schedule.factor=0.5", "schedule.min_delta=10.0"),
+            *("trainer.monitor=val_loss", "optimizer.learning_rate=1e-6"),
+        )
+    return run, messages.getvalue()
+
+
+def test_early_stopping_ends_the_run_for_good(stalled, capsys):
+    run, messages = stalled
     assert metrics(run).epoch.tolist() == [1, 2, 3]
     assert record(run)["status"] == "completed"
     told = r"ended early, at step (\d+) of \d+: val_loss was no better for 2 validations"
-    assert re.search(told, capsys.readouterr().err)[1] == str(metrics(run).step.iloc[-1])
+    assert re.search(told, messages)[1] == str(metrics(run).step.iloc[-1])
     assert cli.main(["train", f"resume={run}"]) == 0
     assert re.search(told, capsys.readouterr().err)
-    assert metrics(run).epoch.tolist() == [1, 2, 3]  # it has given up for good
+    assert metrics(run).epoch.tolist() == [1, 2, 3]
+
+
+def test_plateau_lowers_the_learning_rate_when_validation_does_not_improve(stalled):
+    assert metrics(stalled[0]).learning_rate.tolist() == pytest.approx([1e-6, 1e-6, 5e-7])
 
 
 def test_a_run_whose_checkpoints_are_gone_does_not_begin_again_in_silence(small_run, tmp_path, capsys):
@@ -205,41 +279,6 @@ def test_a_run_whose_checkpoints_are_gone_does_not_begin_again_in_silence(small_
     (run / "last.keras").unlink()  # as where it was killed before the first checkpoint
     assert cli.main(["train", f"resume={run}"]) == 0
     assert "was cut before its first checkpoint: it begins again at step 1" in capsys.readouterr().err
-
-
-def test_a_callback_that_ends_the_run_is_told(train, capsys):
-    stop = {"_target_": "keras.callbacks.EarlyStopping", "monitor": "val_loss", "patience": 1, "min_delta": 9}
-    run = train("trainer.epochs=9", *(f"+trainer.callbacks.stop.{key}={value}" for key, value in stop.items()))
-    step = metrics(run).step.iloc[-1]
-    assert f"ended early, at step {step} of {step // 2 * 9}: a callback set stop_training" in capsys.readouterr().err
-
-
-def test_plateau_lowers_the_learning_rate_when_validation_does_not_improve(train):
-    run = train(
-        *("trainer.epochs=4", "schedule=plateau", "schedule.patience=1", "schedule.factor=0.5"),
-        *("schedule.min_delta=10.0", "optimizer.learning_rate=0.002"),
-    )
-    rates = metrics(run).learning_rate.tolist()
-    assert rates[0] == 0.002
-    assert rates[-1] <= 0.001
-
-
-def test_any_keras_callback_follows_the_training(train, tmp_path):
-    run = train(
-        "+trainer.callbacks.log._target_=keras.callbacks.CSVLogger",
-        f"+trainer.callbacks.log.filename='{tmp_path / 'log.csv'}'",
-    )
-    with (tmp_path / "log.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [float(row["val_accuracy"]) for row in rows] == metrics(run).val_accuracy.tolist()
-
-
-def test_keras_own_checkpoint_callback_works(train, tmp_path):
-    train(
-        "+trainer.callbacks.save._target_=keras.callbacks.ModelCheckpoint",
-        f"+trainer.callbacks.save.filepath='{tmp_path}/epoch-{{epoch}}.keras'",
-    )
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-1.keras", "epoch-2.keras"]
 
 
 def test_a_callback_that_lacks_its_package_is_refused_before_training(train, capsys, monkeypatch):
@@ -300,7 +339,9 @@ def test_a_batch_larger_than_the_split_is_refused_and_leaves_no_directory(tmp_pa
     assert not run.exists()
 
 
-def test_class_weights_name_classes(train, capsys):
-    train("loss.class_weight={0:2.0,9:0.5}", "trainer.steps=2")
+def test_class_weights_name_classes(train, small_run, capsys):
+    config = OmegaConf.load(small_run / "config.yaml")
+    weights = class_weights({0: 2.0, "9": 0.5}, load_dataset(config.dataset, config.seeds.split))
+    assert weights.tolist() == [2, *[1] * 8, 0.5]
     train("loss.class_weight={zero:2.0}", "trainer.steps=2", code=2)
     assert "loss.class_weight.zero: digits has no such class" in capsys.readouterr().err

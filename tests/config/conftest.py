@@ -1,5 +1,6 @@
 """Composing configurations as the command line does, up to the point where a command would start."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,11 +27,17 @@ def compose(tmp_path, monkeypatch) -> Compose:
     return call
 
 
-@pytest.fixture
-def stored_run(compose, tmp_path) -> Path:
-    """A run directory with a configuration, at a path that Hydra's grammar alone would not take."""
-    config, _ = compose("train", "seed=3", "trainer.epochs=5", "trainer.batch_size=32")
-    path = tmp_path / "sweeps" / "seed=3, lr='0.1' {a}"
-    path.mkdir(parents=True)
-    Run.create(path, config).begin()
+@pytest.fixture(scope="session")
+def _run_to_copy(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("stored") / "run"
+    configs = []
+    options = ("seed=3", "trainer.epochs=5", "trainer.batch_size=32", f"hydra.run.dir={path}")
+    launch("train", options, task=lambda config, directory: configs.append(config))
+    Run.create(path, configs[0]).begin()
     return path
+
+
+@pytest.fixture
+def stored_run(_run_to_copy, tmp_path) -> Path:
+    """A run directory with a configuration, at a path that Hydra's grammar alone would not take."""
+    return shutil.copytree(_run_to_copy, tmp_path / "sweeps" / "seed=3, lr='0.1' {a}")

@@ -1,43 +1,46 @@
-"""Every model in conf/model/ trains from the command line: one step on a handful of made-up images."""
+"""Every builder of a model trains from the command line: one step on a handful of made-up images.
+
+The options of one builder differ in its arguments alone; tests/models builds each of them.
+"""
 
 from importlib.resources import files
 
 import numpy as np
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
 from cnnlab import cli
 
-MODELS = sorted(
-    file.name.removesuffix(".yaml")
-    for file in (files("cnnlab.conf") / "model").iterdir()
-    if file.name.endswith(".yaml")
-)
-GREY = {"mnist_cnn", "lenet5", "lenet5_1998"}
-SIDES = {
-    "mnist_cnn": 28,
-    "lenet5": 28,
-    "lenet5_1998": 28,
-    "alexnet_small": 32,
-    "airbench": 32,
-    "squeezenet": 32,
-    "cats_dogs_cnn": 30,
-    "photo_cnn": 30,
-    "alexnet": 67,
-    "zfnet": 53,
-    "all_cnn_large": 126,
-    "googlenet": 65,
-    "transfer": 64,
+CONF = files("cnnlab.conf")
+TRAINED = {
+    "alexnet": ["input_shape=[67,67,3]", "model.conv1_padding=valid"],
+    "all_cnn_large": ["input_shape=[126,126,3]", "model.width=0.03"],
+    "googlenet": ["input_shape=[65,65,3]", "model.auxiliary_heads=true"],
+    "lenet5": ["input_shape=[28,28,1]"],
+    "lenet5_1998": ["input_shape=[28,28,1]"],
+    "resnet": ["input_shape=[20,20,3]", "model.depth=18", "model.stem=cifar"],
+    "squeezenet": ["input_shape=[32,32,3]"],
+    "strided_cnn_a": ["input_shape=[20,20,3]"],
+    "zfnet": ["input_shape=[53,53,3]"],
 }
-"""Pixels; the others take 20."""
+BY_A_RECIPE = {"airbench", "alexnet_small", "all_cnn_c", "cats_dogs_cnn", "mnist_cnn", "transfer"}
+"""Models that a recipe in conf/experiment/ trains; see test_experiments.py."""
 
-SMALLER = {
-    "alexnet": ["model.conv1_padding=valid"],
-    "all_cnn_large": ["model.width=0.03"],
-    "googlenet": ["model.auxiliary_heads=true"],
-    "resnet": ["model.depth=18", "model.stem=cifar"],
-    "transfer": ["model.backbone=squeezenet", "model.weights=null"],
-}
+
+def contents(group: str) -> dict[str, dict]:
+    return {
+        file.name.removesuffix(".yaml"): yaml.safe_load(file.read_text())
+        for file in (CONF / group).iterdir()
+        if file.name.endswith(".yaml")
+    }
+
+
+def test_every_builder_is_trained_here_or_by_a_recipe():
+    builders = {name: node["_target_"] for name, node in contents("model").items()}
+    assert {builders[name] for name in (*TRAINED, *BY_A_RECIPE)} == set(builders.values())
+    chosen = [entry for recipe in contents("experiment").values() for entry in recipe["defaults"]]
+    assert {entry["override /model"] for entry in chosen if "override /model" in entry} == BY_A_RECIPE
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +53,14 @@ def images(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_every_model_takes_a_step(tmp_path, images, model):
-    channels, side = 1 if model in GREY else 3, SIDES.get(model, 20)
+@pytest.mark.parametrize("model", TRAINED)
+def test_a_builders_network_takes_a_step(tmp_path, images, model):
+    channels = TRAINED[model][0][-2]
     overrides = [
         f"model={model}",
-        *SMALLER.get(model, []),
+        *TRAINED[model],
         "dataset=arrays",
         f"dataset.root={images}/{channels}.npz",
-        f"input_shape=[{side},{side},{channels}]",
         "num_classes=2",
         "augmentation=none",
         "optimizer=sgd",

@@ -1,10 +1,11 @@
 """The YAML files that come with cnnlab."""
 
 from importlib.resources import files
+from itertools import zip_longest
 from typing import get_type_hints
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.schema import (
     COMMANDS,
@@ -24,24 +25,40 @@ from cnnlab.config.signatures import find_signature
 CONF = files("cnnlab.conf")
 SEVERAL = {"augmentation", "logger"}
 """Groups of which several options may be chosen at once."""
-OPTIONS = [
-    (group, option.name.removesuffix(".yaml"))
+OPTIONS = {
+    group: sorted(file.name.removesuffix(".yaml") for file in (CONF / group).iterdir() if file.name.endswith(".yaml"))
     for group in (*GROUPS, *METHODS, "experiment")
-    for option in sorted((CONF / group).iterdir(), key=lambda file: file.name)
-    if option.name.endswith(".yaml")
+}
+ALONE = {*METHODS, "logger", "experiment"}
+"""Groups that `train` does not have, or whose options need a package, or choose options of other groups."""
+
+TOGETHER = [
+    {group: option for group, option in zip(OPTIONS, row, strict=True) if option and group not in ALONE}
+    for row in zip_longest(*(OPTIONS[group] if group not in ALONE else () for group in OPTIONS))
 ]
+"""Each option of each group that is left, as many in one configuration as there are groups."""
 
 
-@pytest.mark.parametrize(("group", "option"), OPTIONS)
-def test_every_option_composes_and_is_valid(compose, group, option):
-    command = "train" if group not in {*METHODS, "logger"} else "visualize"  # which needs no logger's package
-    own_data = ["dataset.root=."] if option in ("image_folder", "arrays") else []
+@pytest.mark.parametrize("options", TOGETHER, ids=lambda options: " ".join(map("=".join, options.items())))
+def test_every_option_composes_and_is_valid(compose, options):
+    own_data = ["dataset.root=."] if options.get("dataset") in ("image_folder", "arrays") else []
+    config, _ = compose("train", *map("=".join, options.items()), *own_data)
+    for group, option in options.items():
+        assert_chosen(config, group, option)
+
+
+@pytest.mark.parametrize(("group", "option"), [(group, option) for group in ALONE for option in OPTIONS[group]])
+def test_every_method_logger_and_recipe_composes_and_is_valid(compose, group, option):
+    command = "train" if group == "experiment" else "visualize"  # which needs no logger's package
     method = ["method=dataset"] if group == "logger" else []
-    given = [f"{group}={option}", *own_data, *method, "hydra.mode=RUN"]  # a sweep's file would run it
-    config, _ = compose(command, *given)
+    config, _ = compose(command, f"{group}={option}", *method, "hydra.mode=RUN")  # a sweep's file would run it
+    assert_chosen(config, group, option)
+
+
+def assert_chosen(config: DictConfig, group: str, option: str) -> None:
     if group in SEVERAL:
         assert list(config[group]) == ([] if option == "none" else [option])
-    elif "name" in get_type_hints((GROUPS | METHODS).get(group, dict)) and not own_data:
+    elif "name" in get_type_hints((GROUPS | METHODS).get(group, dict)) and option not in ("image_folder", "arrays"):
         assert config[group].name == option
 
 
@@ -67,7 +84,7 @@ def test_the_schema_has_the_keys_of_the_trainer_and_the_seeds():
     assert set(train.seeds) == set(get_type_hints(Seeds))
 
 
-@pytest.mark.parametrize(("group", "option"), OPTIONS)
+@pytest.mark.parametrize(("group", "option"), [(group, option) for group in OPTIONS for option in OPTIONS[group]])
 def test_every_option_is_explained(group, option):
     lines = (CONF / group / f"{option}.yaml").read_text().splitlines()
     assert lines[0].startswith("#")

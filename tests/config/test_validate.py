@@ -167,21 +167,18 @@ def test_contradictions_are_refused(compose, overrides, message):
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["trainer.steps=100"],
-        ["trainer.epochs=9.9"],
-        ["trainer.checkpoint_every='10 minutes'"],
-        ["trainer.validate_every=2"],
-        ["trainer.jit=true", "trainer.devices=2", "trainer.threads=1"],
-        ["dataset.validation=none"],
-        ["loss.class_weight={cat:2.0,dog:1}"],
-        ["+trainer.callbacks.stop={_target_:keras.callbacks.EarlyStopping,patience:3}"],
-        ["input_shape=[32,32,3]", "num_classes=100"],
-        ["model.padding=same"],
+        [
+            *("trainer.steps=100", "trainer.checkpoint_every='10 minutes'", "trainer.validate_every=2"),
+            *("trainer.jit=true", "trainer.devices=2", "trainer.threads=1", "model.padding=same"),
+            "loss.class_weight={cat:2.0,dog:1,0:2,9:0.5}",
+            "+trainer.callbacks.stop={_target_:keras.callbacks.EarlyStopping,patience:3}",
+            *("optimizer=sgd", "optimizer.momentum=0.9", "schedule=cosine", "schedule.decay_steps='80 %'"),
+        ],
+        ["trainer.epochs=9.9", "dataset.validation=none", "input_shape=[32,32,3]", "num_classes=100"],
         [
             "augmentation=[flip,affine,color_jitter,random_erasing,mixup,cutmix]",
             "augmentation.affine.rotation_range=90",
         ],
-        ["optimizer=sgd", "optimizer.momentum=0.9", "schedule=cosine", "schedule.decay_steps='80 %'"],
     ],
 )
 def test_what_makes_sense_passes(compose, overrides):

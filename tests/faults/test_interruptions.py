@@ -5,7 +5,12 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +22,7 @@ from cnnlab import cli
 OPTIONS = (
     *("input_shape=[8,8,1]", "model.padding=same", "model.dropout=0.3", "trainer.batch_size=64"),
     *("augmentation=shift_flip", "augmentation.shift_flip.shift=1", "schedule=cosine", "trainer.progress=none"),
-    *("trainer.epochs=15", "trainer.checkpoint_every='5 steps'"),
+    *("trainer.epochs=6", "trainer.checkpoint_every='5 steps'"),
 )
 
 
@@ -49,27 +54,81 @@ def assert_equal_runs(run: Path, reference: Path) -> None:
                     assert mine[key].tobytes() == theirs[key].tobytes()
 
 
-@pytest.mark.parametrize("step", [5, 150])
-def test_a_run_killed_at_any_moment_resumes_to_the_same_bytes(cnnlab_process, uninterrupted, tmp_path, step):
-    run = tmp_path / "run"
-    process = cnnlab_process("train", *OPTIONS, f"hydra.run.dir={run}")
-    wait_for_step(run, step, process)
-    process.kill()
-    process.communicate()
-    assert json.loads((run / "run.json").read_text())["status"] == "running"
-    assert cli.main(["train", f"resume={run}"]) == 0
-    assert_equal_runs(run, uninterrupted)
-    assert json.loads((run / "run.json").read_text())["status"] == "completed"
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory) -> tuple[Path, int, str]:
+    """A run killed in its second epoch, its process's number, and what another was told that came while it wrote."""
+    run = tmp_path_factory.mktemp("killed") / "run"
+    command = [sys.executable, "-m", "cnnlab.cli", "train", *OPTIONS, f"hydra.run.dir={run}"]
+    writer = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for_step(run, 25, writer)
+        writer.send_signal(signal.SIGSTOP)  # it has the run still, but comes no further
+        with redirect_stderr(StringIO()) as messages:
+            assert cli.main(["train", f"resume={run}"]) == 2
+        assert writer.poll() is None
+    finally:
+        writer.kill()
+        writer.communicate()
+    return run, writer.pid, messages.getvalue()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130)])
-def test_a_signal_saves_the_state_and_the_run_goes_on_exactly(cnnlab_process, uninterrupted, tmp_path, number, code):
+@pytest.fixture
+def killed_run(killed, tmp_path) -> Path:
+    return shutil.copytree(killed[0], tmp_path / "run")
+
+
+def test_a_second_process_cannot_write_the_same_run(killed):
+    _, writer, messages = killed
+    assert f"process {writer} is writing this run" in messages
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(killed_run, uninterrupted):
+    assert json.loads((killed_run / "run.json").read_text())["status"] == "running"
+    assert cli.main(["train", f"resume={killed_run}"]) == 0
+    assert_equal_runs(killed_run, uninterrupted)
+    assert json.loads((killed_run / "run.json").read_text())["status"] == "completed"
+
+
+def test_a_damaged_last_checkpoint_falls_back_and_still_ends_with_the_same_bytes(killed_run, uninterrupted, capfd):
+    last = sorted((killed_run / "checkpoints").glob("step-*.npz"))[-1]
+    last.write_bytes(last.read_bytes()[:1000])
+    assert cli.main(["train", f"resume={killed_run}"]) == 0
+    assert f"{last.name}: damaged" in capfd.readouterr().err
+    assert_equal_runs(killed_run, uninterrupted)
+
+
+@pytest.fixture
+def signal_at_the_first_checkpoint() -> Iterator[Callable[[Path], None]]:
+    """`signal_at_the_first_checkpoint(run)` sends this process SIGUSR1 as soon as the run has one."""
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)  # where it comes too late it must not end the tests
+    ended = threading.Event()
+
+    def watch(run: Path) -> None:
+        while not ended.wait(0.005):
+            if list(run.glob("checkpoints/step-*.npz")):
+                os.kill(os.getpid(), signal.SIGUSR1)
+                return
+
+    threads = []
+
+    def start(run: Path) -> None:
+        threads.append(threading.Thread(target=watch, args=(run,)))
+        threads[-1].start()
+
+    yield start
+    ended.set()
+    for thread in threads:
+        thread.join()
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_signal_in_the_first_epoch_saves_the_state_and_the_run_goes_on_exactly(
+    signal_at_the_first_checkpoint, uninterrupted, tmp_path, capfd
+):
     run = tmp_path / "run"
-    process = cnnlab_process("train", *OPTIONS, f"hydra.run.dir={run}")
-    wait_for_step(run, 50, process)
-    process.send_signal(number)
-    _, messages = process.communicate(timeout=60)
-    assert process.returncode == code
+    signal_at_the_first_checkpoint(run)
+    assert cli.main(["train", *OPTIONS, f"hydra.run.dir={run}"]) == 128 + signal.SIGUSR1
+    messages = capfd.readouterr().err
     assert f"resume with cnnlab train resume={run}" in messages
     assert "interrupted: " in messages
     assert "error: " not in messages
@@ -81,32 +140,6 @@ def test_a_signal_saves_the_state_and_the_run_goes_on_exactly(cnnlab_process, un
     assert_equal_runs(run, uninterrupted)
 
 
-def test_a_damaged_last_checkpoint_falls_back_and_still_ends_with_the_same_bytes(
-    cnnlab_process, uninterrupted, tmp_path, capfd
-):
-    run = tmp_path / "run"
-    process = cnnlab_process("train", *OPTIONS, f"hydra.run.dir={run}")
-    wait_for_step(run, 85, process)
-    process.kill()
-    process.communicate()
-    last = sorted((run / "checkpoints").glob("step-*.npz"))[-1]
-    last.write_bytes(last.read_bytes()[:1000])
-    assert cli.main(["train", f"resume={run}"]) == 0
-    assert f"{last.name}: damaged" in capfd.readouterr().err
-    assert_equal_runs(run, uninterrupted)
-
-
-def test_a_second_process_cannot_write_the_same_run(cnnlab_process, tmp_path):
-    run = tmp_path / "run"
-    first = cnnlab_process("train", *OPTIONS, "trainer.epochs=2000", f"hydra.run.dir={run}")
-    wait_for_step(run, 5, first)
-    second = cnnlab_process("train", f"resume={run}")
-    _, messages = second.communicate(timeout=60)
-    assert second.returncode == 2
-    assert f"process {first.pid} is writing this run" in messages
-    assert first.poll() is None
-
-
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of one MiB."""
@@ -116,14 +149,13 @@ def small_disk(tmp_path):
     if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("mounting a small file system needs root")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def test_a_full_disk_keeps_the_last_good_checkpoint_and_ends_with_one_line(cnnlab_process, small_disk):
+def test_a_full_disk_keeps_the_last_good_checkpoint_and_ends_with_one_line(small_disk, capfd):
     run = small_disk / "run"
-    process = cnnlab_process("train", *OPTIONS, f"hydra.run.dir={run}")
-    _, messages = process.communicate(timeout=120)
-    assert process.returncode == 2, messages
+    assert cli.main(["train", *OPTIONS, f"hydra.run.dir={run}"]) == 2
+    messages = capfd.readouterr().err
     assert "No space left on device" in messages
     assert str(run) in messages
     assert "Traceback" not in messages
@@ -148,7 +180,7 @@ def test_resuming_what_is_no_run_is_refused(monkeypatch, tmp_path, capsys, argum
 def test_a_finished_run_has_nothing_left_and_cannot_be_made_shorter(uninterrupted, capsys):
     before = (uninterrupted / "run.json").read_text()
     assert cli.main(["train", f"resume={uninterrupted}", "trainer.epochs=3"]) == 2
-    assert "has made 255 steps already, more than the 51 asked for" in capsys.readouterr().err
+    assert "has made 102 steps already, more than the 51 asked for" in capsys.readouterr().err
     assert (uninterrupted / "run.json").read_text() == before
 
 
@@ -157,7 +189,7 @@ def test_an_edited_configuration_is_noticed(uninterrupted, tmp_path, capsys):
     shutil.copytree(uninterrupted, run)
     text = (run / "config.yaml").read_text()
     (run / "config.yaml").write_text(text.replace("learning_rate: 0.001", "learning_rate: 0.002"))
-    assert cli.main(["train", f"resume={run}", "trainer.epochs=16"]) == 2
+    assert cli.main(["train", f"resume={run}", "trainer.epochs=7"]) == 2
     assert "optimizer.learning_rate: 0.001 → 0.002" in capsys.readouterr().err
 
 

@@ -24,8 +24,8 @@ LAYERS = {
     "conv2d": ((9, 9, 32), lambda: layers.Conv2D(64, 3), [(9 * 32, 9 * 64)]),
     "conv3d": ((5, 5, 5, 16), lambda: layers.Conv3D(32, 3), [(27 * 16, 27 * 32)]),
     "grouped": ((9, 9, 64), lambda: layers.Conv2D(128, 3, groups=4), [(9 * 16, 9 * 32)]),
-    "depthwise": ((9, 9, 600), lambda: layers.DepthwiseConv2D(3, depth_multiplier=2), [(9, 9 * 2)]),
-    "separable": ((9, 9, 900), lambda: layers.SeparableConv2D(20, 3), [(9, 9), (900, 20)]),
+    "depthwise": ((9, 9, 150), lambda: layers.DepthwiseConv2D(3, depth_multiplier=2), [(9, 9 * 2)]),
+    "separable": ((9, 9, 300), lambda: layers.SeparableConv2D(20, 3), [(9, 9), (300, 20)]),
     "transposed": ((9, 9, 24), lambda: layers.Conv2DTranspose(72, 3), [(9 * 24, 9 * 72)]),
 }
 DEVIATIONS = {
@@ -78,24 +78,24 @@ def initialized(option: str = "he_normal", seed: int = 1, overrides: tuple[str, 
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_an_option_takes_a_training_step(option):
+def test_an_option_starts_a_network_whose_outputs_are_finite(option):
     node = compose_initializer(option)
     assert node.name == option
     network = make_network()
     apply_initializer(node, network, 0, images)
-    network.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    before = [kernel.variable.numpy() for kernel in kernels(network)]
-    assert np.isfinite(network.train_on_batch(images(4), np.arange(4)))
-    after = [kernel.variable.numpy() for kernel in kernels(network)]
-    assert all((old != new).any() for old, new in zip(before, after, strict=True))
+    outputs = np.asarray(network(images(4), training=True))
+    assert np.isfinite(outputs).all()
+    assert outputs.any()
 
 
 def test_every_random_option_is_checked_against_theory():
     assert set(OPTIONS) == {*DEVIATIONS, "orthogonal", "dirac", "lsuv", "default"}
 
 
-@pytest.mark.parametrize("kind", LAYERS)
-@pytest.mark.parametrize("option", DEVIATIONS)
+@pytest.mark.parametrize(
+    ("option", "kind"),
+    [(option, "conv2d") for option in DEVIATIONS] + [("glorot_uniform", kind) for kind in LAYERS if kind != "conv2d"],
+)
 def test_kernels_have_the_spread_of_theory(option, kind):
     network, fans = make_layer(kind), LAYERS[kind][2]
     apply_initializer(compose_initializer(option), network, 3, no_images)

@@ -259,8 +259,15 @@ def test_a_seed_repeats_to_the_last_bit_and_another_differs():
     assert (first[0] != other[0]).all()
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("build", [residual, normalized, nested])
+@pytest.mark.parametrize(
+    ("policy", "build"),
+    [
+        ("mixed_bfloat16", residual),
+        ("mixed_bfloat16", normalized),
+        ("mixed_bfloat16", nested),
+        ("mixed_float16", plain),
+    ],
+)
 def test_every_precision_starts_from_the_same_weights(policy, build):
     full = lsuv(build())
     keras.utils.set_random_seed(0)

@@ -29,6 +29,17 @@ def published() -> keras.Model:
     return alexnet((227, 227, 3), 10)
 
 
+LRN = {"lrn_radius": 4, "lrn_bias": 1.0, "lrn_alpha": 0.001 / 9, "lrn_beta": 0.75}
+
+
+@pytest.fixture(scope="module")
+def varied() -> keras.Model:
+    """On small images, with every option set."""
+    pools = {"pooling": "average", "pool_padding": "same"}
+    starts = {"conv2_bias": 0.1, "hidden_bias": 0.5}
+    return alexnet(SMALL, 10, conv1_padding="valid", dense_activation="elu", **pools, **starts, **LRN)
+
+
 def test_alexnets_maps_shrink_as_published(published):
     names = ("conv1", "pool1", "conv2", "pool2", "conv5", "pool3")
     assert sides(published, *names) == [55, 27, 27, 13, 13, 6]
@@ -51,20 +62,17 @@ def test_other_sizes_need_a_choice_of_padding():
     assert sides(alexnet(SMALL, 10, conv1_padding="same"), "conv1", "pool3") == [17, 1]
 
 
-def test_poolings_may_average_and_be_padded():
-    network = alexnet(SMALL, 10, conv1_padding="valid", pooling="average", pool_padding="same")
-    pools = [network.get_layer(f"pool{number}") for number in (1, 2, 3)]
+def test_poolings_may_average_and_be_padded(varied):
+    pools = [varied.get_layer(f"pool{number}") for number in (1, 2, 3)]
     assert {type(pool) for pool in pools} == {keras.layers.AveragePooling2D}
-    assert sides(network, "pool1", "pool2", "pool3") == [8, 4, 2]
+    assert sides(varied, "pool1", "pool2", "pool3") == [8, 4, 2]
 
 
-@pytest.mark.parametrize("constants", [(4, 1.0, 0.001 / 9, 0.75), (2, 1.0, 2e-5, 0.75)])
-@pytest.mark.parametrize(("build", "shape"), [(alexnet, SMALL), (zfnet, (53, 53, 3))])
-def test_the_constants_reach_both_normalisations(build, shape, constants):
-    arguments = dict(zip(("lrn_radius", "lrn_bias", "lrn_alpha", "lrn_beta"), constants, strict=True))
-    network = build(shape, 10, **arguments, **({"conv1_padding": "valid"} if build is alexnet else {}))
-    layers = [layer for layer in network.layers if isinstance(layer, LocalResponseNormalization)]
-    assert [(layer.depth_radius, layer.bias, layer.alpha, layer.beta) for layer in layers] == [constants] * 2
+def test_the_constants_reach_both_normalisations(varied):
+    for network in (varied, zfnet((53, 53, 3), 10, **LRN)):
+        layers = [layer for layer in network.layers if isinstance(layer, LocalResponseNormalization)]
+        constants = [(layer.depth_radius, layer.bias, layer.alpha, layer.beta) for layer in layers]
+        assert constants == [tuple(LRN.values())] * 2
 
 
 def test_the_default_constants_are_the_papers(published):
@@ -88,16 +96,14 @@ def test_biases_start_at_one_where_the_paper_has_them_so(published):
     assert biases(published) == {name: float(name in ones) for name in biases(published)}
 
 
-def test_biases_may_start_elsewhere():
-    network = alexnet(SMALL, 10, conv1_padding="valid", conv2_bias=0.1, hidden_bias=0.5)
+def test_biases_may_start_elsewhere(varied):
     starts = {"conv2": 0.1, "conv4": 0.5, "conv5": 0.5, "dense1": 0.5, "dense2": 0.5}
-    assert biases(network) == {name: starts.get(name, 0.0) for name in biases(network)}
+    assert biases(varied) == {name: starts.get(name, 0.0) for name in biases(varied)}
 
 
-def test_dense_layers_may_have_an_activation_of_their_own():
-    network = alexnet(SMALL, 10, conv1_padding="valid", dense_activation="elu")
+def test_dense_layers_may_have_an_activation_of_their_own(varied):
     chosen = {
-        layer.name: layer.activation.__name__ for layer in network.layers if isinstance(layer, keras.layers.Activation)
+        layer.name: layer.activation.__name__ for layer in varied.layers if isinstance(layer, keras.layers.Activation)
     }
     assert chosen == {f"conv{n}_act": "relu" for n in range(1, 6)} | {f"dense{n}_act": "elu" for n in (1, 2)}
 

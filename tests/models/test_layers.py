@@ -51,6 +51,9 @@ def test_lrn_has_a_gradient(rng, policy):
     assert np.all(gradient != 0)
 
 
+MAPS = (8, 4, 5, 6)
+
+
 def both_normalisations(policy: str, **arguments) -> tuple[keras.Layer, keras.Layer]:
     layers = keras.layers.BatchNormalization(dtype=policy, **arguments), BatchNormalization(dtype=policy, **arguments)
     for layer in layers:
@@ -59,9 +62,18 @@ def both_normalisations(policy: str, **arguments) -> tuple[keras.Layer, keras.La
     return layers
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("arguments", [{}, {"scale": False}, {"center": False, "momentum": 0.6, "epsilon": 1e-5}])
-@pytest.mark.parametrize("shape", [(8, 4, 5, 6), (1, 1, 1, 6)], ids=["maps", "one value per channel"])
+@pytest.mark.parametrize(
+    ("policy", "arguments", "shape"),
+    [
+        ("float32", {}, MAPS),
+        ("float32", {"scale": False}, MAPS),
+        ("float32", {"center": False, "momentum": 0.6, "epsilon": 1e-5}, MAPS),
+        ("float32", {}, (1, 1, 1, 6)),  # one value per channel
+        ("mixed_bfloat16", {}, MAPS),
+        ("mixed_float16", {}, MAPS),
+        ("mixed_float16", {}, (1, 1, 1, 6)),
+    ],
+)
 def test_batch_normalisation_gives_keras_outputs_gradients_and_statistics(rng, policy, arguments, shape):
     x = tf.constant(rng.normal(3, 2, size=shape), keras.DTypePolicy(policy).compute_dtype)
     direction = tf.constant(rng.normal(size=x.shape), tf.float32)
@@ -147,8 +159,15 @@ def test_scaled_tanh_keeps_plus_and_minus_one():
     np.testing.assert_allclose(scaled_tanh(x), [-1.7159, -1, 0, 1, 1.7159], atol=1e-4)
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-@pytest.mark.parametrize("options", [{"padding": "same"}, {"strides": (2, 1)}, {"dilation_rate": 2}])
+@pytest.mark.parametrize(
+    ("policy", "options"),
+    [
+        ("float32", {"padding": "same"}),
+        ("float32", {"strides": (2, 1)}),
+        ("float32", {"dilation_rate": 2}),
+        ("mixed_bfloat16", {"padding": "same"}),
+    ],
+)
 def test_grouped_convolutions_are_kerass(rng, policy, options):
     x = rng.normal(size=(2, 9, 8, 6)).astype(np.float32)
     ours, keras_layer = (

@@ -55,11 +55,12 @@ class Net(keras.Model):
         super().__init__()
         self.given = {"input_shape": input_shape, "num_classes": num_classes}
         self.conv = keras.layers.Conv2D(4, 3, activation="relu")
+        self.scale = Scale()
         self.pool = keras.layers.GlobalAveragePooling2D()
         self.dense = keras.layers.Dense(num_classes, activation="softmax")
 
     def call(self, images):
-        return self.dense(self.pool(self.conv(images)))
+        return self.dense(self.pool(self.scale(self.conv(images))))
 
     def get_config(self):
         return self.given
@@ -92,13 +93,13 @@ def forget() -> None:
         del known[name]
 
 
-@pytest.fixture(scope="module", params=["build", "Net"])
-def trained(request, train, project) -> Path:
-    """A run of the builder, or of the subclassed model; trained in the project's folder."""
+@pytest.fixture(scope="module")
+def trained(train, project) -> Path:
+    """A run of the subclassed model, with a layer of its own; trained in the project's folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project)
         patch.setattr(sys, "path", [*sys.path])
-        return train(TRUST, f"model._target_=mynet.{request.param}", "trainer.steps=3")
+        return train(TRUST, "model._target_=mynet.Net", "trainer.steps=3")
 
 
 @pytest.fixture
@@ -110,6 +111,12 @@ def run(trained, tmp_path) -> Path:
 def image(tmp_path) -> Path:
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "image.png")
     return tmp_path / "image.png"
+
+
+def test_a_function_that_builds_one_is_trained_and_evaluated(train):
+    run = train(TRUST, "model._target_=mynet.build", "trainer.steps=1")
+    forget()
+    assert cli.main(["eval", f"run={run}", TRUST]) == 0
 
 
 def test_it_is_evaluated_predicted_with_visualised_and_resumed(run, image):

@@ -1,5 +1,6 @@
 """A new head on a pretrained backbone."""
 
+import shutil
 from importlib import import_module
 from pathlib import Path
 from typing import get_args
@@ -128,22 +129,27 @@ def test_a_cut_leaves_out_what_follows(mobilenet):
     assert names[names.index("block_2_add") + 1 :] == ["pooling", "dropout", "logits"]
 
 
-def test_a_frozen_backbone_drops_nothing():
-    network = transfer(SMALL, 2, backbone="EfficientNetB0", weights=None, cut="block2b_add", dropout=0.0)
-    dropping = [layer for layer in network.layers if isinstance(layer, keras.layers.Dropout)]
+@pytest.fixture(scope="module")
+def efficientnet() -> keras.Model:
+    """A backbone with dropout, and with a normalisation of its own; its weights are only read."""
+    return transfer(SMALL, 2, backbone="EfficientNetB0", weights=None, cut="block2b_add", dropout=0.0)
+
+
+def test_a_frozen_backbone_drops_nothing(efficientnet):
+    dropping = [layer for layer in efficientnet.layers if isinstance(layer, keras.layers.Dropout)]
     assert dropping
     images = pixels().astype("float32")
-    np.testing.assert_array_equal(network(images, training=True), network(images, training=False))
+    np.testing.assert_array_equal(efficientnet(images, training=True), efficientnet(images, training=False))
 
 
-@pytest.mark.parametrize(("pooling", "features"), [("flatten", 512), ("average", 512), ("max", 512)])
-def test_pooling_makes_a_vector_of_the_maps(pooling, features):
-    network = transfer((47, 31, 3), 1, backbone="squeezenet", weights=None, pooling=pooling)
-    height, width = network.get_layer("fire9_concat").output.shape[1:3]
-    assert (height, width) == (2, 1)
-    assert network.get_layer("pooling").output.shape[1] == features * (height * width if pooling == "flatten" else 1)
+def test_pooling_makes_a_vector_of_the_maps():
+    for pooling, features in (("flatten", 2 * 1 * 512), ("average", 512), ("max", 512)):
+        network = transfer((47, 31, 3), 1, backbone="squeezenet", weights=None, pooling=pooling)
+        assert network.get_layer("fire9_concat").output.shape[1:3] == (2, 1)
+        assert network.get_layer("pooling").output.shape == (None, features)
 
 
+@pytest.mark.slow
 def test_inception_cut_at_mixed7_has_the_published_head():
     arguments = {"cut": "mixed7", "pooling": "flatten", "dense": 1024, "dropout": 0.2}
     network = transfer((150, 150, 3), 1, backbone="InceptionV3", weights=None, **arguments)
@@ -152,9 +158,8 @@ def test_inception_cut_at_mixed7_has_the_published_head():
     assert network.output_shape == (None, 1)
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-def test_an_exported_model_takes_raw_pixels_and_survives_saving(tmp_path, policy):
-    keras.config.set_dtype_policy(policy)
+def test_an_exported_model_takes_raw_pixels_and_survives_saving(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
     network = small()
     assert network(pixels()).dtype == "float32"
     preprocessing = build_preprocessing(OmegaConf.create({}), SMALL)
@@ -165,10 +170,14 @@ def test_an_exported_model_takes_raw_pixels_and_survives_saving(tmp_path, policy
     assert not loaded.layers[2].get_layer("conv1").trainable
 
 
-def saved(tmp_path: Path, name: str) -> tuple[keras.Model, Path]:
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory) -> tuple[keras.Model, Path]:
+    """A backbone, and the file of its weights that Keras saved."""
+    path = tmp_path_factory.mktemp("weights") / "backbone.weights.h5"
+    keras.utils.set_random_seed(1)
     model = build_backbone("squeezenet", keras.Input(SMALL))
-    model.save_weights(tmp_path / name)
-    return model, tmp_path / name
+    model.save_weights(path)
+    return model, path
 
 
 def same_weights(network: keras.Model, source: keras.Model) -> bool:
@@ -180,42 +189,45 @@ def same_weights(network: keras.Model, source: keras.Model) -> bool:
     )
 
 
-def test_weights_come_from_a_file_that_keras_saved(tmp_path):
-    model, path = saved(tmp_path, "backbone.weights.h5")
+def test_weights_come_from_a_file_that_keras_saved(pretrained):
+    model, path = pretrained
     assert same_weights(small(weights=str(path)), model)
 
 
-@pytest.mark.parametrize("place", ["working directory", "CNNLAB_DATA"])
-def test_a_relative_path_is_looked_for_in_two_places(tmp_path, monkeypatch, place):
-    model, path = saved(tmp_path, "backbone.weights.h5")
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    monkeypatch.chdir(tmp_path if place == "working directory" else elsewhere)
-    monkeypatch.setenv("CNNLAB_DATA", str(elsewhere if place == "working directory" else tmp_path))
-    assert same_weights(small(weights=path.name), model)
-    with pytest.raises(UserError, match=rf"absent.h5: no such file; looked for .*{tmp_path}/.* or .*absent.h5"):
-        small(weights="absent.h5")
+def test_a_relative_path_is_looked_for_in_two_places(tmp_path, monkeypatch, pretrained):
+    model, path = pretrained
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CNNLAB_DATA", str(path.parent))
+    found = build_backbone("squeezenet", keras.Input(SMALL))
+    load_backbone(found, "squeezenet", path.name)
+    assert same_weights(found, model)
+    with pytest.raises(
+        UserError, match=rf"absent.h5: no such file; looked for {tmp_path}/.* or {path.parent}/absent.h5"
+    ):
+        load_backbone(found, "squeezenet", "absent.h5")
+    monkeypatch.chdir(path.parent)
+    monkeypatch.setenv("CNNLAB_DATA", str(tmp_path))
+    load_backbone(found, "squeezenet", path.name)
 
 
 def test_the_weights_of_another_network_are_refused(tmp_path):
+    model = build_backbone("squeezenet", keras.Input(SMALL))
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]).save_weights(tmp_path / "other.weights.h5")
     with pytest.raises(UserError, match=r"other.weights.h5: does not fit squeezenet without its top; Keras says"):
-        small(weights=str(tmp_path / "other.weights.h5"))
+        load_backbone(model, "squeezenet", str(tmp_path / "other.weights.h5"))
     (tmp_path / "damaged.h5").write_bytes(b"nothing")
     with pytest.raises(UserError, match=r"damaged.h5 is no HDF5 file"):
-        small(weights=str(tmp_path / "damaged.h5"))
+        load_backbone(model, "squeezenet", str(tmp_path / "damaged.h5"))
 
 
-def test_efficientnet_computes_with_loaded_weights_what_keras_computes(tmp_path):
+def test_efficientnet_computes_with_loaded_weights_what_keras_computes(efficientnet, tmp_path):
     stddev = np.array([0.229, 0.224, 0.225], "float32")
-    images = keras.Input(SMALL)
-    plain = build_backbone("EfficientNetB0", images)
+    plain = keras.Model(efficientnet.input, efficientnet.get_layer("stem_conv").output)
     plain.save_weights(tmp_path / "b0.weights.h5")
-    scaled = build_backbone("EfficientNetB0", images)
+    scaled = keras.models.clone_model(plain)
     load_backbone(scaled, "EfficientNetB0", str(tmp_path / "b0.weights.h5"))
-    stems = [keras.Model(model.inputs[0], model.get_layer("stem_conv").output) for model in (plain, scaled)]
     x = pixels().astype("float32")
-    np.testing.assert_allclose(stems[0](x / np.sqrt(stddev)), stems[1](x), atol=1e-5)
+    np.testing.assert_allclose(plain(x / np.sqrt(stddev)), scaled(x), atol=1e-5)
 
 
 def test_what_is_looked_at_or_loaded_needs_no_pretrained_weights():
@@ -226,16 +238,18 @@ def test_what_is_looked_at_or_loaded_needs_no_pretrained_weights():
         build_network(node, SMALL, 2)
 
 
-def test_a_run_goes_on_without_the_pretrained_weights(tmp_path):
-    pretrained, path = saved(tmp_path, "backbone.weights.h5")
-    run = tmp_path / "run"
-    model = ("model=transfer", "model.backbone=squeezenet", f"model.weights={path}", "input_shape=[32,32,3]")
-    short = ("augmentation=none", "trainer.steps=2", "trainer.progress=none", "trainer.precision=float32")
-    assert cli.main(["train", *model, *short, f"hydra.run.dir={run}"]) == 0
+def test_a_run_goes_on_without_the_pretrained_weights(pretrained, tmp_path):
+    model, source = pretrained
+    path, run = tmp_path / "backbone.weights.h5", tmp_path / "run"
+    shutil.copy(source, path)
+    options = ("model=transfer", "model.backbone=squeezenet", f"model.weights={path}", "input_shape=[32,32,3]")
+    short = ("augmentation=none", "trainer.steps=1", "trainer.batch_size=8", "trainer.validation_steps=1")
+    quiet = ("trainer.progress=none", "trainer.precision=float32")
+    assert cli.main(["train", *options, *short, *quiet, f"hydra.run.dir={run}"]) == 0
     path.unlink()
-    assert cli.main(["train", f"resume={run}", "trainer.steps=3"]) == 0
+    assert cli.main(["train", f"resume={run}", "trainer.steps=2"]) == 0
     loaded = keras.models.load_model(run / "last.keras").layers[2]
-    assert same_weights(loaded, pretrained)
+    assert same_weights(loaded, model)
     assert not loaded.get_layer("conv1").trainable
 
 

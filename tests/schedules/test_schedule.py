@@ -1,5 +1,6 @@
 """The schedules as the configuration describes them: their curves, durations, warm-up, and mistakes."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
@@ -23,7 +24,7 @@ def build(option: str, *overrides: str, learning_rate: float = 0.1, steps_per_ep
     return build_schedule(node, learning_rate, steps_per_epoch, steps_per_epoch * epochs)
 
 
-def curve(schedule: LearningRateSchedule, steps: range = range(100)) -> np.ndarray:
+def curve(schedule: LearningRateSchedule, steps: Iterable[int] = range(100)) -> np.ndarray:
     """What a compiled training step sees at each step."""
     traces = []
 
@@ -38,34 +39,28 @@ def curve(schedule: LearningRateSchedule, steps: range = range(100)) -> np.ndarr
     return np.array([float(value) for value in values])
 
 
-@pytest.mark.parametrize("warmup", ["0 epochs", "5 steps"])
 @pytest.mark.parametrize("option", OPTIONS)
-def test_an_option_takes_training_steps(option, warmup):
-    schedule = build(option, f"warmup={warmup}")
-    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    network.compile(keras.optimizers.SGD(schedule), "mse")
-    before = [weight.numpy() for weight in network.weights]
+def test_an_option_gives_an_optimizer_its_learning_rates(option):
+    schedule, weight = build(option), keras.Variable(0.0)
+    optimizer = keras.optimizers.SGD(schedule)
     for _ in range(2):
-        network.train_on_batch(np.ones((4, 3), "float32"), np.ones((4, 2), "float32"))
-    assert all((old != new.numpy()).any() for old, new in zip(before, network.weights, strict=True))
+        optimizer.apply([tf.constant(1.0)], [weight])
+    assert float(weight) == pytest.approx(-sum(float(schedule(tf.constant(step, tf.int64))) for step in range(2)))
 
 
-@pytest.mark.parametrize("warmup", ["0 epochs", "5 steps"])
 @pytest.mark.parametrize("option", OPTIONS)
-def test_the_step_alone_decides(option, warmup):
-    schedule = build(option, f"warmup={warmup}")
-    forwards = curve(schedule, range(20))
-    resumed = build(option, f"warmup={warmup}")
-    np.testing.assert_array_equal(curve(resumed, range(13, 20)), forwards[13:])
-    np.testing.assert_array_equal(curve(resumed, range(5)), forwards[:5])
+def test_the_step_alone_decides(option):
+    forwards = curve(build(option, "warmup=5 steps"), range(20))
+    resumed = build(option, "warmup=5 steps")
+    np.testing.assert_array_equal(curve(resumed, [*range(13, 20), *range(5)]), forwards[[*range(13, 20), *range(5)]])
 
 
-@pytest.mark.parametrize("warmup", ["0 epochs", "5 steps"])
 @pytest.mark.parametrize("option", OPTIONS)
-def test_an_option_can_be_saved_and_loaded(option, warmup):
-    schedule = build(option, f"warmup={warmup}")
+def test_an_option_can_be_saved_and_loaded(option):
+    schedule = build(option, "warmup=5 steps")
     loaded = keras.optimizers.schedules.deserialize(keras.optimizers.schedules.serialize(schedule))
-    np.testing.assert_array_equal(curve(loaded), curve(schedule))
+    steps = range(0, 100, 9)
+    np.testing.assert_array_equal(curve(loaded, steps), curve(schedule, steps))
 
 
 def test_constant_stays():

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from hydra.errors import MissingConfigException
 
+from cnnlab import cli
 from cnnlab.config.explain import explain
 from cnnlab.config.extras import is_installed
 from cnnlab.sweeps.state import SweepState
@@ -79,6 +80,30 @@ def sweep(tmp_path) -> Sweep:
     started = Sweep(tmp_path)
     yield started
     started.end()
+
+
+class SweepHere(Sweep):
+    """The same in this process, for what is told and refused before a job is started: a job is forked from it.
+
+    Args:
+        folder: the working directory.
+        captured: reads what was written since it was read last.
+    """
+
+    def __init__(self, folder: Path, captured: pytest.CaptureFixture[str]):
+        super().__init__(folder)
+        self._captured = captured
+
+    def run(self, *arguments: str) -> int:
+        self.code = cli.main(["train", "-m", "sweep.name=test", *arguments])
+        self.output, self.messages = self._captured.readouterr()
+        return self.code
+
+
+@pytest.fixture
+def sweep_here(tmp_path, monkeypatch, capsys) -> SweepHere:
+    monkeypatch.chdir(tmp_path)
+    return SweepHere(tmp_path, capsys)
 
 
 def is_alive(pid: int) -> bool:
@@ -222,31 +247,31 @@ def test_a_job_that_takes_too_long_is_stopped_and_the_others_run(sweep):
     assert "no end after 1 minute (sweep.job_timeout)" in sweep.messages
 
 
-def test_a_job_with_another_configuration_is_refused_and_stays_as_it_is(sweep):
-    assert sweep.run("seed=0", *TWO_EPOCHS) == 0
-    before = (sweep.directory / "single" / "run.json").read_bytes()
-    assert sweep.run("seed=0", *TWO_EPOCHS, "optimizer.learning_rate=0.5") == 2
-    assert "was trained with another configuration (optimizer.learning_rate: 0.001 → 0.5)" in sweep.messages
-    assert "choose another sweep.name" in sweep.messages
-    assert (sweep.directory / "single" / "run.json").read_bytes() == before
-    assert sweep.run("optimizer=sgd,adam", "seed=0,0", *TWO_EPOCHS, "sweep.dry_run=true") == 0
-    assert "2 combinations came up again, since a value is given twice; each is trained once" in sweep.messages
-    assert f"{sweep.directory} holds 1 more jobs, of an earlier grid" in sweep.messages
+def test_a_job_with_another_configuration_is_refused_and_stays_as_it_is(sweep, sweep_here):
+    assert sweep.run("seed=0", *SMALL, "trainer.epochs=1", "trainer.threads=1") == 0
+    before = (sweep_here.directory / "single" / "run.json").read_bytes()
+    assert sweep_here.run("seed=0", *SMALL, "trainer.epochs=1", "trainer.threads=1", "optimizer.learning_rate=0.5") == 2
+    assert "was trained with another configuration (optimizer.learning_rate: 0.001 → 0.5)" in sweep_here.messages
+    assert "choose another sweep.name" in sweep_here.messages
+    assert (sweep_here.directory / "single" / "run.json").read_bytes() == before
+    assert sweep_here.run("optimizer=sgd,adam", "seed=0,0", *TWO_EPOCHS, "sweep.dry_run=true") == 0
+    assert "2 combinations came up again, since a value is given twice; each is trained once" in sweep_here.messages
+    assert f"{sweep_here.directory} holds 1 more jobs, of an earlier grid" in sweep_here.messages
 
 
-def test_a_dry_run_prints_the_grid_and_writes_nothing(sweep, tmp_path):
-    assert sweep.run("optimizer=sgd,adam", "seed=0,1", "sweep.dry_run=true") == 0
-    assert "4 of 4 jobs would be trained" in sweep.output
-    assert "optimizer=sgd,seed=1" in sweep.output
+def test_a_dry_run_prints_the_grid_and_writes_nothing(sweep_here, tmp_path):
+    assert sweep_here.run("optimizer=sgd,adam", "seed=0,1", "sweep.dry_run=true") == 0
+    assert "4 of 4 jobs would be trained" in sweep_here.output
+    assert "optimizer=sgd,seed=1" in sweep_here.output
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_mistake_in_one_job_is_told_before_any_is_trained(sweep, tmp_path):
-    assert sweep.run("model.dropout=0.1,2.0", *TWO_EPOCHS) == 2
-    assert "error: model.dropout=2.0: model.dropout=2.0: must be" in sweep.messages
+def test_a_mistake_in_one_job_is_told_before_any_is_trained(sweep_here, tmp_path):
+    assert sweep_here.run("model.dropout=0.1,2.0", *TWO_EPOCHS) == 2
+    assert "error: model.dropout=2.0: model.dropout=2.0: must be" in sweep_here.messages
     assert list(tmp_path.iterdir()) == []
-    assert sweep.run("optimizer=sgd,adamm") == 2
-    assert "adamm" in sweep.messages
+    assert sweep_here.run("optimizer=sgd,adamm") == 2
+    assert "adamm" in sweep_here.messages
 
 
 @pytest.mark.parametrize(
@@ -260,28 +285,28 @@ def test_a_mistake_in_one_job_is_told_before_any_is_trained(sweep, tmp_path):
         ("hydra.run.dir=x", "give a sweep's with sweep.name or hydra.sweep.dir"),
     ],
 )
-def test_a_wrong_option_of_the_sweep_is_told_in_one_line(sweep, argument, message):
-    assert sweep.run("seed=0,1", *TWO_EPOCHS, argument) == 2
-    assert message in sweep.messages
-    assert "Traceback" not in sweep.messages
+def test_a_wrong_option_of_the_sweep_is_told_in_one_line(sweep_here, argument, message):
+    assert sweep_here.run("seed=0,1", *TWO_EPOCHS, argument) == 2
+    assert message in sweep_here.messages
+    assert "Traceback" not in sweep_here.messages
 
 
-def test_a_run_is_resumed_without_m(sweep, small_run, tmp_path):
-    assert sweep.run(f"resume={small_run}", "seed=0,1") == 2
-    assert f"resume={small_run}: resumes one run" in sweep.messages
+def test_a_run_is_resumed_without_m(sweep_here, small_run, tmp_path):
+    assert sweep_here.run(f"resume={small_run}", "seed=0,1") == 2
+    assert f"resume={small_run}: resumes one run" in sweep_here.messages
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_slurm_its_launcher_is_refused_with_a_hint_and_writes_nothing(sweep, tmp_path, monkeypatch):
+def test_without_slurm_its_launcher_is_refused_with_a_hint_and_writes_nothing(sweep_here, tmp_path, monkeypatch):
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    assert sweep.run("hydra/launcher=submitit_slurm", "seed=0,1", *TWO_EPOCHS) == 2
-    assert sweep.messages == (
+    assert sweep_here.run("hydra/launcher=submitit_slurm", "seed=0,1", *TWO_EPOCHS) == 2
+    assert sweep_here.messages == (
         "error: hydra/launcher=submitit_slurm: sbatch is not found, so there is no SLURM here; "
         "use hydra/launcher=local, or start this on a login node of the cluster\n"
     )
     assert list(tmp_path.iterdir()) == []
-    assert sweep.run("hydra/launcher=submitit_slurm", "seed=0,1", *TWO_EPOCHS, "sweep.dry_run=true") == 0
+    assert sweep_here.run("hydra/launcher=submitit_slurm", "seed=0,1", *TWO_EPOCHS, "sweep.dry_run=true") == 0
 
 
 def test_what_slurm_refuses_is_told_in_one_line(sweep, tmp_path, monkeypatch):
@@ -297,11 +322,11 @@ def test_what_slurm_refuses_is_told_in_one_line(sweep, tmp_path, monkeypatch):
     assert "Traceback" not in sweep.messages
 
 
-def test_a_launcher_that_is_not_installed_names_its_extra(sweep):
+def test_a_launcher_that_is_not_installed_names_its_extra(sweep_here):
     if is_installed("hydra_plugins.hydra_ray_launcher"):
         pytest.skip("hydra-ray-launcher is installed")
-    assert sweep.run("hydra/launcher=ray", "seed=0,1", *TWO_EPOCHS) == 2
-    assert sweep.messages == (
+    assert sweep_here.run("hydra/launcher=ray", "seed=0,1", *TWO_EPOCHS) == 2
+    assert sweep_here.messages == (
         "error: hydra/launcher=ray: hydra-ray-launcher is not installed; pip install 'cnnlab[ray]'\n"
     )
 

@@ -16,7 +16,7 @@ LAUNCHER = Path(__file__).parent / "logical_devices.py"
 SMALL = (
     *("input_shape=[8,8,1]", "model.padding=same", "trainer.batch_size=64", "trainer.precision=float32"),
     *("optimizer=sgd", "optimizer.learning_rate=0.05", "augmentation=shift_flip", "augmentation.shift_flip.shift=1"),
-    *("trainer.progress=plain", "trainer.threads=2"),
+    "trainer.progress=plain",
     "initializer=lsuv",  # the one that looks at data
     "optimizer.lookahead_every=3",
     "model.dropout=0.0",  # masks cannot be the same for one replica and for two
@@ -33,7 +33,7 @@ def start(*arguments: str, devices: int = 1, **environment: str) -> subprocess.P
     )
 
 
-def train(directory: Path, *overrides: str, devices: int = 1) -> Path:
+def train_apart(directory: Path, *overrides: str, devices: int = 1) -> Path:
     process = start("train", *SMALL, f"hydra.run.dir={directory}", *overrides, devices=devices)
     _, messages = process.communicate(timeout=300)
     assert process.returncode == 0, messages
@@ -73,31 +73,67 @@ TWENTY = ("trainer.steps=20", "augmentation=[shift_flip,mixup]")
 
 
 @pytest.fixture(scope="module")
-def one_device(tmp_path_factory) -> Path:
-    return train(tmp_path_factory.mktemp("one") / "run", *TWENTY)
+def one_device(train) -> Path:
+    return train(*SMALL, *TWENTY)
 
 
-@pytest.mark.parametrize(
-    "extra",
-    [
-        (),
-        pytest.param(("trainer.data=stream",), marks=pytest.mark.slow),
-        pytest.param(("trainer.steps_per_call=4",), marks=pytest.mark.slow),
-    ],
-)
-def test_two_devices_train_what_one_trains(one_device, tmp_path, extra):
-    run = train(tmp_path / "run", *TWENTY, "trainer.devices=2", *extra, devices=2)
+REFUSED_ON_TWO_DEVICES = {
+    ("trainer.batch_size=63", "augmentation=none"): (
+        "trainer.batch_size=63 does not divide by the 2 replicas; the nearest that does is 64"
+    ),
+    ("trainer.batch_size=66", "augmentation=cutmix"): (
+        "trainer.batch_size=66: cutmix mixes images in pairs on each of 2 replicas; use a multiple of 4"
+    ),
+    ("optimizer.gradient_accumulation_steps=4",): (
+        "optimizer.gradient_accumulation_steps=4: Keras cannot accumulate gradients on 2 replicas"
+    ),
+    ("trainer.devices=3",): "trainer.devices=3: this host has 2 CPU device(s)",
+}
+
+
+@pytest.fixture(scope="module")
+def two_devices(tmp_path_factory) -> tuple[Path, list[str]]:
+    """In one process on two devices: a training, and before it the errors of each command that is refused."""
+    folder = tmp_path_factory.mktemp("two")
+    unshifted = [override for override in SMALL if not override.startswith("augmentation")]
+    refused = [["train", *unshifted, *given, f"hydra.run.dir={folder}/refused"] for given in REFUSED_ON_TWO_DEVICES]
+    last = ["train", *SMALL, *TWENTY, "trainer.devices=2", f"hydra.run.dir={folder}/run"]
+    process = start(*(word for command in refused for word in (*command, "--")), *last, devices=2)
+    _, messages = process.communicate(timeout=300)
+    assert process.returncode == 0, messages
+    assert not (folder / "refused").exists()
+    return folder / "run", [line for line in messages.splitlines() if line.startswith("error: ")]
+
+
+def assert_same_training(run: Path, reference: Path) -> None:
+    for mine, theirs in zip(weights(run), weights(reference), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
+    pd.testing.assert_frame_equal(rows(run), rows(reference), atol=1e-4, rtol=1e-4)
+
+
+def test_two_devices_train_what_one_trains(one_device, two_devices):
+    run, _ = two_devices
     assert json.loads((run / "run.json").read_text())["replicas"] == 2
-    for mine, reference in zip(weights(run), weights(one_device), strict=True):
-        np.testing.assert_allclose(mine, reference, atol=1e-5)
-    pd.testing.assert_frame_equal(rows(run), rows(one_device), atol=1e-4, rtol=1e-4)
+    assert_same_training(run, one_device)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("extra", ["trainer.data=stream", "trainer.steps_per_call=4"])
+def test_however_two_devices_are_fed_they_train_what_one_trains(one_device, tmp_path, extra):
+    assert_same_training(train_apart(tmp_path / "run", *TWENTY, "trainer.devices=2", extra, devices=2), one_device)
+
+
+def test_what_two_devices_cannot_do_is_refused_with_what_they_can(two_devices):
+    _, errors = two_devices
+    for error, expected in zip(errors, REFUSED_ON_TWO_DEVICES.values(), strict=True):
+        assert error.startswith(f"error: {expected}")
 
 
 @pytest.mark.slow
 def test_gradients_are_clipped_by_the_norm_of_the_whole_batch(tmp_path):
     clipped = ("trainer.steps=10", "optimizer.global_clipnorm=0.05")
-    one = train(tmp_path / "one", *clipped)
-    two = train(tmp_path / "two", *clipped, "trainer.devices=2", devices=2)
+    one = train_apart(tmp_path / "one", *clipped)
+    two = train_apart(tmp_path / "two", *clipped, "trainer.devices=2", devices=2)
     for mine, reference in zip(weights(two), weights(one), strict=True):
         np.testing.assert_allclose(mine, reference, atol=1e-5)
 
@@ -105,56 +141,27 @@ def test_gradients_are_clipped_by_the_norm_of_the_whole_batch(tmp_path):
 @pytest.mark.slow
 def test_batch_normalisation_and_dropout_train_on_two_devices_and_resume_exactly(tmp_path):
     options = ("model.batch_norm=true", "model.dropout=0.5", "trainer.devices=2", "trainer.steps_per_epoch=4")
-    whole = train(tmp_path / "whole", *options, "trainer.epochs=2", devices=2)
-    part = train(tmp_path / "part", *options, "trainer.epochs=1", devices=2)
+    whole = train_apart(tmp_path / "whole", *options, "trainer.epochs=2", devices=2)
+    part = train_apart(tmp_path / "part", *options, "trainer.epochs=1", devices=2)
     process = start("train", f"resume={part}", "trainer.epochs=2", devices=2)
     _, messages = process.communicate(timeout=300)
     assert process.returncode == 0, messages
     pd.testing.assert_frame_equal(rows(part), rows(whole), check_exact=True)
 
 
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        (["trainer.batch_size=63"], "=63 does not divide by the 2 replicas; the nearest that does is 64"),
-        (
-            ["trainer.batch_size=66", "augmentation=cutmix"],
-            "=66: cutmix mixes images in pairs on each of 2 replicas; use a multiple of 4",
-        ),
-    ],
-)
-def test_a_batch_that_does_not_divide_is_refused_with_one_that_does(tmp_path, overrides, message):
-    small = [override for override in SMALL if not override.startswith("augmentation")]
-    process = start("train", *small, *overrides, f"hydra.run.dir={tmp_path / 'r'}", devices=2)
-    _, messages = process.communicate(timeout=300)
-    assert process.returncode == 2
-    (line,) = [line for line in messages.splitlines() if line.startswith("error: ")]
-    assert line == f"error: trainer.batch_size{message}"
-
-
-def test_more_devices_than_there_are_is_refused(tmp_path):
-    process = start("train", *SMALL, "trainer.devices=3", f"hydra.run.dir={tmp_path / 'r'}", devices=2)
-    _, messages = process.communicate(timeout=300)
-    assert process.returncode == 2
-    assert "trainer.devices=3: this host has 2 CPU device(s)" in messages
-    assert not (tmp_path / "r").exists()
-
-
-def test_a_cluster_of_anything_but_workers_is_refused(tmp_path):
+def test_a_cluster_of_anything_but_workers_is_refused(train, monkeypatch, capsys):
     config = {"cluster": {"chief": ["127.0.0.1:1"], "worker": ["127.0.0.1:2"]}, "task": {"type": "chief", "index": 0}}
-    process = start("train", *SMALL, f"hydra.run.dir={tmp_path / 'r'}", TF_CONFIG=json.dumps(config))
-    _, messages = process.communicate(timeout=300)
-    assert process.returncode == 2
-    assert "error: TF_CONFIG=" in messages
-    assert "expected" in messages
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    train(code=2)
+    message = capsys.readouterr().err
+    assert "error: TF_CONFIG=" in message
+    assert "expected" in message
 
 
 def test_two_hosts_train_what_one_process_trains(one_device, tmp_path):
     run = tmp_path / "run"
     finish(start_workers(*SMALL, *TWENTY, f"hydra.run.dir={run}"))
-    for mine, reference in zip(weights(run), weights(one_device), strict=True):
-        np.testing.assert_allclose(mine, reference, atol=1e-5)
-    assert rows(run).val_accuracy.tolist() == pytest.approx(rows(one_device).val_accuracy.tolist(), abs=1e-6)
+    assert_same_training(run, one_device)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ AUGMENTED = (
     *("augmentation=shift_flip", "augmentation.shift_flip.shift=1", "optimizer=sgd", "optimizer.learning_rate=0.05"),
     "model.dropout=0.0",  # XLA draws other masks
 )
+ONE_EPOCH = (*AUGMENTED, "trainer.epochs=1")
 
 
 def assert_same_rows(run, other, tolerance: float) -> None:
@@ -26,38 +27,37 @@ def assert_same_rows(run, other, tolerance: float) -> None:
 
 @pytest.fixture(scope="module")
 def reference(train):
-    return train(*AUGMENTED)
+    return train(*ONE_EPOCH)
 
 
 def test_streamed_images_give_the_same_bits_as_cached_ones(train, reference):
-    assert_same_rows(reference, train(*AUGMENTED, "trainer.data=stream"), tolerance=0)
+    assert_same_rows(reference, train(*ONE_EPOCH, "trainer.data=stream"), tolerance=0)
 
 
 def test_several_steps_in_one_call_give_the_same_bits(train, reference):
-    assert_same_rows(reference, train(*AUGMENTED, "trainer.steps_per_call=4"), tolerance=0)
+    assert_same_rows(reference, train(*ONE_EPOCH, "trainer.steps_per_call=4"), tolerance=0)
 
 
 def test_xla_gives_the_same_to_rounding(cnnlab_process, reference, tmp_path):
     run = tmp_path / "run"  # a process of its own: TensorFlow cannot take back that operations be deterministic
-    process = cnnlab_process(
-        "train", *SMALL, "trainer.epochs=2", *AUGMENTED, "trainer.jit=true", f"hydra.run.dir={run}"
-    )
+    process = cnnlab_process("train", *SMALL, *ONE_EPOCH, "trainer.jit=true", f"hydra.run.dir={run}")
     _, messages = process.communicate()
     assert process.returncode == 0, messages
     assert_same_rows(reference, run, tolerance=1e-4)
 
 
-def test_lookahead_goes_on_where_it_stopped(train):
+def test_lookahead_goes_on_where_it_stopped(train, reference):
     arguments = (*AUGMENTED, "optimizer.lookahead_every=4")
     whole, parts = train(*arguments), train(*arguments, "trainer.epochs=1")
+    losses = [pd.read_csv(run / "steps.csv").loss for run in (parts, reference)]
+    assert (losses[0] != losses[1]).any()
     assert cli.main(["train", f"resume={parts}", "trainer.epochs=2"]) == 0
     assert_same_rows(whole, parts, tolerance=0)
-    assert (whole / "steps.csv").read_text() != (train(*AUGMENTED) / "steps.csv").read_text()
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_half_precision_learns_what_float32_learns(train, reference, precision):
-    run = train(*AUGMENTED, f"trainer.precision={precision}")
+    run = train(*ONE_EPOCH, f"trainer.precision={precision}")
     losses = pd.read_csv(run / "steps.csv").loss.to_numpy()
     np.testing.assert_allclose(losses, pd.read_csv(reference / "steps.csv").loss, atol=0.05)
 
@@ -75,7 +75,7 @@ def test_image_files_give_the_same_bits_streamed_and_cached(train, tmp_path):
                 Image.fromarray(pixels.astype("uint8")).save(folder / f"{number}.png")
     common = (
         *("dataset=image_folder", f"dataset.root={tmp_path}", "input_shape=[16,16,3]", "trainer.batch_size=8"),
-        *("model=mnist_cnn", "trainer.epochs=15"),
+        *("model=mnist_cnn", "trainer.epochs=5"),
     )
     cached, streamed = train(*common, "trainer.data=cached"), train(*common, "trainer.data=stream")
     assert_same_rows(cached, streamed, tolerance=0)

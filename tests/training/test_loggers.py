@@ -2,7 +2,10 @@
 
 import json
 import struct
+from contextlib import redirect_stderr
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -113,31 +116,59 @@ READERS = {"tensorboard": logged_by_tensorboard, "mlflow": logged_by_mlflow, "wa
 
 
 def assert_logged(run: Path, logged: dict[str, list[tuple[int, float]]], epochs: list[int]) -> None:
-    """What was logged is what metrics.csv says, once per epoch."""
-    table = pd.read_csv(run / "metrics.csv")
-    assert table.epoch.tolist() == epochs
+    """What was logged is what metrics.csv says of these epochs, once per epoch."""
+    table = pd.read_csv(run / "metrics.csv").set_index("epoch").loc[epochs]
     for name in MEASURED:
         steps, values = zip(*logged[name], strict=True)
         assert list(steps) == epochs
         np.testing.assert_allclose(values, table[name], rtol=1e-6)  # TensorBoard keeps float32
 
 
+@dataclass
+class Logged:
+    """A run of two epochs with every logger that is installed, resumed from elsewhere for another two."""
+
+    run: Path
+    of_two_epochs: dict[str, dict[str, list[tuple[int, float]]]]
+    weights_after_two: dict[str, np.ndarray]
+    told_by_the_second: str
+
+
+@pytest.fixture(scope="module")
+def logged(train, working_directory, tmp_path_factory) -> Logged:
+    chosen = [name for name in READERS if extras.is_installed("sqlalchemy" if name == "mlflow" else name)]
+    offline = [argument for name in chosen for argument in OFFLINE[name]]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.chdir(working_directory)
+        run = train(f"logger=[{','.join(chosen)}]", *offline)
+        assert pd.read_csv(run / "metrics.csv").epoch.tolist() == [1, 2]
+        of_two_epochs = {name: READERS[name](run) for name in chosen}
+        weights = best_weights(run)
+        patch.chdir(tmp_path_factory.mktemp("elsewhere"))  # the run knows where MLflow's database is
+        with redirect_stderr(StringIO()) as told:
+            assert cli.main(["train", f"resume={run}", "trainer.epochs=4"]) == 0
+    return Logged(run, of_two_epochs, weights, told.getvalue())
+
+
+def best_weights(run: Path) -> dict[str, np.ndarray]:
+    with np.load(run / "checkpoints" / "best.npz") as archive:
+        return {name: archive[name] for name in archive.files if name.startswith("network/")}
+
+
 @pytest.mark.parametrize("logger", READERS)
-def test_metrics_go_to_the_logger_epoch_by_epoch_and_a_resumed_run_adds_to_them(train, logger):
-    run = train(f"logger={logger}", *OFFLINE[logger])
-    assert_logged(run, READERS[logger](run), [1, 2])
-    assert cli.main(["train", f"resume={run}", "trainer.epochs=4"]) == 0
-    assert_logged(run, READERS[logger](run), [1, 2, 3, 4])
+def test_metrics_go_to_the_logger_epoch_by_epoch_and_a_resumed_run_adds_to_them(logged, logger):
+    assert_logged(logged.run, logged.of_two_epochs[logger], [1, 2])
+    assert_logged(logged.run, READERS[logger](logged.run), [1, 2, 3, 4])
 
 
-def test_tensorboard_has_the_hyperparameters(train):
+def test_tensorboard_has_the_hyperparameters(logged):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     from tensorboard.plugins.hparams import plugin_data_pb2
 
-    run = train("logger=tensorboard", "trainer.epochs=1", "optimizer.learning_rate=0.002")
-    metadata = accumulator.EventAccumulator(str(run / "tensorboard")).Reload().PluginTagToContent("hparams")
+    metadata = accumulator.EventAccumulator(str(logged.run / "tensorboard")).Reload().PluginTagToContent("hparams")
     start = plugin_data_pb2.HParamsPluginData.FromString(metadata["_hparams_/session_start_info"]).session_start_info
-    assert start.hparams["optimizer.learning_rate"].number_value == 0.002
+    assert start.hparams["optimizer.learning_rate"].number_value == 0.001
     assert start.hparams["model.name"].string_value == "mnist_cnn"
     assert start.hparams["dataset.image_shape"].string_value == "[8, 8, 1]"
 
@@ -153,17 +184,13 @@ def test_mlflow_has_the_hyperparameters_and_how_the_run_ended(train):
     assert "logger.mlflow.experiment" not in found.data.params
 
 
-def test_mlflow_is_told_in_tags_what_a_resumed_run_goes_on_with(train, tmp_path, monkeypatch, capsys):
+def test_mlflow_is_told_in_tags_what_a_resumed_run_goes_on_with(logged, capsys):
     require("mlflow")
-    run = train("logger=mlflow", "trainer.epochs=1")
-    with monkeypatch.context() as elsewhere:  # the run knows where its database is
-        elsewhere.chdir(tmp_path)
-        assert cli.main(["train", f"resume={run}", "trainer.epochs=2"]) == 0
-    assert "the tag trainer.epochs says 2, before 1" in capsys.readouterr().err
-    _, found = mlflow_run(run)
-    assert (found.data.params["trainer.epochs"], found.data.tags["trainer.epochs"]) == ("1", "2")
+    assert "the tag trainer.epochs says 4, before 2" in logged.told_by_the_second
+    _, found = mlflow_run(logged.run)
+    assert (found.data.params["trainer.epochs"], found.data.tags["trainer.epochs"]) == ("2", "4")
     assert found.info.status == "FINISHED"
-    assert cli.main(["train", f"resume={run}", "trainer.epochs=2"]) == 0
+    assert cli.main(["train", f"resume={logged.run}", "trainer.epochs=4"]) == 0
     assert "the tag" not in capsys.readouterr().err
 
 
@@ -178,25 +205,20 @@ def test_two_trainings_begin_one_database_at_once(tmp_path, monkeypatch, cnnlab_
         assert_logged(tmp_path / name, logged_by_mlflow(tmp_path / name), [1])
 
 
-def test_wandb_has_the_hyperparameters_and_keeps_its_id(train):
+def test_wandb_has_the_hyperparameters_and_keeps_its_id(logged):
     pytest.importorskip("wandb", reason="wandb is not installed: pip install 'cnnlab[wandb]'")
-    run = train("logger=wandb", *OFFLINE["wandb"], "trainer.epochs=1")
-    assert cli.main(["train", f"resume={run}", "trainer.epochs=2"]) == 0
-    sessions = [record.run for record in wandb_records(run) if record.HasField("run")]
-    first, second = ({item.key: json.loads(item.value_json) for item in run.config.update} for run in sessions)
-    assert {session.run_id for session in sessions} == {json.loads((run / "run.json").read_text())["wandb"]}
+    sessions = [record.run for record in wandb_records(logged.run) if record.HasField("run")]
+    first, second = ({item.key: json.loads(item.value_json) for item in run.config.update} for run in sessions[:2])
+    assert {session.run_id for session in sessions} == {json.loads((logged.run / "run.json").read_text())["wandb"]}
     assert first["model.name"] == "mnist_cnn"
-    assert (first["trainer.epochs"], second["trainer.epochs"]) == (1, 2)
+    assert (first["trainer.epochs"], second["trainer.epochs"]) == (2, 4)
 
 
-def test_loggers_change_nothing_in_what_is_trained(train, small_run):
-    chosen = [name for name in READERS if extras.is_installed("sqlalchemy" if name == "mlflow" else name)]
-    run = train(f"logger=[{','.join(chosen)}]", *(argument for name in chosen for argument in OFFLINE[name]))
-    with np.load(run / "checkpoints" / "best.npz") as logged, np.load(small_run / "checkpoints" / "best.npz") as plain:
-        assert logged.files == plain.files
-        for name in plain.files:
-            if name.startswith("v"):
-                np.testing.assert_array_equal(logged[name], plain[name])
+def test_loggers_change_nothing_in_what_is_trained(logged, small_run):
+    plain = best_weights(small_run)
+    assert logged.weights_after_two.keys() == plain.keys()
+    for name, value in plain.items():
+        np.testing.assert_array_equal(logged.weights_after_two[name], value)
 
 
 @pytest.mark.parametrize("package", READERS)
@@ -210,11 +232,9 @@ def test_a_missing_package_is_told_before_anything_is_trained(train, capsys, mon
     assert not run.exists()
 
 
-def test_a_run_is_evaluated_without_the_package_it_was_logged_with(train, monkeypatch):
-    pytest.importorskip("tensorboard", reason="tensorboard is not installed: pip install 'cnnlab[tensorboard]'")
-    run = train("logger=tensorboard", "trainer.epochs=1")
+def test_a_run_is_evaluated_without_the_package_it_was_logged_with(logged, monkeypatch):
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
-    assert cli.main(["eval", f"run={run}"]) == 0
+    assert cli.main(["eval", f"run={logged.run}"]) == 0
 
 
 @pytest.mark.timeout(120)  # MLflow itself would try for four minutes
