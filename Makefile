@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test test-slow lint clean
+.PHONY: train test test-fast test-slow lint clean
 
 train: $(VENV)/.installed ## train the default model on the embedded digits, then judge it on their test split
 	@run="$$($(BIN)/cnnlab train)" && $(BIN)/cnnlab eval run="$$run" split=test
 
 test: $(VENV)/.installed-dev ## run the test suite but its longest tests
 	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow'
+
+test-fast: $(VENV)/.installed-dev ## run what needs no TensorFlow: configurations, tables, files
+	$(BIN)/python -m pytest -n auto --without-tensorflow -m 'not slow'
 
 test-slow: $(VENV)/.installed-dev ## run those: whole sweeps, lost hosts, the patterns of a trained network
 	$(BIN)/python -m pytest -n auto --dist load -m slow
