@@ -29,7 +29,7 @@ OPTIONS = {
     group: sorted(file.name.removesuffix(".yaml") for file in (CONF / group).iterdir() if file.name.endswith(".yaml"))
     for group in (*GROUPS, *METHODS, "experiment")
 }
-ALONE = {*METHODS, "logger", "experiment"}
+ALONE = (*METHODS, "logger", "experiment")
 """Groups that `train` does not have, or whose options need a package, or choose options of other groups."""
 
 TOGETHER = [
