@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from omegaconf import OmegaConf
 from PIL import Image
 
+from cnnlab.data.data_loader import build_data_loader
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.decode import load_images
 from cnnlab.data.image_files import NO_IMAGE
 from cnnlab.data.load import load_dataset
+from cnnlab.data.sampler import TrainingSampler
 from cnnlab.errors import UserError
 
 
@@ -387,3 +390,14 @@ def test_a_file_where_a_folder_should_be_is_refused(archive):
 
 def test_a_folder_where_a_file_should_be_is_refused(photos):
     assert refusal("arrays", photos) == f"{photos}: is a folder, no .npz file; class folders: dataset=image_folder"
+
+
+def test_an_image_that_is_damaged_while_it_is_streamed_is_named(photos):
+    train = load("image_folder", photos).splits["train"]
+    sampler = TrainingSampler(len(train), 2, seed=0)
+    loader = build_data_loader(
+        train, sampler, tf.distribute.OneDeviceStrategy("CPU:0"), mode="stream", cache_limit_mib=0
+    )
+    truncate(photos / "train/dog/1.jpg", 0.5)
+    with pytest.raises(UserError, match=r"1\.jpg: cannot be decoded \(step 3\); replace or remove it"):
+        loader.inputs(3, 1)

@@ -82,7 +82,7 @@ def test_image_files_give_the_same_bits_streamed_and_cached(train, tmp_path):
     assert pd.read_csv(streamed / "metrics.csv").val_accuracy.iloc[-1] > 0.9
 
 
-def test_a_damaged_image_is_named_whichever_way_it_is_read(train, tmp_path, capsys):
+def test_a_damaged_image_is_left_out_and_told_whichever_way_images_are_read(train, tmp_path, capsys):
     from PIL import Image
 
     rng = np.random.default_rng(0)
@@ -92,10 +92,11 @@ def test_a_damaged_image_is_named_whichever_way_it_is_read(train, tmp_path, caps
             Image.fromarray(rng.integers(0, 255, (16, 16, 3), np.uint8)).save(tmp_path / name / f"{number}.jpg")
     victim = tmp_path / "a" / "7.jpg"
     victim.write_bytes(victim.read_bytes()[:300])
+    data = ("dataset=image_folder", f"dataset.root={tmp_path}", "dataset.validation=none", "model=mnist_cnn")
+    short = ("input_shape=[16,16,3]", "trainer.batch_size=8", "trainer.epochs=1")
     for mode in ("stream", "cached"):
-        train(
-            *("dataset=image_folder", f"dataset.root={tmp_path}", "dataset.validation=none", "model=mnist_cnn"),
-            *("input_shape=[16,16,3]", "trainer.batch_size=8", f"trainer.data={mode}"),
-            code=2,
-        )
-        assert f"{victim}: cannot be decoded" in capsys.readouterr().err
+        run = train(*data, *short, f"trainer.data={mode}")
+        assert "train: 39 images of 2 classes" in capsys.readouterr().err
+        assert f"{victim},damaged: " in (run / "skipped_files.csv").read_text()
+    train(*data, *short, "dataset.on_error=stop", code=2)
+    assert f"error: {victim}: damaged: " in capsys.readouterr().err

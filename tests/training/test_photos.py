@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from cnnlab import cli
+from cnnlab.data.image_files import NO_IMAGE
 
 BRIEF = ("trainer.steps=2", "trainer.batch_size=4", "trainer.precision=float32", "trainer.progress=plain")
 
@@ -52,8 +53,7 @@ def test_each_split_is_told_in_a_line(trained):
     assert "no validation split was found: 0.2 of each class is held out (dataset.validation=auto)" in lines
     assert "dataset.validation=0.2: owl: 1 image each, which stays in the training split; none is held out" in lines
     assert (
-        "photos, train: 13 images of 3 classes, from 1 (owl) to 8 (cat); "
-        "2 skipped (1 no JPEG, PNG, BMP or GIF image; 1 empty)"
+        f"photos, train: 13 images of 3 classes, from 1 (owl) to 8 (cat); 2 skipped (1 {NO_IMAGE}; 1 empty)"
     ) in lines
     assert "photos, validation: 3 images of 2 classes, from 1 (dog) to 2 (cat); none of owl" in lines
 
@@ -68,7 +68,7 @@ def test_the_run_keeps_what_its_data_made_of_the_configuration(trained):
 def test_the_skipped_files_are_listed(trained, photos):
     table = pd.read_csv(trained[0] / "skipped_files.csv")
     assert dict(zip(table.path, table.reason, strict=True)) == {
-        str(photos / "cat" / "Thumbs.db"): "no JPEG, PNG, BMP or GIF image",
+        str(photos / "cat" / "Thumbs.db"): NO_IMAGE,
         str(photos / "dog" / "download.jpg"): "empty",
     }
 
@@ -76,7 +76,7 @@ def test_the_skipped_files_are_listed(trained, photos):
 def test_the_report_tells_the_same(trained):
     page = (trained[0] / "report.html").read_text()
     assert json.loads((trained[0] / "run.json").read_text())["data"]["train"]["smallest"] == ["owl", 1]
-    for text in ("1 (owl)", "8 (cat)", "1 (dog)", "1 no JPEG, PNG, BMP or GIF image; 1 empty"):
+    for text in ("1 (owl)", "8 (cat)", "1 (dog)", f"1 {NO_IMAGE}; 1 empty"):
         assert f">{text}</td>" in page
 
 
