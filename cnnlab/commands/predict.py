@@ -1,7 +1,5 @@
 """`cnnlab predict`: find files → check → classify → table and CSV."""
 
-import logging
-from collections import Counter
 from itertools import count
 from pathlib import Path
 
@@ -9,16 +7,13 @@ from omegaconf import DictConfig
 
 from cnnlab.data.classes import numbered_classes
 from cnnlab.data.find_files import find_files
-from cnnlab.data.image_files import check_images, tell_changes
+from cnnlab.data.image_files import check_given
 from cnnlab.errors import UserError
 from cnnlab.evaluation.classify_files import classify_files
 from cnnlab.evaluation.load_model import class_count, load_best, run_classes
 from cnnlab.evaluation.prediction_table import print_table, write_csv
-from cnnlab.reporting.words import reasons
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import configure_runtime
-
-log = logging.getLogger(__name__)
 
 
 def predict(config: DictConfig, directory: Path) -> None:
@@ -38,13 +33,7 @@ def predict(config: DictConfig, directory: Path) -> None:
     model = load_best(run, config.targets)
     class_names = run_classes(run) or numbered_classes(class_count(model))
     batch_size = config.batch_size or config.trainer.batch_size
-    checked = check_images(files)
-    faults = Counter(each.fault for each in checked if each.fault)
-    if faults.total() == len(files):
-        raise UserError(f"images={config.images}: no image among {len(files)} file(s) ({reasons(faults)})")
-    if faults:
-        log.warning("%d of %d files have no class (%s)", faults.total(), len(files), reasons(faults))
-    tell_changes("images", checked)
+    checked = check_given(files, f"images={config.images}")
     resize = config.dataset.get("resize", "squash")
     predictions = classify_files(model, files, checked, class_names, batch_size, config.top, resize)
     write_csv(output, predictions)

@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import PIL
 from PIL import Image
 from platformdirs import user_cache_path
 
@@ -19,6 +20,7 @@ from cnnlab.errors import UserError
 
 log = logging.getLogger(__name__)
 
+_FORMAT = 1  # of the table, and of what images are converted to
 _PATIENCE = 30  # seconds, while another process writes
 _PART = 500  # paths in a query
 
@@ -106,7 +108,8 @@ def store(image: Image.Image, path: str, stamp: Sequence[int]) -> str:
 def _connect() -> sqlite3.Connection:
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    database = sqlite3.connect(folder / "images.sqlite", timeout=_PATIENCE)
+    name = f"images-{_FORMAT}-pillow-{PIL.__version__}.sqlite"  # another Pillow may read what this one does not
+    database = sqlite3.connect(folder / name, timeout=_PATIENCE)
     database.execute(
         "CREATE TABLE IF NOT EXISTS images (path BLOB PRIMARY KEY, size INTEGER, changed INTEGER, source BLOB, "
         "orientation INTEGER, kind TEXT, fault TEXT)"

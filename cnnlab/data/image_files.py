@@ -60,6 +60,24 @@ def check_images(paths: Sequence[str]) -> list[CheckedImage]:
     return [known.get(str(Path(path).absolute()), broken) for path in paths]
 
 
+def check_given(files: Sequence[str], key: str) -> list[CheckedImage]:
+    """`check_images` for files that `key` of the configuration names; what is no image, or converted, is told.
+
+    Raises:
+        UserError: none of them is an image that can be read, or as `check_images`.
+    """
+    checked = check_images(files)
+    faults = Counter(each.fault for each in checked if each.fault)
+    if faults.total() == len(files):
+        raise UserError(f"{key}: no image among {len(files)} file(s) ({reasons(faults)})")
+    if faults:
+        log.warning(
+            "%s: %d of %d files are no images that can be read (%s)", key, faults.total(), len(files), reasons(faults)
+        )
+    tell_changes(key, checked)
+    return checked
+
+
 def image_files(
     paths: Sequence[str], checked: Sequence[CheckedImage], image_shape: ImageShape, resize: Resize
 ) -> ImageFiles:
@@ -120,11 +138,9 @@ def _check(path: str, stamp: Stamp) -> CheckedImage:
     except Image.DecompressionBombError:
         return CheckedImage("", fault=f"more than {_LARGEST:,} pixels")
     except _DAMAGE as error:
-        if isinstance(error, PermissionError):
+        if isinstance(error, OSError) and error.errno is not None:  # the drive's fault, or that of rights: may pass
             raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-        reason = " ".join(
-            str(error).partition("(")[0].split()
-        )  # without numbers, so that equal faults are counted as one
+        reason = str(error).partition("(")[0].strip()  # without numbers, so that equal faults are counted as one
         return CheckedImage("", fault=f"damaged: {reason or type(error).__name__}")
 
 

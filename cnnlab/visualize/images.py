@@ -1,7 +1,6 @@
 """Choosing the images that a method looks at, and target classes."""
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,9 @@ from cnnlab.config.nearest import did_you_mean
 from cnnlab.data.dataset import DecodedSplit, Split
 from cnnlab.data.decode import load_images
 from cnnlab.data.find_files import find_files
-from cnnlab.data.image_files import check_images, image_files, tell_changes
+from cnnlab.data.image_files import check_given, image_files
 from cnnlab.data.sample import decoded, sample
 from cnnlab.errors import UserError
-from cnnlab.reporting.words import reasons
 from cnnlab.runs.files import readable
 from cnnlab.visualize.subject import Subject
 
@@ -62,15 +60,7 @@ def choose_images(subject: Subject, images: int | list[int] | str, split: SplitN
 def _read_files(subject: Subject, pattern: str) -> Chosen:
     """The images that a name, a folder or a glob pattern stands for; what is no image is told and left out."""
     files = find_files([pattern], key="method.images")
-    checked = check_images(files)
-    faults = Counter(each.fault for each in checked if each.fault)
-    if faults.total() == len(files):
-        raise UserError(f"method.images={pattern}: no image among {len(files)} file(s) ({reasons(faults)})")
-    if faults:
-        log.warning(
-            "method.images=%s: %d of %d files left out (%s)", pattern, faults.total(), len(files), reasons(faults)
-        )
-    tell_changes("images", checked)
+    checked = check_given(files, f"method.images={pattern}")
     whole = [(file, each) for file, each in zip(files, checked, strict=True) if not each.fault]
     paths, images = zip(*whole, strict=True)
     resize = subject.config.dataset.get("resize", "squash")

@@ -132,7 +132,7 @@ def test_every_file_has_a_row_that_says_what_became_of_it(run, photos, capsys):
     }
     assert found["damaged.png"]["status"].startswith("damaged: ")
     assert found["empty.png"] | {"file": ""} == dict.fromkeys(found["empty.png"], "") | {"status": "empty"}
-    assert "3 of 6 files have no class (1 damaged: " in captured.err
+    assert "3 of 6 files are no images that can be read (1 damaged: " in captured.err
     assert "1 converted to 8-bit grey or RGB (1 BMP RGB)" in captured.err
 
 

@@ -1,5 +1,6 @@
 """Which files are images that can be read, and what is remembered of it."""
 
+import errno
 import struct
 import zlib
 from pathlib import Path
@@ -90,6 +91,16 @@ def test_nothing_is_written_beside_the_data(tmp_path):
     (checked,) = check_images([str(folder / "odd.webp")])
     assert [path.name for path in folder.iterdir()] == ["odd.webp"]
     assert Path(checked.source).is_relative_to(cache_folder())
+
+
+def test_a_file_that_the_drive_does_not_give_is_not_taken_for_damaged(jpeg, monkeypatch):
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match=r"whole\.jpg: cannot be read \(Input/output"):
+        patch.setattr(Image, "open", fail)
+        check_images([str(jpeg)])
+    assert fault(jpeg) == "", "nothing is remembered of it"
 
 
 def test_without_a_cache_images_are_checked_all_the_same(jpeg, tmp_path, monkeypatch, caplog):
