@@ -97,9 +97,10 @@ def test_a_file_that_the_drive_does_not_give_is_not_taken_for_damaged(jpeg, monk
     def fail(*arguments: object, **options: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    with monkeypatch.context() as patch, pytest.raises(UserError, match=r"whole\.jpg: cannot be read \(Input/output"):
+    with monkeypatch.context() as patch:
         patch.setattr(Image, "open", fail)
-        check_images([str(jpeg)])
+        with pytest.raises(UserError, match=r"whole\.jpg: cannot be read \(Input/output"):
+            check_images([str(jpeg)])
     assert fault(jpeg) == "", "nothing is remembered of it"
 
 
