@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,12 +34,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-class _NoTensorFlow(MetaPathFinder):
-    """Skips the test, or the file of tests, that imports TensorFlow, before it is loaded."""
+class _NoTensorFlow(MetaPathFinder, Loader):
+    """Skips the test, or the file of tests, that imports TensorFlow; asking where it lies is free."""
 
-    def find_spec(self, name: str, path: object, target: object = None) -> None:
-        if name.partition(".")[0] in ("keras", "tensorflow"):
-            pytest.skip("needs TensorFlow", allow_module_level=True)
+    def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
+        found = PathFinder.find_spec(name) if name in ("keras", "tensorflow") else None
+        if found:
+            found.loader = self
+        return found
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        pytest.skip("needs TensorFlow", allow_module_level=True)
 
 
 def _no_process(event: str, arguments: tuple) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from omegaconf import DictConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.compose import launch
 from cnnlab.runs.run import Run
@@ -25,6 +26,23 @@ def compose(tmp_path, monkeypatch) -> Compose:
         return called
 
     return call
+
+
+@pytest.fixture(scope="session")
+def composed(tmp_path_factory) -> Callable[[str], DictConfig]:
+    """`composed(key=value)`: the default configuration of `train` with another value, without asking Hydra again."""
+    configs: list[DictConfig] = []
+    directory = tmp_path_factory.mktemp("composed")
+    launch("train", [f"hydra.run.dir={directory}"], task=lambda config, _: configs.append(config))
+    parser = OverridesParser.create()
+
+    def override(given: str) -> DictConfig:
+        parsed = parser.parse_override(given)
+        config = configs[0].copy()
+        OmegaConf.update(config, parsed.key_or_group, parsed.value())
+        return config
+
+    return override
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from cnnlab.config.validate import validate
 from cnnlab.errors import UserError
 
 MISTAKES = {
@@ -60,40 +61,10 @@ MISTAKES = {
     "seed=1,2": r"seed=1,2: several values need -m, one job each; a list is written seed=\[1,2\]",
     "seed=range(3)": r"seed=range\(3\): several values need -m",
     "seed=${sede}": r"seed=\$\{sede\}: Interpolation key 'sede' not found",
-    # types and choices
-    "trainer.epochs=ten": r"trainer\.epochs=ten: must be a number",
-    "trainer.batch_size=1.5": r"trainer\.batch_size=1\.5: must be an integer",
-    "trainer.batch_size=true": r"trainer\.batch_size=true: must be an integer",
-    "trainer.precision=bf16": r"trainer\.precision=bf16: must be one of .*; did you mean bfloat16\?",
-    "trainer.strategy=miror": r"trainer\.strategy=miror: .*; did you mean mirrored\?",
-    "trainer.jit=yes": r"trainer\.jit=yes: must be auto or true or false",
-    "trainer.monitor=val_acc": r"trainer\.monitor=val_acc: .*; did you mean val_accuracy\?",
-    "trainer.validate_every=often": r"trainer\.validate_every=often: is no duration",
     "trainer.validate_every='3 minutes'": r"trainer\.validate_every=3 minutes: minutes are no number of steps",
     "trainer.callbacks=[]": r"trainer\.callbacks=\[\]: Cannot merge",
-    "loss.class_weight=balancd": r"loss\.class_weight=balancd: .*; did you mean balanced\?",
-    "input_shape=[28,28]": r"input_shape=\[28,28\]: must be a list of 3 values",
-    "optimizer.learning_rate=fast": r"optimizer\.learning_rate=fast: must be a number",
     "optimizer.amsgrad=1": r"optimizer\.amsgrad=1: must be true or false",
-    "schedule.warmup=soon": r"schedule\.warmup=soon: is no duration",
-    "targets=keras": r"targets=keras: must be a list",
-    # ranges
-    "trainer.epochs=-1": r"trainer\.epochs=-1: must be greater than 0",
-    "trainer.steps=0": r"trainer\.steps=0: must be at least 1",
-    "trainer.batch_size=0": r"trainer\.batch_size=0: must be at least 1",
-    "loss.label_smoothing=1": r"loss\.label_smoothing=1: must be at least 0 and below 1",
-    "trainer.early_stopping_patience=0": r"trainer\.early_stopping_patience=0: must be at least 1",
-    "trainer.devices=0": r"trainer\.devices=0: must be at least 1",
-    "seed=-1": r"seed=-1: must be at least 0",
-    "num_classes=0": r"num_classes=0: must be at least 1",
-    "input_shape=[0,28,1]": r"input_shape=\[0,28,1\]: must be \[height, width, channels\]",
-    "input_shape=[28,28,4]": r"input_shape=\[28,28,4\]: must be \[height, width, channels\], with 1 or 3 channels",
-    "dataset.validation=1.5": r"dataset\.validation=1\.5: must be between 0 and 1",
-    "dataset.validation=publshed": r"dataset\.validation=publshed: .*; did you mean published\?",
-    "optimizer.learning_rate=0": r"optimizer\.learning_rate=0: must be greater than 0",
     "optimizer.learning_rate=.inf": r"optimizer\.learning_rate=",
-    "model.dropout=1": r"model\.dropout=1: must be at least 0 and below 1",
-    "model.preprocessing.zca_epsilon=-1": r"model\.preprocessing\.zca_epsilon=-1: must be greater than 0",
     "+model.preprocessing.whiten=true": r"model\.preprocessing\.whiten=true: no such key in model\.preprocessing",
     # targets
     "model._target_=os.system": r"model\._target_=os\.system: only cnnlab and keras may be named; if you trust os, add",
@@ -114,6 +85,47 @@ MISTAKES = {
 def test_a_mistake_is_named_with_its_key_its_value_and_a_hint(compose, override):
     with pytest.raises(UserError, match=MISTAKES[override]) as refusal:
         compose("train", override)
+    assert "\n" not in str(refusal.value)
+
+
+VALUES = {
+    # types and choices
+    "trainer.epochs=ten": r"trainer\.epochs=ten: must be a number",
+    "trainer.batch_size=1.5": r"trainer\.batch_size=1\.5: must be an integer",
+    "trainer.batch_size=true": r"trainer\.batch_size=true: must be an integer",
+    "trainer.precision=bf16": r"trainer\.precision=bf16: must be one of .*; did you mean bfloat16\?",
+    "trainer.strategy=miror": r"trainer\.strategy=miror: .*; did you mean mirrored\?",
+    "trainer.jit=yes": r"trainer\.jit=yes: must be auto or true or false",
+    "trainer.monitor=val_acc": r"trainer\.monitor=val_acc: .*; did you mean val_accuracy\?",
+    "trainer.validate_every=often": r"trainer\.validate_every=often: is no duration",
+    "loss.class_weight=balancd": r"loss\.class_weight=balancd: .*; did you mean balanced\?",
+    "input_shape=[28,28]": r"input_shape=\[28,28\]: must be a list of 3 values",
+    "optimizer.learning_rate=fast": r"optimizer\.learning_rate=fast: must be a number",
+    "schedule.warmup=soon": r"schedule\.warmup=soon: is no duration",
+    "targets=keras": r"targets=keras: must be a list",
+    # ranges
+    "trainer.epochs=-1": r"trainer\.epochs=-1: must be greater than 0",
+    "trainer.steps=0": r"trainer\.steps=0: must be at least 1",
+    "trainer.batch_size=0": r"trainer\.batch_size=0: must be at least 1",
+    "loss.label_smoothing=1": r"loss\.label_smoothing=1: must be at least 0 and below 1",
+    "trainer.early_stopping_patience=0": r"trainer\.early_stopping_patience=0: must be at least 1",
+    "trainer.devices=0": r"trainer\.devices=0: must be at least 1",
+    "seed=-1": r"seed=-1: must be at least 0",
+    "num_classes=0": r"num_classes=0: must be at least 1",
+    "input_shape=[0,28,1]": r"input_shape=\[0,28,1\]: must be \[height, width, channels\]",
+    "input_shape=[28,28,4]": r"input_shape=\[28,28,4\]: must be \[height, width, channels\], with 1 or 3 channels",
+    "dataset.validation=1.5": r"dataset\.validation=1\.5: must be between 0 and 1",
+    "dataset.validation=publshed": r"dataset\.validation=publshed: .*; did you mean published\?",
+    "optimizer.learning_rate=0": r"optimizer\.learning_rate=0: must be greater than 0",
+    "model.dropout=1": r"model\.dropout=1: must be at least 0 and below 1",
+    "model.preprocessing.zca_epsilon=-1": r"model\.preprocessing\.zca_epsilon=-1: must be greater than 0",
+}
+
+
+@pytest.mark.parametrize("override", VALUES)
+def test_a_value_that_cannot_be_is_named_with_its_key_and_what_may_be(composed, override):
+    with pytest.raises(UserError, match=VALUES[override]) as refusal:
+        validate(composed(override), "train", [override])
     assert "\n" not in str(refusal.value)
 
 
