@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import re
 import struct
 import warnings
 from collections import Counter
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import simplejpeg
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from cnnlab.data.conversion import as_seen, is_plain
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 FORMATS = "JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP or PPM"
 EMPTY = "empty"
 NO_IMAGE = f"no {FORMATS} image"
+SURPLUS = "surplus bytes"
+"""After the pixels and before the end of a JPEG: some cameras and programs leave them, and viewers pass over them."""
 
 _PILLOWS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "PPM")
 _LARGEST = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # pixels, from which on Pillow takes an image for an attack
@@ -148,12 +152,29 @@ def _read(image: Image.Image, path: str, stamp: Stamp) -> CheckedImage:
     """Decode an image that has been opened, which tells damage, and convert it where TensorFlow would not do."""
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     orientation = orientation if orientation in range(1, 9) else 1
-    if is_plain(image):
-        image.draft(image.mode, (1, 1))  # reads all of a JPEG, but computes an eighth of its pixels
-        image.load()
+    flaw = _jpeg_flaw(path) if image.format in ("JPEG", "MPO") else ""
+    if flaw and flaw != SURPLUS:
+        return CheckedImage("", fault=f"damaged: {flaw}")
+    if is_plain(image) and not flaw:
+        if image.format == "PNG":
+            image.load()
         return CheckedImage(path, orientation)
-    kind = f"{image.format} {image.mode}"
+    kind = f"{image.format} with {flaw}" if flaw else f"{image.format} {image.mode}"
     return CheckedImage(store(as_seen(image), path, stamp), orientation, kind)
+
+
+def _jpeg_flaw(path: str) -> str:
+    """What libjpeg complains of in a file, without numbers, or nothing.
+
+    Pillow and TensorFlow go on after most of it, the one in silence, the other with a line on the terminal each time.
+    """
+    try:
+        # all of the file is read, but an eighth of its rows and columns is computed
+        simplejpeg.decode_jpeg(Path(path).read_bytes(), "GRAY", min_height=1, min_width=1, strict=True)
+    except ValueError as error:
+        flaw = str(error).removeprefix("Corrupt JPEG data: ")
+        return SURPLUS if "extraneous bytes before marker 0xd9" in flaw else re.sub(r" ?\b(0x\w+|\d+)\b", "", flaw)
+    return ""
 
 
 def _known_formats() -> list[str]:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab.data import image_files
+from cnnlab.data import image_files as checking
+from cnnlab.data.decode import load_images
 from cnnlab.data.image_cache import cache_folder
-from cnnlab.data.image_files import EMPTY, NO_IMAGE, check_images
+from cnnlab.data.image_files import EMPTY, NO_IMAGE, check_images, image_files
 from cnnlab.errors import UserError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
@@ -47,6 +48,26 @@ def test_a_truncated_file_is_damaged(tmp_path, name, kept):
     assert fault(tmp_path / name).startswith(("damaged: ", NO_IMAGE))
 
 
+def test_a_jpeg_whose_pixels_libjpeg_only_guesses_is_damaged(jpeg):
+    content = bytearray(jpeg.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 40] = b"\xff\x00" * 20  # ones only, which no code consists of
+    jpeg.write_bytes(content)
+    Image.open(jpeg).load()  # which complains of nothing
+    assert fault(jpeg) == "damaged: bad Huffman code"
+
+
+def test_bytes_too_many_cost_neither_the_image_nor_a_line_of_libjpeg_on_the_terminal(jpeg, capfd):
+    content = jpeg.read_bytes()
+    jpeg.write_bytes(content[:-2] + b"surplus" + content[-2:])
+    checked = check_images([str(jpeg)])
+    assert (checked[0].kind, checked[0].fault) == ("JPEG with surplus bytes", "")
+    capfd.readouterr()
+    found = load_images(image_files([str(jpeg)], checked, (60, 80, 3), "squash"))
+    assert "JPEG data" not in capfd.readouterr().err
+    np.testing.assert_array_equal(found[0], np.asarray(Image.open(checked[0].source)))
+
+
 def test_what_holds_no_image_is_none_whatever_it_is_called(tmp_path):
     (tmp_path / "text.jpg").write_text("a page that says 404")
     (tmp_path / "empty.jpg").touch()
@@ -70,8 +91,8 @@ def test_what_is_known_of_a_file_is_not_found_out_again_until_it_changes(jpeg, t
     (tmp_path / "text.jpg").write_text("no image")
     paths = [str(jpeg), str(tmp_path / "odd.webp"), str(tmp_path / "text.jpg")]
     looked_at = []
-    check = image_files._check
-    monkeypatch.setattr(image_files, "_check", lambda path, stamp: looked_at.append(path) or check(path, stamp))
+    check = checking._check
+    monkeypatch.setattr(checking, "_check", lambda path, stamp: looked_at.append(path) or check(path, stamp))
     first = check_images(paths)
     assert sorted(looked_at) == sorted(paths)
     assert check_images(paths) == first
