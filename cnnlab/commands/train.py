@@ -4,6 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from cnnlab.data.file_list import FILE_LIST, write_file_list
 from cnnlab.data.load import load_dataset
 from cnnlab.data.overlap import tell_shared
 from cnnlab.data.summary import list_skipped
@@ -24,7 +25,7 @@ from cnnlab.training.run_record import (
     output_directory,
     reported,
     requested_precision,
-    require_same_data,
+    same_data,
     same_threads,
 )
 from cnnlab.training.signals import stop_on_signals
@@ -52,7 +53,7 @@ def train(config: DictConfig, directory: Path) -> None:
         dataset = load_dataset(config.dataset, config.seeds.split)
         tell_shared(dataset)
     if config.resume is not None:
-        require_same_data(Run.open(config.resume), dataset)
+        dataset = same_data(Run.open(config.resume), dataset)
     config.dataset.num_classes, config.dataset.validation = len(dataset.class_names), dataset.validation
     trainer = build_trainer_config(config.trainer)
     plan = build_plan(trainer, len(dataset.splits["train"]))
@@ -73,6 +74,7 @@ def train(config: DictConfig, directory: Path) -> None:
             )
             run.update(**model_record(train_state), **data_record(dataset))
             list_skipped(output / "skipped_files.csv", dataset.skipped)
+            write_file_list(output / FILE_LIST, dataset)
             loop.run()
     if is_chief(strategy):
         print(directory)

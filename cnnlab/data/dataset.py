@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -105,12 +106,14 @@ class PublishedDataset:
         splits: "train" always; "validation" and "test" where the files have them.
         skipped: the files that were left out.
         named: whether the classes have names; without, they are called 0, 1, ….
+        folder: what holds the files, if any.
     """
 
     class_names: tuple[str, ...]
     splits: dict[str, Split]
     skipped: Skipped = field(default_factory=dict)
     named: bool = True
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ class Dataset:
         skipped: the files that were left out, by one of the splits.
         named: whether the classes have names; without, they are called 0, 1, ….
         left_out: by split, the positions of images that it had before it was given a model's classes.
+        folder: what holds the files, if any.
     """
 
     name: str
@@ -136,6 +140,7 @@ class Dataset:
     skipped: Skipped = field(default_factory=dict)
     named: bool = True
     left_out: Mapping[str, np.ndarray] = field(default_factory=dict)
+    folder: Path | None = None
 
     @property
     def own_names(self) -> tuple[str, ...] | None:

@@ -77,7 +77,7 @@ def image_folder(
     shape = (image_shape[0], image_shape[1], image_shape[2])
     tell_changes(base.name, checked.values())
     found = {split: _to_split(images, checked, class_names, shape, resize) for split, images in classes.items()}
-    return PublishedDataset(class_names, found, skipped=skipped)
+    return PublishedDataset(class_names, found, skipped=skipped, folder=base.absolute())
 
 
 def split_of_folders(base: Path, split: str, image_shape: ImageShape, resize: Resize) -> PublishedDataset:
@@ -108,7 +108,7 @@ def split_of_folders(base: Path, split: str, image_shape: ImageShape, resize: Re
     found = _to_split(_images(files, checked, "skip", skipped), checked, tuple(files), image_shape, resize)
     if not len(found):
         raise UserError(f"{folders[split]}: holds no {FORMATS} image")
-    return PublishedDataset(tuple(files), {split: found}, skipped={split: skipped})
+    return PublishedDataset(tuple(files), {split: found}, skipped={split: skipped}, folder=base.absolute())
 
 
 def _find(root: str | None, folder: str | None) -> Path:

@@ -63,6 +63,7 @@ def load_dataset(cfg: DictConfig, split_seed: int, *, own_classes: bool = False)
         validation=validation,
         skipped=published.skipped,
         named=published.named,
+        folder=published.folder,
     )
     _tell(dataset)
     tell_lookalikes(dataset)
@@ -112,6 +113,7 @@ def load_split(path: Path, split: str, image_shape: ImageShape, num_classes: int
         {split: Split(_fit(chosen.images, image_shape), chosen.labels)},
         skipped=published.skipped,
         named=published.named,
+        folder=published.folder,
     )
     _tell(dataset)
     return dataset

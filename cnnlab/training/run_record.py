@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from cnnlab.data.classes import differing_names
 from cnnlab.data.dataset import Dataset
+from cnnlab.data.file_list import FILE_LIST, restore_files
 from cnnlab.data.fingerprint import fingerprints
 from cnnlab.data.summary import summarize
 from cnnlab.errors import Diverged, Interrupted, UserError
@@ -57,14 +58,16 @@ def requested_precision(config: DictConfig) -> Precision | Literal["auto"]:
     return requested
 
 
-def require_same_data(run: Run, dataset: Dataset) -> None:
-    """Check that a run is resumed on the classes and the images it began with.
+def same_data(run: Run, dataset: Dataset) -> Dataset:
+    """The classes and the images that a run began with, to resume it on.
 
     Raises:
-        UserError: they differ.
+        UserError: they are not those of the dataset any more.
     """
     _require_same_classes(run, dataset)
+    dataset = restore_files(run.path / FILE_LIST, dataset, f"resume={run.path}")
     _require_same_images(run, dataset)
+    return dataset
 
 
 def _require_same_classes(run: Run, dataset: Dataset) -> None:
