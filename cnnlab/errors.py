@@ -21,6 +21,10 @@ class WrongType(UserError):
         self.key = key
 
 
+class Unreadable(UserError):
+    """Images that were whole when the training began cannot be read any more, as on a drive that is gone."""
+
+
 class Diverged(Exception):
     """The loss or a weight became NaN or infinite (exit code 3).
 

@@ -6,7 +6,10 @@ replicas share the batch: replica r takes positions r·b … (r+1)·b - 1.
 """
 
 import itertools
+import logging
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,9 +17,14 @@ import tensorflow as tf
 
 from cnnlab.data.dataset import ImageFiles, Split
 from cnnlab.data.decode import decode_image, find_damaged, load_images, names
-from cnnlab.errors import UserError
+from cnnlab.data.sampler import PADDING
+from cnnlab.errors import Unreadable
+
+log = logging.getLogger(__name__)
 
 WORD = 8  # bytes
+AHEAD = 2  # batches that a stream makes ahead of their steps
+PAUSES = (1, 5, 20)  # seconds, before what could not be read is tried again
 
 
 class Sampler(Protocol):
@@ -126,14 +134,29 @@ class StreamLoader:
         return inputs
 
     def _next_batch(self, step: int) -> Selected:
+        """The batch of `step`; where a file cannot be read, as on a network drive that is away, after a while."""
+        for pause in PAUSES:
+            try:
+                return next(self._batches)
+            except tf.errors.OpError as error:
+                log.warning("step %d: %s; trying again in %d s", step + 1, self._fault(step, error), pause)
+            time.sleep(pause)
+            self._batches = iter(self._stream(step))
         try:
             return next(self._batches)
         except tf.errors.OpError as error:
-            # The stream works ahead, so the damaged file may belong to a later batch: look through them all.
-            damaged = find_damaged(self._images) if isinstance(self._images, ImageFiles) else None
-            if damaged is None:
-                raise
-            raise UserError(f"{damaged}: cannot be decoded (step {step}); replace or remove it") from error
+            raise Unreadable(f"{self._fault(step, error)} (step {step + 1})") from error
+
+    def _fault(self, step: int, error: tf.errors.OpError) -> str:
+        """Which file cannot be read, and why: one of the batch that failed, or of those that are made ahead of it."""
+        if not isinstance(self._images, ImageFiles):
+            return str(error)
+        for ahead in range(AHEAD + 1):
+            if self._sampler.steps is None or step + ahead < self._sampler.steps:
+                rows = self._sampler.batch(step + ahead)
+                if damaged := find_damaged(self._images.take(rows[rows != PADDING])):
+                    return f"{damaged}: {'cannot be decoded' if Path(damaged).exists() else 'is gone'}"
+        return f"an image could not be read ({error.message})"
 
     def _split(self, part: tf.Tensor, first: int) -> Any:
         def share(context: tf.distribute.ReplicaContext) -> tf.Tensor:
@@ -167,7 +190,7 @@ class StreamLoader:
             .unbatch()
             .map(self._example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
             .batch(last - first, drop_remainder=True)
-            .prefetch(2)
+            .prefetch(AHEAD)
         )
 
     def _example(self, index: tf.Tensor) -> Selected:

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.data.data_loader import DataLoader
-from cnnlab.errors import Diverged, Interrupted
+from cnnlab.errors import Diverged, Interrupted, Unreadable, UserError
 from cnnlab.training.checkpoint_monitor import CheckpointMonitor
 from cnnlab.training.loop_state import Best, LoopState
 from cnnlab.training.outputs import DIVERGENCE_ADVICE, Outputs
@@ -82,6 +82,7 @@ class Loop:
         self._steady = False  # whether nothing was traced since the last chunk
         self._chunk = self.steps_per_call * (16 if self.agree else 1)
         self._saved_at = time.monotonic()
+        self._saved_step = self.state.step  # of the newest checkpoint
         self._mark = time.monotonic()
 
     def run(self) -> None:
@@ -89,10 +90,11 @@ class Loop:
 
         Raises:
             Interrupted: a signal asked for the end; the state is saved.
+            UserError: an image cannot be read any more; the state is saved, or a state from before the validation.
             Diverged: the loss or a weight became NaN or infinite; the last finite state is kept.
         """
         if self.stop.signal_number and self.agree is None:
-            raise Interrupted(self.stop.signal_number, self._way_on(self.stop.signal_number))
+            raise Interrupted(self.stop.signal_number, self._ended(self.stop.signal_number))
         self.outputs.begin(self.state.step)
         self.callbacks.on_train_begin()
         self.display.start(self.state.step)
@@ -105,11 +107,13 @@ class Loop:
                     break
             self._tell_early_end()
             self.outputs.finish()
+        except Unreadable as error:
+            raise UserError(f"{error}; {self._way_on()}") from error
         finally:
             self.display.stop()
         self.callbacks.on_train_end()
         if self._ended_by:
-            raise Interrupted(self._ended_by, self._way_on(self._ended_by))
+            raise Interrupted(self._ended_by, self._ended(self._ended_by))
 
     def _tell_early_end(self) -> None:
         """Say why a training ends before its length, where no signal ended it."""
@@ -120,10 +124,13 @@ class Loop:
         reason = stale if self.checkpoint_monitor.stops_early(self.state) else "a callback set stop_training"
         log.info("ended early, at step %d of %d: %s", step, steps, reason)
 
-    def _way_on(self, signal_number: int) -> str:
+    def _ended(self, signal_number: int) -> str:
         by = "" if signal_number == SIGINT else f"{Signals(signal_number).name}; "
-        saved = f"saved at step {self.state.step}" if self.state.step else "before the first step"
-        return f"{by}{saved}; resume with cnnlab train resume={shlex.quote(str(self.directory))}"
+        return f"{by}{self._way_on()}"
+
+    def _way_on(self) -> str:
+        saved = f"saved at step {self._saved_step}" if self._saved_step else "before the first step"
+        return f"{saved}; resume with cnnlab train resume={shlex.quote(str(self.directory))}"
 
     def _between_chunks(self) -> bool:
         """Validate, close the epoch and save where the plan says so; return whether the training ends here."""
@@ -141,9 +148,12 @@ class Loop:
         if improved or due or ends:
             if self.validate is None:
                 state.best, improved = Best(state.step, epoch, None, None), True
-            self.outputs.checkpoint(state, best=improved)
-            self._saved_at = time.monotonic()
+            self._save(best=improved)
         return ends
+
+    def _save(self, *, best: bool) -> None:
+        self.outputs.checkpoint(self.state, best=best)
+        self._saved_step, self._saved_at = self.state.step, time.monotonic()
 
     def _decide(self) -> tuple[bool, bool]:
         """Whether a signal or a callback asks for the end, and whether a checkpoint is due; in all processes alike."""
@@ -163,16 +173,26 @@ class Loop:
         if state.sums.steps == 0:
             self.callbacks.on_epoch_begin(epoch - 1)
         started, step, pending, traced = time.monotonic(), state.step, [], False
+        unreadable = None
         while count:
             size = self.steps_per_call if count >= self.steps_per_call else 1
             traced |= size not in self._seen_counts
             self._seen_counts.add(size)
-            inputs = self.data_loader.inputs(step, size)
+            try:
+                inputs = self.data_loader.inputs(step, size)
+            except Unreadable as error:
+                unreadable = error
+                break
             pending.append(self.train_call(inputs, tf.constant(step, tf.int64), size))
             step, count = step + size, count - size
-        results = np.concatenate([result.numpy() for result in pending])
-        seconds = time.monotonic() - started
-        self._account(results, None if traced else seconds)
+        if pending:
+            results = np.concatenate([result.numpy() for result in pending])
+            seconds = time.monotonic() - started
+            self._account(results, None if traced or unreadable else seconds)
+        if unreadable:
+            if state.step and self.agree is None:  # the other processes have not come to this step
+                self._save(best=False)
+            raise unreadable
         if self.agree is None:
             self._chunk = self._next_chunk(len(results) / seconds)
 
