@@ -9,6 +9,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -132,45 +133,63 @@ def _stamp(path: str) -> Stamp | None:
 def _check(path: str, stamp: Stamp) -> CheckedImage:
     if not Path(path).is_file():  # a pipe must not make the search wait
         return CheckedImage("", fault=NO_IMAGE)
+    try:
+        return check_image(path, path, stamp)
+    except OSError as error:  # the drive's fault, or that of rights: may pass
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def check_image(file: str | bytes, name: str, stamp: Stamp) -> CheckedImage:
+    """Decode an image, which tells damage, and convert it where TensorFlow would not read it as viewers do.
+
+    Args:
+        file: a file's name, or what it holds.
+        name: what tells the image from all others, and is its `source` where it needs no conversion.
+        stamp: of the file; with the name it tells what the image is converted to.
+
+    Raises:
+        OSError: the file cannot be read.
+        UserError: what it is converted to cannot be written.
+    """
     if not stamp[0]:
         return CheckedImage("", fault=EMPTY)
     try:
-        with Image.open(path, formats=_known_formats()) as image:
-            return _read(image, path, stamp)
+        with Image.open(file if isinstance(file, str) else BytesIO(file), formats=_known_formats()) as image:
+            return _read(image, file, name, stamp)
     except UnidentifiedImageError:
         return CheckedImage("", fault=NO_IMAGE)
     except Image.DecompressionBombError:
         return CheckedImage("", fault=f"more than {_LARGEST:,} pixels")
     except _DAMAGE as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the drive's fault, or that of rights: may pass
-            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         reason = str(error).partition("(")[0].strip()  # without numbers, so that equal faults are counted as one
         return CheckedImage("", fault=f"damaged: {reason or type(error).__name__}")
 
 
-def _read(image: Image.Image, path: str, stamp: Stamp) -> CheckedImage:
-    """Decode an image that has been opened, which tells damage, and convert it where TensorFlow would not do."""
+def _read(image: Image.Image, file: str | bytes, name: str, stamp: Stamp) -> CheckedImage:
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     orientation = orientation if orientation in range(1, 9) else 1
-    flaw = _jpeg_flaw(path) if image.format in ("JPEG", "MPO") else ""
+    flaw = _jpeg_flaw(file) if image.format in ("JPEG", "MPO") else ""
     if flaw and flaw != SURPLUS:
         return CheckedImage("", fault=f"damaged: {flaw}")
     if is_plain(image) and not flaw:
         if image.format == "PNG":
             image.load()
-        return CheckedImage(path, orientation)
+        return CheckedImage(name, orientation)
     kind = f"{image.format} with {flaw}" if flaw else f"{image.format} {image.mode}"
-    return CheckedImage(store(as_seen(image), path, stamp), orientation, kind)
+    return CheckedImage(store(as_seen(image), name, stamp), orientation, kind)
 
 
-def _jpeg_flaw(path: str) -> str:
+def _jpeg_flaw(file: str | bytes) -> str:
     """What libjpeg complains of in a file, without numbers, or nothing.
 
     Pillow and TensorFlow go on after most of it, the one in silence, the other with a line on the terminal each time.
     """
+    content = Path(file).read_bytes() if isinstance(file, str) else file
     try:
         # all of the file is read, but an eighth of its rows and columns is computed
-        simplejpeg.decode_jpeg(Path(path).read_bytes(), "GRAY", min_height=1, min_width=1, strict=True)
+        simplejpeg.decode_jpeg(content, "GRAY", min_height=1, min_width=1, strict=True)
     except ValueError as error:
         flaw = str(error).removeprefix("Corrupt JPEG data: ")
         return SURPLUS if "extraneous bytes before marker 0xd9" in flaw else re.sub(r" ?\b(0x\w+|\d+)\b", "", flaw)
