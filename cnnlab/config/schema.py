@@ -27,7 +27,13 @@ class HeldOut(TypedDict, total=False):
     test_fraction: Annotated[float, SHARE] | None
 
 
-class Dataset(HeldOut):
+class Stored(TypedDict, total=False):
+    """The key of datasets whose images are stored larger than they are shown; those of one's own need none."""
+
+    resize_size: Count | None
+
+
+class Dataset(HeldOut, Stored):
     """The keys of conf/dataset that are not the reader's."""
 
     name: str
