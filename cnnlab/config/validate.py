@@ -13,6 +13,7 @@ from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, Named
 from cnnlab.config.signatures import Signature, find_signature
 from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets, find_in_working_directory
 from cnnlab.config.types import check, shown
+from cnnlab.config.views import parse_views, require_croppable
 from cnnlab.errors import UserError
 
 MIXING = "cnnlab.augmentation.mixing."
@@ -217,6 +218,8 @@ def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:
     _check_pretrained(values["model"], values["initializer"])
     _check_pairs(values)
     _check_stored_size(values)
+    if "tta" in values:
+        _check_views(values)
     optimizer = values["optimizer"]
     clips = [f"optimizer.{key}={optimizer[key]}" for key in CLIPS if optimizer.get(key) is not None]
     if len(clips) > 1:
@@ -263,6 +266,12 @@ def _check_stored_size(values: dict[str, Any]) -> None:
                 f"dataset.resize_size={shown(stored)}: {name} cuts {longer} pixels out of larger stored images; "
                 f"use dataset.resize_size={round(longer * 8 / 7)} or so, as AlexNet's 256 for 224{larger}"
             )
+
+
+def _check_views(values: dict[str, Any]) -> None:
+    dataset = values["dataset"]
+    longer = max((values["input_shape"] or dataset["image_shape"])[:2])
+    require_croppable(parse_views(values["tta"]), dataset.get("resize"), dataset.get("resize_size"), longer)
 
 
 def _check_without_validation(values: dict[str, Any], given: set[str]) -> None:

@@ -224,8 +224,7 @@ def build_data_loader(
             )
         mode = "stream"
     if mode == "auto":
-        shape = split.images.image_shape if isinstance(split.images, ImageFiles) else split.images.shape[1:]
-        mode = "cached" if len(split) * int(np.prod(shape)) <= cache_limit_mib * 2**20 else "stream"
+        mode = "cached" if len(split) * int(np.prod(split.image_shape)) <= cache_limit_mib * 2**20 else "stream"
     if mode == "stream":
         return StreamLoader(split.images, split.labels, sampler, strategy, cropping)
     images = load_images(split.images) if isinstance(split.images, ImageFiles) else split.images

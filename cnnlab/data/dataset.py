@@ -58,7 +58,11 @@ class ImageFiles:
         """The same files as the whole squares of `resize_size`; these themselves where there are none."""
         if self.resize_size is None:
             return self
-        return replace(self, image_shape=stored_shape(self.image_shape, self.resize_size), resize_size=None)
+        return self.shaped(stored_shape(self.image_shape, self.resize_size))
+
+    def shaped(self, image_shape: ImageShape) -> "ImageFiles":
+        """The same files, brought to another shape at once."""
+        return replace(self, image_shape=image_shape, resize_size=None)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -96,6 +100,16 @@ class Split:
     images: np.ndarray | ImageFiles
     labels: np.ndarray
     squares: np.ndarray | None = None
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """(height, width, channels) of an image."""
+        return _shape(self.images)
+
+    @property
+    def stored_shape(self) -> ImageShape:
+        """The same of what crops are cut out of."""
+        return _shape(self.stored)
 
     @property
     def stored(self) -> np.ndarray | ImageFiles:
@@ -174,6 +188,13 @@ class Dataset:
     def own_names(self) -> tuple[str, ...] | None:
         """The class names; None where the classes have none."""
         return self.class_names if self.named else None
+
+
+def _shape(images: np.ndarray | ImageFiles) -> ImageShape:
+    if isinstance(images, ImageFiles):
+        return images.image_shape
+    _, height, width, channels = images.shape
+    return height, width, channels
 
 
 def _take(images: np.ndarray | ImageFiles, indices: np.ndarray) -> np.ndarray | ImageFiles:
