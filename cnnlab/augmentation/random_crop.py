@@ -58,7 +58,7 @@ class RandomCrop:
 
     def __call__(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, (n, *image_shape) out."""
-        windows = self.window(self.draw(stream), tf.constant(images.shape[1:3]))
+        windows = self.window(self.draw(stream), tf.constant([*images.shape[1:3]]))
         if self._shorter_side is not None:
             return resample(images, windows, self._height, self._width)
         start = tf.cast(windows[:, :2], tf.int32)

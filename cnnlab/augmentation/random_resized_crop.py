@@ -88,5 +88,5 @@ class RandomResizedCrop:
         """uint8 (n, H, W, C) in, (n, *image_shape) out; what the data loader has cut out already, as it is."""
         if self.on_host:
             return images
-        windows = self.window(self.draw(stream), tf.constant(images.shape[1:3]))
+        windows = self.window(self.draw(stream), tf.constant([*images.shape[1:3]]))
         return resample(images, tf.cast(windows, tf.float32), self._height, self._width)

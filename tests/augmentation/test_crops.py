@@ -202,6 +202,15 @@ def test_windows_of_files_are_the_pixels_that_the_operation_names(photographs, m
         np.testing.assert_allclose(image[inside].astype(int), shown.numpy()[inside], atol=1)
 
 
+def test_each_host_draws_its_own_share_of_the_windows_of_a_step(photographs):
+    pipeline = Pipeline({"crop": RandomResizedCrop(SHAPE)})
+    pipeline.adapt(photographs)
+    cropping = pipeline.host_cropping(SEED, 4)
+    step = tf.constant(STEP, tf.int64)
+    shares = [cropping.draw(step, first, 2) for first in (0, 2)]
+    np.testing.assert_array_equal(np.concatenate(shares), cropping.draw(step, 0, 4))
+
+
 def test_files_whose_windows_differ_in_each_step_cannot_be_cached(photographs, make_stream):
     with pytest.raises(UserError, match=r"trainer\.data=cached: random_resized_crop reads .*use trainer\.data=auto"):
         cropped(Pipeline({"crop": RandomResizedCrop(SHAPE)}), photographs, "cached", [0], make_stream)
