@@ -206,12 +206,14 @@ def _own_cache(tmp_path_factory) -> Iterator[None]:
 
 @pytest.fixture
 def files_of() -> "Callable[..., ImageFiles]":
-    """`files_of(paths, image_shape, resize="squash")`: files, which are images, as a dataset has them."""
+    """`files_of(paths, image_shape, resize="squash", resize_size=None)`: images in files, as a dataset has them."""
     from cnnlab.data.image_files import check_images, image_files
 
-    def files_of(paths: Iterable[Path | str], shape: tuple[int, int, int], resize: str = "squash") -> "ImageFiles":
+    def files_of(
+        paths: Iterable[Path | str], shape: tuple[int, int, int], resize: str = "squash", resize_size: int | None = None
+    ) -> "ImageFiles":
         names = [str(path) for path in paths]
-        return image_files(names, check_images(names), shape, resize)
+        return image_files(names, check_images(names), shape, resize, resize_size)
 
     return files_of
 

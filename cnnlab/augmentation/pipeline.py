@@ -1,6 +1,7 @@
 """The operations of a configuration's group `augmentation`, one after the other."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import tensorflow as tf
@@ -8,6 +9,7 @@ from omegaconf import DictConfig
 
 from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.config.instantiate import instantiate
+from cnnlab.data.data_loader import FileCropping
 from cnnlab.data.dataset import Split
 from cnnlab.errors import UserError
 
@@ -35,7 +37,53 @@ class AdaptedOperation(Protocol):
         """Compute from the training split, and from nothing else, what the operation needs."""
 
 
-Operation = ImageOperation | MixingOperation
+@runtime_checkable
+class CroppingOperation(Protocol):
+    """Cuts each image out of the one that is stored, which is larger, or out of its file; comes before all others.
+
+    Its numbers come from a stream apart, so that a window depends on the augmentation's seed, the step, the position
+    in the global batch and the size of what it is cut out of, and on nothing else.
+
+    Attributes:
+        on_host: whether the data loader does it, while it decodes image files; the operation itself then does nothing.
+    """
+
+    on_host: bool
+
+    def draw(self, stream: RandomStream) -> tf.Tensor:
+        """The random numbers of a share of a batch, (n, …)."""
+
+    def window(self, drawn: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        """Top, left, height and width (…, 4) of windows in images of `size`, int32 (2,), from their numbers."""
+
+    def __call__(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
+        """uint8 (n, H, W, C) in, (n, *image_shape) out."""
+
+
+Operation = ImageOperation | MixingOperation | CroppingOperation
+
+
+@dataclass(frozen=True)
+class HostCropping:
+    """The windows of a training's steps, for the data loader: see `FileCropping`.
+
+    Attributes:
+        operation: chooses them.
+        seed: the augmentation's.
+        batch_size: images in a step of all replicas.
+    """
+
+    operation: CroppingOperation
+    seed: int
+    batch_size: int
+
+    def draw(self, step: tf.Tensor, first: int, count: int) -> tf.Tensor:
+        seed = tf.stack([self.seed, tf.cast(step, tf.int32)])
+        nothing = tf.zeros(count, tf.int64)
+        return self.operation.draw(RandomStream(seed, self.batch_size, first, count, nothing, 0))
+
+    def window(self, drawn: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        return self.operation.window(drawn, size)
 
 
 class Pipeline:
@@ -43,10 +91,40 @@ class Pipeline:
 
     Attributes:
         operations: the operations by name, in the order in which they run.
+
+    Raises:
+        UserError: an operation that cuts out images is not the first.
     """
 
     def __init__(self, operations: Mapping[str, Operation]):
         self.operations = dict(operations)
+        crops = [name for name, operation in self.operations.items() if isinstance(operation, CroppingOperation)]
+        if len(crops) > 1:
+            raise UserError(f"augmentation: {crops[0]} and {crops[1]} both cut out the images; keep one of them")
+        if crops and crops[0] != next(iter(self.operations)):
+            order = ",".join([*crops, *(name for name in self.operations if name not in crops)])
+            raise UserError(f"augmentation: {crops[0]} cuts out the images and comes first; use augmentation=[{order}]")
+
+    @property
+    def cropping(self) -> CroppingOperation | None:
+        """The operation that cuts out the images, if there is one."""
+        first = next(iter(self.operations.values()), None)
+        return first if isinstance(first, CroppingOperation) else None
+
+    def before(self, split: Split) -> Split:
+        """What the pipeline's images are made of: those of the split, or where they are cut out, the stored ones.
+
+        The pipeline has been adapted to the split.
+        """
+        if self.cropping is None or self.cropping.on_host:
+            return split
+        return replace(split, images=split.stored, squares=None)
+
+    def host_cropping(self, seed: int, batch_size: int) -> FileCropping | None:
+        """What the data loader cuts out, where it does."""
+        if self.cropping is None or not self.cropping.on_host:
+            return None
+        return HostCropping(self.cropping, seed, batch_size)
 
     def require_pairs(self, images: int, key: str, replicas: int = 1) -> None:
         """Check that each replica gets whole pairs of neighbours, if an operation mixes them.

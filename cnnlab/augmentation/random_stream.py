@@ -6,6 +6,7 @@ import tensorflow as tf
 
 FLOAT_BITS = 24  # as many as a float32 in [0, 1) holds exactly
 WORD_MASK = 0xFFFF_FFFF
+APART = -1  # no number of a call
 
 
 class RandomStream:
@@ -83,6 +84,12 @@ class RandomStream:
         return (
             tf.bitwise.bitwise_and(_hash(tf.bitwise.bitwise_xor(tf.cast(self.indices, tf.int64), _hash(salt))), 1) == 1
         )
+
+    def apart(self) -> "RandomStream":
+        """A stream of its own for the same examples: nothing that this one is asked for changes what that one gives,
+        nor the other way round."""
+        seed = tf.random.experimental.stateless_fold_in(self._seed, APART, alg="philox")
+        return RandomStream(seed, self._batch_size, self._start, self._size, self.indices, self.passes)
 
     def _integers(
         self, shape: Sequence[int], seed: tf.Tensor, minval: float, maxval: float, dtype: tf.DType

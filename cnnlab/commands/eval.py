@@ -62,13 +62,13 @@ def evaluate(config: DictConfig, directory: Path) -> None:
     split = dataset.splits[config.split]
     log.info("evaluating %d images of %s, split %s", len(split), dataset.name, config.split)
     batch_size = config.batch_size or config.trainer.batch_size
-    probabilities, plain = predict_views(model, split.images, batch_size, config.tta)
+    probabilities, plain = predict_views(model, split, batch_size, config.tta)
     require_probabilities(probabilities, file)
     left_out = dataset.left_out.get(config.split, np.array([], int))
     about = describe_evaluation(config, dataset.name, changed, file, len(left_out))
     tell_redrawn(config.split, changed)
     folder = result_folder(directory, run, about) if run else directory
-    title = " · ".join(part for part in (dataset.name, config.split, config.tta) if part != "none")
+    title = " · ".join(part for part in (dataset.name, config.split, about["tta"]) if part != "none")
     positions = np.delete(np.arange(len(split) + len(left_out)), left_out)
     metrics = write_results(folder, split, probabilities, dataset.class_names, title, about, positions)
     if run:

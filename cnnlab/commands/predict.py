@@ -32,10 +32,8 @@ def predict(config: DictConfig, directory: Path) -> None:
     run = Run.open(config.run)
     model = load_best(run, config.targets)
     class_names = run_classes(run) or numbered_classes(class_count(model))
-    batch_size = config.batch_size or config.trainer.batch_size
     checked = check_given(files, f"images={config.images}")
-    resize = config.dataset.get("resize", "squash")
-    predictions = classify_files(model, files, checked, class_names, batch_size, config.top, resize)
+    predictions = classify_files(config, model, files, checked, class_names)
     write_csv(output, predictions)
     print_table(predictions)
     print(output)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypedDict
 from cnnlab.config.durations import DurationLike, TimedDurationLike
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE
 from cnnlab.config.types import shown
+from cnnlab.config.views import TestTimeAugmentation
 from cnnlab.errors import UserError
 
 Count = Annotated[int, AT_LEAST_1]
@@ -27,7 +28,13 @@ class HeldOut(TypedDict, total=False):
     test_fraction: Annotated[float, SHARE] | None
 
 
-class Dataset(HeldOut):
+class Stored(TypedDict, total=False):
+    """The key of datasets whose images are stored larger than they are shown; those of one's own need none."""
+
+    resize_size: Count | None
+
+
+class Dataset(HeldOut, Stored):
     """The keys of conf/dataset that are not the reader's."""
 
     name: str
@@ -182,7 +189,7 @@ class Eval(Train):
     run: str | None
     data: str | None
     split: Literal["train", "validation", "test"]
-    tta: Literal["none", "flip", "flip_shift"]
+    tta: TestTimeAugmentation
     batch_size: Count | None
 
 
@@ -192,6 +199,7 @@ class Predict(Train):
     run: str
     images: str | list[str]
     top: Count
+    tta: TestTimeAugmentation
     batch_size: Count | None
     output: str | None
 

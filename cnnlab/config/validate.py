@@ -13,9 +13,11 @@ from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, Named
 from cnnlab.config.signatures import Signature, find_signature
 from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets, find_in_working_directory
 from cnnlab.config.types import check, shown
+from cnnlab.config.views import parse_views, require_croppable
 from cnnlab.errors import UserError
 
 MIXING = "cnnlab.augmentation.mixing."
+RANDOM_CROP = "cnnlab.augmentation.random_crop.RandomCrop"
 TRAINER = "cnnlab.training.trainer_config.TrainerConfig"
 BUILT_WITH = ("input_shape", "num_classes")
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
@@ -215,6 +217,9 @@ def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:
         )
     _check_pretrained(values["model"], values["initializer"])
     _check_pairs(values)
+    _check_stored_size(values)
+    if "tta" in values:
+        _check_views(values)
     optimizer = values["optimizer"]
     clips = [f"optimizer.{key}={optimizer[key]}" for key in CLIPS if optimizer.get(key) is not None]
     if len(clips) > 1:
@@ -244,6 +249,29 @@ def _check_pairs(values: dict[str, Any]) -> None:
             raise UserError(
                 f"trainer.batch_size={batch_size}: {name} mixes images in pairs; use a multiple of {together}"
             )
+
+
+def _check_stored_size(values: dict[str, Any]) -> None:
+    """Stored images must be larger than what is shown of them where there is to be something to cut off."""
+    dataset = values["dataset"]
+    stored, longer = dataset.get("resize_size"), max((values["input_shape"] or dataset["image_shape"])[:2])
+    if stored is not None and stored < longer:
+        raise UserError(
+            f"dataset.resize_size={stored}: images of {longer} pixels do not fit into it; use {longer} or more"
+        )
+    for name, operation in values["augmentation"].items():
+        if isinstance(operation, dict) and operation["_target_"] == RANDOM_CROP and (stored or 0) <= longer:
+            larger = "; ResNet's was 480 for 224" if operation.get("shorter_side") else ""
+            raise UserError(
+                f"dataset.resize_size={shown(stored)}: {name} cuts {longer} pixels out of larger stored images; "
+                f"use dataset.resize_size={round(longer * 8 / 7)} or so, as AlexNet's 256 for 224{larger}"
+            )
+
+
+def _check_views(values: dict[str, Any]) -> None:
+    dataset = values["dataset"]
+    longer = max((values["input_shape"] or dataset["image_shape"])[:2])
+    require_croppable(parse_views(values["tta"]), dataset.get("resize"), dataset.get("resize_size"), longer)
 
 
 def _check_without_validation(values: dict[str, Any], given: set[str]) -> None:

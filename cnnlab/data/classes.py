@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cnnlab.data.dataset import Dataset, Split
+from cnnlab.data.dataset import Dataset
 from cnnlab.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def align_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
             left_out[name] = np.flatnonzero(~is_known)
             _tell_left_out(dataset, name, left_out[name], class_names)
             split = split.take(np.flatnonzero(is_known))
-        splits[name] = Split(split.images, mapping[split.labels])
+        splits[name] = replace(split, labels=mapping[split.labels])
     return replace(dataset, class_names=tuple(class_names), splits=splits, left_out=left_out)
 
 

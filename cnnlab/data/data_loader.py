@@ -9,6 +9,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,9 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.data.dataset import ImageFiles, Split
-from cnnlab.data.decode import decode_image, find_damaged, load_images, names
+from cnnlab.data.decode import decode_file, find_damaged, load_images, names
 from cnnlab.data.sampler import PADDING
-from cnnlab.errors import Unreadable
+from cnnlab.errors import Unreadable, UserError
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,16 @@ class Sampler(Protocol):
     def steps(self) -> int | None: ...
 
     def batch(self, step: int) -> np.ndarray: ...
+
+
+class FileCropping(Protocol):
+    """Which window of an image file a step sees: a pure function of the step, the position and the file's size."""
+
+    def draw(self, step: tf.Tensor, first: int, count: int) -> tf.Tensor:
+        """The random numbers (count, …) of the positions from `first` on in the global batch of a step."""
+
+    def window(self, drawn: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        """The window that the numbers of one position choose; see `cnnlab.data.decode.Window`."""
 
 
 Selected = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
@@ -96,7 +107,8 @@ class StreamLoader:
     Image files are decoded in parallel; the shuffling is over file names. Steps must be asked for one at a
     time and in sequence; asking for another step starts the stream anew there.
 
-    Args: as CachedLoader, with `images` an array or the files to decode.
+    Args: as CachedLoader, with `images` an array or the files to decode, and `cropping`, which chooses the windows of
+        files that are decoded; None for the whole.
     """
 
     def __init__(
@@ -105,11 +117,13 @@ class StreamLoader:
         labels: np.ndarray,
         sampler: Sampler,
         strategy: tf.distribute.Strategy,
+        cropping: FileCropping | None = None,
     ):
         self._sampler = sampler
         self._strategy = strategy
+        self._cropping = cropping
         self._size = sampler.batch_size // strategy.num_replicas_in_sync
-        self._load = _loader(images)
+        self._load = _loader(images, cropping)
         self._images = images
         with tf.device("CPU"):
             self._labels = tf.constant(labels, tf.int64)
@@ -177,44 +191,65 @@ class StreamLoader:
         first = self._first_local_replica() * self._size
         last = first + self._local_replicas() * self._size
 
-        def indices() -> Iterator[np.ndarray]:
+        def indices() -> Iterator[tuple[int, np.ndarray]]:
             steps = (
                 itertools.count(first_step) if self._sampler.steps is None else range(first_step, self._sampler.steps)
             )
             for step in steps:
-                yield self._sampler.batch(step)[first:last]
+                yield step, self._sampler.batch(step)[first:last]
 
-        signature = tf.TensorSpec((last - first,), tf.int64)
+        @tf.autograph.experimental.do_not_convert
+        def drawn(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return (indices, self._cropping.draw(step, first, last - first)) if self._cropping else (indices,)
+
+        signature = tf.TensorSpec((), tf.int64), tf.TensorSpec((last - first,), tf.int64)
         return (
             tf.data.Dataset.from_generator(indices, output_signature=signature)
+            .map(drawn)
             .unbatch()
             .map(self._example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
             .batch(last - first, drop_remainder=True)
             .prefetch(AHEAD)
         )
 
-    def _example(self, index: tf.Tensor) -> Selected:
+    def _example(self, index: tf.Tensor, *drawn: tf.Tensor) -> Selected:
         row = tf.maximum(index, 0)
-        return self._load(row), self._labels[row], index
+        return self._load(row, *drawn), self._labels[row], index
 
 
 DataLoader = CachedLoader | StreamLoader
 
 
 def build_data_loader(
-    split: Split, sampler: Sampler, strategy: tf.distribute.Strategy, *, mode: str, cache_limit_mib: float
+    split: Split,
+    sampler: Sampler,
+    strategy: tf.distribute.Strategy,
+    *,
+    mode: str,
+    cache_limit_mib: float,
+    cropping: FileCropping | None = None,
 ) -> DataLoader:
     """The data loader of the examples of `split` that `sampler` chooses.
 
     Args:
         mode: "cached", "stream", or "auto": cached up to `cache_limit_mib` of decoded images, else
             streamed.
+        cropping: cuts windows out of the split's files, anew in each step, so that these are streamed.
+
+    Raises:
+        UserError: the mode is "cached", and windows are cut out of files.
     """
+    if cropping is not None:
+        if mode == "cached":
+            raise UserError(
+                "trainer.data=cached: random_resized_crop reads other windows of the image files in each step; use "
+                "trainer.data=auto, which streams them, or augmentation=random_crop, which cuts cached images"
+            )
+        mode = "stream"
     if mode == "auto":
-        shape = split.images.image_shape if isinstance(split.images, ImageFiles) else split.images.shape[1:]
-        mode = "cached" if len(split) * int(np.prod(shape)) <= cache_limit_mib * 2**20 else "stream"
+        mode = "cached" if len(split) * int(np.prod(split.image_shape)) <= cache_limit_mib * 2**20 else "stream"
     if mode == "stream":
-        return StreamLoader(split.images, split.labels, sampler, strategy)
+        return StreamLoader(split.images, split.labels, sampler, strategy, cropping)
     images = load_images(split.images) if isinstance(split.images, ImageFiles) else split.images
     return CachedLoader(images, split.labels, sampler, strategy)
 
@@ -228,11 +263,16 @@ def _as_words(images: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(rows).view(np.int64)
 
 
-def _loader(images: np.ndarray | ImageFiles) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A graph function from an example's row to its image; it runs on the host."""
+def _loader(images: np.ndarray | ImageFiles, cropping: FileCropping | None) -> Callable[..., tf.Tensor]:
+    """A graph function from an example's row, and the numbers of its window, to its image; it runs on the host."""
     with tf.device("CPU"):
         if isinstance(images, ImageFiles):
             sources, orientations = names(images.sources), tf.constant(images.orientations)
-            return lambda row: decode_image(sources[row], orientations[row], images.image_shape, images.resize)
+
+            def decode(row: tf.Tensor, *drawn: tf.Tensor) -> tf.Tensor:
+                window = partial(cropping.window, *drawn) if cropping else None
+                return decode_file(images, sources[row], orientations[row], window)
+
+            return decode
         held = tf.constant(images)
         return lambda row: held[row]

@@ -1,6 +1,6 @@
 """What a dataset is made of: uint8 images or image files, integer labels, and the names of the classes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -22,6 +22,17 @@ Resize = Literal["squash", "crop", "pad"]
 margins. (Keras has the last two as `crop_to_aspect_ratio` and `pad_to_aspect_ratio`.)"""
 
 
+def stored_shape(image_shape: ImageShape, resize_size: int | None) -> ImageShape:
+    """The shape of the stored images, in whose middle `image_shape` lies."""
+    return image_shape if resize_size is None else (resize_size, resize_size, image_shape[2])
+
+
+def middle(shape: Sequence[int], image_shape: ImageShape) -> tuple[slice, slice]:
+    """The rows and columns in the middle of a shape that have `image_shape`; an odd one stays below or right."""
+    top, left = ((whole - part) // 2 for whole, part in zip(shape[:2], image_shape[:2], strict=True))
+    return slice(top, top + image_shape[0]), slice(left, left + image_shape[1])
+
+
 @dataclass(frozen=True)
 class ImageFiles:
     """Images that stay on disk and are decoded, in parallel, when a batch needs them.
@@ -32,6 +43,8 @@ class ImageFiles:
         orientations: (N,) uint8 array, how the stored pixels are turned, 1 to 8, as EXIF counts.
         image_shape: (height, width, channels) every image is brought to; channels is 1 or 3.
         resize: how.
+        resize_size: the side of the square that images are brought to first, and whose middle has `image_shape`; None
+            where they are brought to `image_shape` itself.
     """
 
     paths: np.ndarray
@@ -39,6 +52,18 @@ class ImageFiles:
     orientations: np.ndarray
     image_shape: ImageShape
     resize: Resize = "squash"
+    resize_size: int | None = None
+
+    @property
+    def stored(self) -> "ImageFiles":
+        """The same files as the whole squares of `resize_size`; these themselves where there are none."""
+        if self.resize_size is None:
+            return self
+        return self.shaped(stored_shape(self.image_shape, self.resize_size))
+
+    def shaped(self, image_shape: ImageShape) -> "ImageFiles":
+        """The same files, brought to another shape at once."""
+        return replace(self, image_shape=image_shape, resize_size=None)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -69,20 +94,42 @@ class Split:
     Attributes:
         images: uint8 array of shape (N, H, W, C), or the files to decode.
         labels: (N,) int32 class indices.
+        squares: uint8 array (N, S, S, C), the stored squares of whose middle `images` is an array; None where images
+            are stored as they are shown. Files know theirs.
     """
 
     images: np.ndarray | ImageFiles
     labels: np.ndarray
+    squares: np.ndarray | None = None
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """(height, width, channels) of an image."""
+        return _shape(self.images)
+
+    @property
+    def stored_shape(self) -> ImageShape:
+        """The same of what crops are cut out of."""
+        return _shape(self.stored)
+
+    @property
+    def stored(self) -> np.ndarray | ImageFiles:
+        """What crops are cut out of: the stored squares, or where there are none the images themselves."""
+        if isinstance(self.images, ImageFiles):
+            return self.images.stored
+        return self.images if self.squares is None else self.squares
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, indices: np.ndarray) -> "Split":
         """The examples at `indices`, in that order."""
-        return Split(_take(self.images, indices), self.labels[indices])
+        squares = None if self.squares is None else self.squares[indices]
+        return Split(_take(self.images, indices), self.labels[indices], squares=squares)
 
     def join(self, other: "Split") -> "Split":
-        """These examples, then those of `other`; both hold arrays of one shape, or both hold files."""
+        """These examples, then those of `other`; both hold arrays of one shape, or both hold files. Squares are made
+        later."""
         return Split(_join(self.images, other.images), np.concatenate([self.labels, other.labels]))
 
 
@@ -146,6 +193,13 @@ class Dataset:
     def own_names(self) -> tuple[str, ...] | None:
         """The class names; None where the classes have none."""
         return self.class_names if self.named else None
+
+
+def _shape(images: np.ndarray | ImageFiles) -> ImageShape:
+    if isinstance(images, ImageFiles):
+        return images.image_shape
+    _, height, width, channels = images.shape
+    return height, width, channels
 
 
 def _take(images: np.ndarray | ImageFiles, indices: np.ndarray) -> np.ndarray | ImageFiles:

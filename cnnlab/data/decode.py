@@ -1,13 +1,13 @@
 """From image files to uint8 tensors, in TensorFlow's graph and in parallel."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.data.dataset import ImageFiles, ImageShape, Resize
+from cnnlab.data.dataset import ImageFiles, ImageShape, Resize, middle
 from cnnlab.errors import UserError
 
 LUMA = (0.299, 0.587, 0.114)
@@ -24,8 +24,31 @@ TRANSPOSED, MIRRORED, FLIPPED = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
 RESIZE_BATCH = 1024
 DECODE_BATCH = 64
 
+Window = Callable[[tf.Tensor], tf.Tensor]
+"""From the size of an upright image, int32 (height, width), to the part of it that is shown: int32 (top, left, height,
+width)."""
 
-def decode_image(source: tf.Tensor, orientation: tf.Tensor, image_shape: ImageShape, resize: Resize) -> tf.Tensor:
+Placement = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+"""Which part of an image is shown, and how large: its offset and size, and its size in the target; int32 (2,) each."""
+
+
+def decode_file(
+    files: ImageFiles, source: tf.Tensor, orientation: tf.Tensor, window: Window | None = None
+) -> tf.Tensor:
+    """Decode one of `files` as they say; see `decode_image`, whose shape is theirs.
+
+    Where they are stored larger, the middle of the stored square is returned, pixel for pixel; a window is brought to
+    their shape at once.
+    """
+    if window is not None or files.resize_size is None:
+        return decode_image(source, orientation, files.image_shape, files.resize, window)
+    square = files.stored.image_shape
+    return decode_image(source, orientation, square, files.resize)[middle(square, files.image_shape)]
+
+
+def decode_image(
+    source: tf.Tensor, orientation: tf.Tensor, image_shape: ImageShape, resize: Resize, window: Window | None = None
+) -> tf.Tensor:
     """Decode one image file, turn it upright and bring it to a shape.
 
     A JPEG is decoded at the smallest of libjpeg's scales that is well above the target, and only where it is used.
@@ -35,6 +58,7 @@ def decode_image(source: tf.Tensor, orientation: tf.Tensor, image_shape: ImageSh
         orientation: scalar integer tensor, 1 to 8, as EXIF counts them.
         image_shape: (height, width, channels) to return; channels is 1 (luma) or 3.
         resize: see `Resize`.
+        window: the part that is shown, which is stretched to the shape; None for what `resize` shows.
 
     Returns:
         uint8 tensor of shape `image_shape`.
@@ -46,11 +70,15 @@ def decode_image(source: tf.Tensor, orientation: tf.Tensor, image_shape: ImageSh
     height, width, channels = image_shape
     turned = tf.reduce_any(tf.equal(orientation, TRANSPOSED))
     target = tf.where(turned, (width, height), (height, width))
+    if window is None:
+        place = partial(_placement, target=target, resize=resize)
+    else:
+        place = partial(_turned, window, orientation, target)
     content = tf.io.read_file(source)
     image = tf.cond(
         tf.strings.substr(content, 0, len(JPEG)) == JPEG,
-        partial(_decode_jpeg, content, target, resize),
-        partial(_decode_png, content, target, resize),
+        partial(_decode_jpeg, content, target, place),
+        partial(_decode_png, content, target, place),
     )
     image = tf.cond(turned, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
     for orientations, axis in ((MIRRORED, 1), (FLIPPED, 0)):
@@ -60,6 +88,12 @@ def decode_image(source: tf.Tensor, orientation: tf.Tensor, image_shape: ImageSh
             partial(tf.identity, image),
         )
     return _to_uint8(tf.ensure_shape(image, (height, width, 3)), channels)
+
+
+def dct_choice(window: tf.Tensor, target: tf.Tensor | tuple[int, int]) -> tf.Tensor:
+    """Which of `DCT_RATIOS` a window of a JPEG is decoded at, by its size and that in the target, (…, 2): int32 (…)."""
+    fits = [tf.reduce_all(4 * window >= 5 * ratio * tf.cast(target, window.dtype), -1) for ratio in DCT_RATIOS[1:]]
+    return tf.add_n([tf.cast(each, tf.int32) for each in fits])
 
 
 def resize_images(images: tf.Tensor, image_shape: ImageShape) -> tf.Tensor:
@@ -86,25 +120,25 @@ def resize_array(images: np.ndarray, image_shape: ImageShape) -> np.ndarray:
     return resized
 
 
-def decoding(files: ImageFiles) -> tf.data.Dataset:
+def decoding(files: ImageFiles, window: Window | None = None) -> tf.data.Dataset:
     """The images of files, uint8 of `files.image_shape`, one by one and in their order; decoded in parallel."""
 
     @tf.autograph.experimental.do_not_convert  # takes longer than all the rest
     def decode(source: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-        return decode_image(source, orientation, files.image_shape, files.resize)
+        return decode_file(files, source, orientation, window)
 
     sources = tf.data.Dataset.from_tensor_slices((names(files.sources), files.orientations))
     return sources.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def stream_images(files: ImageFiles, batch_size: int) -> Iterator[tf.Tensor]:
-    """Batches of images, uint8 (b, *image_shape), decoded ahead of their use by two batches.
+def stream_images(files: ImageFiles, batch_size: int, window: Window | None = None) -> Iterator[tf.Tensor]:
+    """Batches of images, or of a window of each, uint8 (b, *image_shape), decoded ahead of their use by two batches.
 
     Raises:
         UserError: a file cannot be decoded; it is named.
     """
     try:
-        yield from decoding(files).batch(batch_size).prefetch(2)
+        yield from decoding(files, window).batch(batch_size).prefetch(2)
     except tf.errors.OpError as error:
         raise UserError(f"{find_damaged(files)}: cannot be decoded; replace or remove it") from error
 
@@ -137,14 +171,13 @@ def names(paths: np.ndarray) -> tf.Tensor:
     return tf.constant([os.fsencode(path) for path in paths], tf.string)
 
 
-def _decode_jpeg(content: tf.Tensor, target: tf.Tensor, resize: Resize) -> tf.Tensor:
+def _decode_jpeg(content: tf.Tensor, target: tf.Tensor, place: Callable[[tf.Tensor], Placement]) -> tf.Tensor:
     """float32 (*target, 3)."""
     size = tf.image.extract_jpeg_shape(content)[:2]
-    offset, window, inner = _placement(size, target, resize)
-    fits = tf.stack([tf.reduce_all(4 * window >= 5 * ratio * inner) for ratio in DCT_RATIOS[1:]])
-    choice = tf.reduce_sum(tf.cast(fits, tf.int32))
+    offset, window, inner = place(size)
+    choice = dct_choice(window, inner)
     ratio = tf.gather(DCT_RATIOS, choice)
-    scaled_size, scaled_offset = -(-size // ratio), offset // ratio
+    scaled_size, scaled_offset = -(-size // ratio), (offset + ratio // 2) // ratio
     scaled = tf.clip_by_value(tf.cast(tf.round(window / ratio), tf.int32), 1, scaled_size - scaled_offset)
     crop = tf.concat([scaled_offset, scaled], 0)
     image = tf.switch_case(
@@ -154,15 +187,26 @@ def _decode_jpeg(content: tf.Tensor, target: tf.Tensor, resize: Resize) -> tf.Te
     return _place(image, target, inner)
 
 
-def _decode_png(content: tf.Tensor, target: tf.Tensor, resize: Resize) -> tf.Tensor:
+def _decode_png(content: tf.Tensor, target: tf.Tensor, place: Callable[[tf.Tensor], Placement]) -> tf.Tensor:
     """float32 (*target, 3)."""
     image = tf.image.decode_png(content, channels=3)
-    offset, window, inner = _placement(tf.shape(image)[:2], target, resize)
+    offset, window, inner = place(tf.shape(image)[:2])
     return _place(image[offset[0] : offset[0] + window[0], offset[1] : offset[1] + window[1]], target, inner)
 
 
-def _placement(size: tf.Tensor, target: tf.Tensor, resize: Resize) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Which window of an image is shown, and how large: its offset and size, and its size in the target; int32 (2,)."""
+def _turned(window: Window, orientation: tf.Tensor, target: tf.Tensor, size: tf.Tensor) -> Placement:
+    """Where a window of the upright image lies in one that is stored as `orientation` says, and fills the target."""
+    turned = tf.reduce_any(tf.equal(orientation, TRANSPOSED))
+    upright = tf.where(turned, size[::-1], size)
+    shown = window(upright)
+    offset, extent = shown[:2], shown[2:]
+    is_reversed = tf.stack([tf.reduce_any(tf.equal(orientation, each)) for each in (FLIPPED, MIRRORED)])
+    offset = tf.where(is_reversed, upright - offset - extent, offset)
+    return tf.where(turned, offset[::-1], offset), tf.where(turned, extent[::-1], extent), target
+
+
+def _placement(size: tf.Tensor, target: tf.Tensor, resize: Resize) -> Placement:
+    """What `resize` shows."""
     scales = tf.cast(size, tf.float32) / tf.cast(target, tf.float32)
     if resize == "crop":
         wanted = tf.cast(tf.round(tf.cast(target, tf.float32) * tf.reduce_min(scales)), tf.int32)

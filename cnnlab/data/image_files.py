@@ -84,15 +84,20 @@ def check_given(files: Sequence[str], key: str) -> list[CheckedImage]:
 
 
 def image_files(
-    paths: Sequence[str], checked: Sequence[CheckedImage], image_shape: ImageShape, resize: Resize
+    paths: Sequence[str],
+    checked: Sequence[CheckedImage],
+    image_shape: ImageShape,
+    resize: Resize,
+    resize_size: int | None = None,
 ) -> ImageFiles:
-    """The files, all of which have been found to be images."""
+    """The files, all of which have been found to be images; see `ImageFiles`."""
     return ImageFiles(
         np.array(paths, dtype=str),
         np.array([each.source for each in checked], dtype=str),
         np.array([each.orientation for each in checked], dtype=np.uint8),
         image_shape,
         resize,
+        resize_size,
     )
 
 

@@ -3,6 +3,7 @@
 import inspect
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,16 @@ from cnnlab.config.instantiate import instantiate
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.data.arrays import read_arrays
 from cnnlab.data.classes import tell_lookalikes
-from cnnlab.data.dataset import Dataset, ImageFiles, ImageShape, PublishedDataset, Resize, Split
+from cnnlab.data.dataset import (
+    Dataset,
+    ImageFiles,
+    ImageShape,
+    PublishedDataset,
+    Resize,
+    Split,
+    middle,
+    stored_shape,
+)
 from cnnlab.data.image_folder import split_of_folders
 from cnnlab.data.splits import choose_validation, hold_out_test, hold_out_validation, parse_validation
 from cnnlab.data.summary import summarize
@@ -23,7 +33,7 @@ log = logging.getLogger(__name__)
 
 register_resolvers()  # a file of conf/dataset can be read by itself
 
-COMMON_KEYS = frozenset({"image_shape", "num_classes", "validation", "test_fraction"})
+COMMON_KEYS = frozenset({"image_shape", "resize_size", "num_classes", "validation", "test_fraction"})
 """Keys that `load_dataset` itself uses; a reader gets those of them that it has as arguments."""
 
 
@@ -39,22 +49,23 @@ def load_dataset(cfg: DictConfig, split_seed: int, *, own_classes: bool = False)
             `align_classes`, which finds them among those of a model.
 
     Returns:
-        The dataset; uint8 arrays or image files of `cfg.image_shape`, int32 labels, and `cfg.num_classes`
+        The dataset; uint8 arrays or image files of `cfg.image_shape`, which with `cfg.resize_size` are the middle of
+        squares of that side that are kept beside them (`Split.stored`), int32 labels, and `cfg.num_classes`
         class names, or where that is null as many as there are: outputs wider than the labels need are called by
         their index.
 
     Raises:
         UserError: files are missing or damaged, labels are out of range, or a key does not fit the files.
     """
-    image_shape = _image_shape(cfg.image_shape)
+    image_shape, resize_size = _image_shape(cfg.image_shape), cfg.get("resize_size")
     validation = parse_validation(cfg.validation)
     published = _read(cfg)
     class_names = published.class_names if own_classes else _class_names(published.class_names, cfg.num_classes)
     splits = hold_out_test(published.splits, cfg.get("test_fraction"), split_seed, class_names)
     validation = choose_validation(validation, splits)
     splits = hold_out_validation(splits, validation, split_seed, class_names)
-    _tell_conversion(cfg.name, splits["train"], image_shape)
-    fitted = {name: Split(_fit(split.images, image_shape), split.labels) for name, split in splits.items()}
+    _tell_conversion(cfg.name, splits["train"], image_shape, resize_size)
+    fitted = {name: _fit(split, image_shape, resize_size) for name, split in splits.items()}
     dataset = Dataset(
         cfg.name,
         image_shape,
@@ -79,7 +90,14 @@ def count_classes(cfg: DictConfig) -> int:
     return len(_read(cfg).class_names) if cfg.num_classes is None else cfg.num_classes
 
 
-def load_split(path: Path, split: str, image_shape: ImageShape, num_classes: int, resize: Resize) -> Dataset:
+def load_split(
+    path: Path,
+    split: str,
+    image_shape: ImageShape,
+    num_classes: int,
+    resize: Resize,
+    resize_size: int | None = None,
+) -> Dataset:
     """Read one split of labelled images that a path alone names; nothing is drawn or held out.
 
     Args:
@@ -88,6 +106,7 @@ def load_split(path: Path, split: str, image_shape: ImageShape, num_classes: int
         image_shape: (height, width, channels) the images are brought to.
         num_classes: how many classes there are where none are named.
         resize: how image files are brought there; arrays are stretched.
+        resize_size: the side of the square that they are brought to first, see `ImageFiles`.
 
     Returns:
         A dataset of that split, called like the folder or file.
@@ -105,12 +124,12 @@ def load_split(path: Path, split: str, image_shape: ImageShape, num_classes: int
     else:
         raise UserError(f"data={path}: no such folder or file")
     chosen = published.splits[split]
-    _tell_conversion(path.name, chosen, image_shape)
+    _tell_conversion(path.name, chosen, image_shape, resize_size)
     dataset = Dataset(
         path.name if path.is_dir() else path.stem,
         image_shape,
         published.class_names,
-        {split: Split(_fit(chosen.images, image_shape), chosen.labels)},
+        {split: _fit(chosen, image_shape, resize_size)},
         skipped=published.skipped,
         named=published.named,
         folder=published.folder,
@@ -119,11 +138,22 @@ def load_split(path: Path, split: str, image_shape: ImageShape, num_classes: int
     return dataset
 
 
-def _tell_conversion(name: str, split: Split, image_shape: ImageShape) -> None:
-    """Say so where arrays have another shape than the one asked for; files have sizes of their own."""
-    if isinstance(split.images, np.ndarray) and split.images.shape[1:] != image_shape:
-        stored, asked = ("x".join(map(str, shape)) for shape in (split.images.shape[1:], image_shape))
-        log.info("%s: images of %s are converted to %s", name, stored, asked)
+def _tell_conversion(name: str, split: Split, image_shape: ImageShape, resize_size: int | None) -> None:
+    """Say so where arrays have another shape than the one asked for, since files have sizes of their own; and where
+    but the middle of images is shown."""
+    stored = stored_shape(image_shape, resize_size)
+    if isinstance(split.images, np.ndarray) and split.images.shape[1:] != stored:
+        log.info("%s: images of %s are converted to %s", name, *map(_shown, (split.images.shape[1:], stored)))
+    if stored != image_shape:
+        log.info(
+            "%s: images are brought to %s; their middle %s is shown, save by random_crop",
+            name,
+            *map(_shown, (stored, image_shape)),
+        )
+
+
+def _shown(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
 
 
 def _tell(dataset: Dataset) -> None:
@@ -153,9 +183,14 @@ def _class_names(names: tuple[str, ...], num_classes: int | None) -> tuple[str, 
     return names + tuple(str(index) for index in range(len(names), num_classes))
 
 
-def _fit(images: np.ndarray | ImageFiles, image_shape: ImageShape) -> np.ndarray | ImageFiles:
-    if isinstance(images, ImageFiles) or images.shape[1:] == image_shape:
-        return images
-    from cnnlab.data.decode import resize_array  # TensorFlow, only where it is needed
+def _fit(split: Split, image_shape: ImageShape, resize_size: int | None) -> Split:
+    if isinstance(split.images, ImageFiles):
+        return replace(split, images=replace(split.images, resize_size=resize_size))
+    images, shape = split.images, stored_shape(image_shape, resize_size)
+    if images.shape[1:] != shape:
+        from cnnlab.data.decode import resize_array  # TensorFlow, only where it is needed
 
-    return resize_array(images, image_shape)
+        images = resize_array(images, shape)
+    if resize_size is None:
+        return replace(split, images=images)
+    return replace(split, images=images[(slice(None), *middle(shape, image_shape))], squares=images)

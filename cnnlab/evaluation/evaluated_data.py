@@ -10,6 +10,7 @@ import keras
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.flat import flat
+from cnnlab.config.views import parse_views
 from cnnlab.data.dataset import Dataset, ImageShape, Split
 from cnnlab.data.fingerprint import fingerprints
 from cnnlab.data.load import load_dataset, load_split
@@ -35,7 +36,8 @@ def load_model_and_data(
     if dataset is None or config.data is not None:
         shape = _image_shape(model, config.dataset.image_shape)
         resize = config.dataset.get("resize", "squash")
-        dataset = load_split(Path(config.data), config.split, shape, class_count(model), resize)
+        stored = config.dataset.get("resize_size")
+        dataset = load_split(Path(config.data), config.split, shape, class_count(model), resize, stored)
         if class_names is None and len(dataset.class_names) != class_count(model):
             raise UserError(
                 f"data={config.data}: has {len(dataset.class_names)} classes, the model {class_count(model)}, and no "
@@ -88,7 +90,7 @@ def describe_evaluation(
         "dataset": dataset,
         "root": config.data or config.dataset.get("root"),
         "split": config.split,
-        "tta": config.tta,
+        "tta": parse_views(config.tta).name,
         "changed": dict(changed),
         "model": str(model),
         "left_out": left_out,

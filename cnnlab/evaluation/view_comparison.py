@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from omegaconf import DictConfig
 
+from cnnlab.config.views import parse_views
 from cnnlab.data.classes import align_classes
 from cnnlab.data.dataset import Dataset, Split
 from cnnlab.data.load import load_dataset
@@ -28,7 +29,7 @@ def validation_images(config: DictConfig, dataset: Dataset, class_names: tuple[s
     try:
         own = load_dataset(config.dataset, config.seeds.split, own_classes=True)
     except UserError as error:
-        log.info("tta=%s: is not compared with none on validation images: %s", config.tta, error)
+        log.info("tta=%s: is not compared with none on validation images: %s", parse_views(config.tta).name, error)
         return None
     return align_classes(own, class_names).splits.get("validation")
 
@@ -43,10 +44,10 @@ def compare_views(
     """
     if config.split != "validation" or config.data is not None:
         validation = draw(validation, COMPARED, config.seeds.split)
-        evaluated = predict_views(model, validation.images, config.batch_size or config.trainer.batch_size, config.tta)
+        evaluated = predict_views(model, validation, config.batch_size or config.trainer.batch_size, config.tta)
     with_views, without = (float(np.mean(values.argmax(axis=1) == validation.labels)) for values in evaluated)
     if with_views < without:
         log.warning(
             "tta=%s: lowers the accuracy on %s validation images from %.2f %% to %.2f %%; better leave it out",
-            config.tta, f"{len(validation):,}", 100 * without, 100 * with_views,
+            parse_views(config.tta).name, f"{len(validation):,}", 100 * without, 100 * with_views,
         )  # fmt: skip

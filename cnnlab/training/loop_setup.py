@@ -54,12 +54,17 @@ def build_loop(
     strategy = train_state.strategy
     train_split = dataset.splits["train"]
     sampler = TrainingSampler(len(train_split), trainer.batch_size, config.seeds.shuffle)
-    data_loader = build_data_loader(
-        train_split, sampler, strategy, mode=trainer.data, cache_limit_mib=trainer.cache_limit_mib
-    )
     augmentation = build_pipeline(config.augmentation)
     augmentation.require_pairs(trainer.batch_size, "trainer.batch_size", strategy.num_replicas_in_sync)
     augmentation.adapt(train_split)
+    data_loader = build_data_loader(
+        augmentation.before(train_split),
+        sampler,
+        strategy,
+        mode=trainer.data,
+        cache_limit_mib=trainer.cache_limit_mib,
+        cropping=augmentation.host_cropping(config.seeds.augmentation, trainer.batch_size),
+    )
     train_call = compile_training(
         train_state,
         data_loader,

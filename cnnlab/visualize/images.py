@@ -63,8 +63,9 @@ def _read_files(subject: Subject, pattern: str) -> Chosen:
     checked = check_given(files, f"method.images={pattern}")
     whole = [(file, each) for file, each in zip(files, checked, strict=True) if not each.fault]
     paths, images = zip(*whole, strict=True)
-    resize = subject.config.dataset.get("resize", "squash")
-    pixels = load_images(image_files(paths, images, subject.image_shape, resize))
+    data = subject.config.dataset
+    files_found = image_files(paths, images, subject.image_shape, data.get("resize", "squash"), data.get("resize_size"))
+    pixels = load_images(files_found)
     return Chosen(pixels, None, tuple(readable(Path(path).name) for path in paths))
 
 

@@ -18,6 +18,7 @@ BESIDE_STRENGTH = {  # what changes images whatever the strength
     "shift_flip": ["augmentation.shift_flip.flip=false"],
     "extensive": ["augmentation.extensive.flip=false", "augmentation.extensive.scale=[1,1]"],
 }
+CROPS = ("random_crop", "random_resized_crop")
 IMAGES = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 3), dtype=np.uint8)
 TARGETS = np.eye(4, dtype=np.float32)[np.arange(16) % 4]
 
@@ -29,14 +30,19 @@ def option(request) -> str:
 
 @pytest.fixture(scope="module")
 def pipeline(option, build):
-    pipeline = build(f"augmentation={option}")
+    pipeline = build(f"augmentation={option}", image_shape=shape(option))
     pipeline.adapt(Split(IMAGES, np.arange(16, dtype=np.int32) % 4))
     return pipeline
 
 
-def test_images_stay_images_and_targets_stay_probabilities(pipeline, make_stream):
+def shape(option: str) -> tuple[int, int, int]:
+    """Of the images that come out, where those of 8×8 pixels go in."""
+    return (6, 5, 3) if option in CROPS else (8, 8, 3)
+
+
+def test_images_stay_images_and_targets_stay_probabilities(option, pipeline, make_stream):
     images, targets = pipeline(tf.constant(IMAGES), tf.constant(TARGETS), make_stream(16))
-    assert images.shape == IMAGES.shape
+    assert images.shape == (16, *shape(option))
     assert images.dtype == tf.uint8
     assert targets.dtype == tf.float32
     np.testing.assert_allclose(tf.reduce_sum(targets, axis=1), 1, rtol=1e-6)
@@ -83,12 +89,14 @@ OF_ITS_OWN = [option for option in OPTIONS if option not in ("none", *VARIANTS, 
     [*OF_ITS_OWN, *(pytest.param(option, marks=pytest.mark.slow) for option in LONG)],
     scope="module",
 )
-def test_xla_gives_the_same_images(pipeline, compiled, make_stream):
+def test_xla_gives_the_same_images(option, pipeline, compiled, make_stream):
     images, targets = compiled(*ARGUMENTS)
     expected_images, expected_targets = pipeline(*ARGUMENTS[:2], make_stream(16))
     differences = np.abs(images.numpy().astype(int) - expected_images.numpy())
     assert differences.max() <= 1  # XLA fuses multiplications and additions: a half may be rounded the other way
-    assert (differences > 0).mean() < 0.002
+    assert (differences > 0).mean() < (
+        0.01 if option in CROPS else 0.002
+    )  # halves are frequent in means over few pixels
     np.testing.assert_allclose(targets, expected_targets, rtol=1e-6)
 
 
@@ -109,7 +117,9 @@ def test_the_yaml_has_every_option_and_repeats_the_defaults(option, build):
             assert given[name] == default, name
 
 
-@pytest.mark.parametrize("option", [option for option in OPTIONS if option not in ("none", "flip", "rand_augment")])
+@pytest.mark.parametrize(
+    "option", [option for option in OPTIONS if option not in ("none", "flip", "rand_augment", *CROPS)]
+)
 def test_at_zero_strength_images_and_targets_stay_as_they_are(option, build, make_stream):
     (operation,) = build(f"augmentation={option}").operations.values()
     arguments = [f"augmentation.{option}.{argument}=0" for argument in operation.strength]

@@ -112,7 +112,7 @@ def test_augmented_results_lie_beside_the_plain_ones(run, test_folder, model, da
     assert cli.main(["eval", f"run={run}", "tta=flip"]) == 0
     told = [line for line in capsys.readouterr().err.splitlines() if "tta=flip: lowers" in line]
     validation = dataset.splits["validation"]
-    views = (predict_probabilities(model, validation.images, 64, tta) for tta in ("none", "flip"))
+    views = (predict_probabilities(model, validation, 64, tta) for tta in ("none", "flip"))
     plain, flipped = (100 * accuracy_score(validation.labels, values.argmax(axis=1)) for values in views)
     assert plain > flipped  # digits have no mirror images
     (line,) = told

@@ -8,7 +8,7 @@ import sklearn.datasets
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from cnnlab.data.decode import decoding, find_damaged, load_images, resize_array, resize_images
+from cnnlab.data.decode import decoding, find_damaged, load_images, resize_array, resize_images, stream_images
 from cnnlab.errors import UserError
 
 BLOCKS = np.kron(np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8), np.ones((8, 8, 1), np.uint8))
@@ -165,6 +165,57 @@ def test_photographs_differ_little_from_a_full_decode_and_an_exact_area_resize(c
         with Image.open(path) as image:
             expected = mean_over_areas(np.asarray(image.convert("RGB")), 96, 96)
         assert np.abs(decoded - expected).mean() <= 2, path
+
+
+def show(files, window: tuple[int, int, int, int]) -> np.ndarray:
+    """A window of each file, all in one batch."""
+    return next(stream_images(files, len(files), lambda size: tf.constant(window))).numpy()
+
+
+def save_turned(folder: Path, orientation: int) -> Path:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(BLOCKS).save(folder / f"{orientation}.png", exif=exif)
+    return folder / f"{orientation}.png"
+
+
+def test_a_window_is_one_of_the_upright_image(tmp_path, files_of):
+    files = files_of([save_turned(tmp_path, orientation) for orientation in range(1, 9)], (14, 9, 3))
+    for orientation, shown in enumerate(show(files, (3, 5, 14, 9)), start=1):
+        upright = np.asarray(ImageOps.exif_transpose(_tagged(orientation)))
+        np.testing.assert_array_equal(shown, upright[3:17, 5:14])
+
+
+def test_a_window_is_chosen_by_the_size_of_the_upright_image(tmp_path, files_of):
+    files = files_of([save_turned(tmp_path, 6)], (40, 32, 3))  # 32 rows of 40 pixels, shown as 40 rows of 32
+    shown = next(stream_images(files, 1, lambda size: tf.concat([[0, 0], size], 0)))[0]
+    np.testing.assert_array_equal(shown, np.asarray(ImageOps.exif_transpose(_tagged(6))))
+
+
+@pytest.mark.parametrize("side", [26, 70, 140])  # decoded at an eighth, a quarter and a half of its sides
+def test_a_window_of_a_jpeg_that_is_shrunk_while_it_is_decoded_differs_little_from_the_whole(files_of, side):
+    with Image.open(PHOTOGRAPH) as image:
+        expected = mean_over_areas(np.asarray(image)[32:400, 208:592], side, side)
+    assert np.abs(show(files_of([PHOTOGRAPH], (side, side, 3)), (32, 208, 368, 384))[0] - expected).mean() <= 2
+
+
+def test_windows_of_photographs_differ_little_from_a_full_decode_and_an_exact_area_resize(cnnlab_data, files_of):
+    paths = sorted((cnnlab_data / "cats_vs_dogs" / "train").rglob("*.jpg"))[::40]
+    assert len(paths) == 50
+    decoded = show(files_of(paths, (48, 48, 3)), (7, 9, 101, 99))
+    for path, shown in zip(paths, decoded, strict=True):
+        with Image.open(path) as image:
+            expected = mean_over_areas(np.asarray(image.convert("RGB"))[7:108, 9:108], 48, 48)
+        assert np.abs(shown - expected).mean() <= 2, path
+
+
+@pytest.mark.parametrize("resize", ["squash", "crop", "pad"])
+def test_of_what_is_stored_larger_the_middle_is_shown(tmp_path, files_of, resize):
+    paths = [save_turned(tmp_path, orientation) for orientation in (1, 6)]
+    stored = load_images(files_of(paths, (20, 20, 3), resize))
+    files = files_of(paths, (12, 16, 3), resize, 20)
+    np.testing.assert_array_equal(load_images(files), stored[:, 4:16, 2:18])
+    np.testing.assert_array_equal(load_images(files.stored), stored)
 
 
 def test_colour_becomes_luma_where_one_channel_is_asked_for(decode):

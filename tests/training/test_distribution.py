@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 LAUNCHER = Path(__file__).parent / "logical_devices.py"
 SMALL = (
@@ -115,6 +116,24 @@ def test_two_devices_train_what_one_trains(one_device, two_devices):
     run, _ = two_devices
     assert json.loads((run / "run.json").read_text())["replicas"] == 2
     assert_same_training(run, one_device)
+
+
+@pytest.mark.slow
+def test_two_devices_see_the_windows_of_image_files_that_one_sees(train, tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(6):
+            pixels = rng.integers(0, 256, (30, 40, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.jpg")
+    small = [override for override in SMALL if not override.startswith("augmentation")]
+    data = ("dataset=image_folder", f"dataset.root={tmp_path}/photos", "model=mnist_cnn", "trainer.batch_size=4")
+    given = (*small, *data, "augmentation=[random_resized_crop,flip]", "trainer.steps=3")
+    run = tmp_path / "run"
+    process = start("train", *given, "trainer.devices=2", f"hydra.run.dir={run}", devices=2)
+    _, messages = process.communicate(timeout=300)
+    assert process.returncode == 0, messages
+    assert_same_training(run, train(*given))
 
 
 @pytest.mark.slow

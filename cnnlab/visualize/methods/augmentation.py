@@ -14,9 +14,11 @@ from cnnlab.config.flat import plain
 from cnnlab.config.instantiate import instantiate
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
 from cnnlab.config.targets import check_targets
+from cnnlab.data.data_loader import build_data_loader
 from cnnlab.data.dataset import Split
 from cnnlab.data.load import load_dataset
-from cnnlab.data.sample import sample
+from cnnlab.data.sample import decoded, draw
+from cnnlab.data.sampler import EvaluationSampler
 from cnnlab.errors import UserError
 from cnnlab.visualize.drawing.grid import Row, draw_grid
 
@@ -50,7 +52,8 @@ def draw_augmentation(
     """
     dataset = load_dataset(config.dataset, config.seeds.split)
     split, seed = dataset.splits["train"], config.seeds.augmentation
-    shown = sample(split, images, seed)
+    drawn = draw(split, images, seed)
+    shown = decoded(drawn)
     pipeline = build_pipeline(config.augmentation)
     pipeline.require_pairs(len(shown), "method.images")
     pipeline.adapt(split)
@@ -60,7 +63,7 @@ def draw_augmentation(
     arrays: dict[str, Any] = {"original": shown.images, "targets/original": targets.numpy(), "seed": np.int64(seed)}
 
     rows = [originals]
-    for name, after, mixed in _stages(pipeline, shown.images, targets, seed):
+    for name, after, mixed in _stages(pipeline, drawn, targets, seed):
         rows.append(Row(f"after {name}", after, _describe(mixed, dataset.class_names)))
         arrays |= {f"pipeline/{name}": after, f"targets/{name}": mixed}
     title = f"{dataset.name} · " + (" → ".join(pipeline.operations) or "no augmentation")
@@ -83,14 +86,28 @@ def _stream(seed: int, count: int) -> RandomStream:
 
 
 def _stages(
-    pipeline: Pipeline, images: np.ndarray, targets: tf.Tensor, seed: int
+    pipeline: Pipeline, split: Split, targets: tf.Tensor, seed: int
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """What `pipeline` makes of a batch, after each of its operations."""
-    stream = _stream(seed, len(images))
-    pixels = tf.constant(images)
+    """What `pipeline` makes of all images of a split as one batch, after each of its operations."""
+    stream = _stream(seed, len(split))
+    pixels = _loaded(pipeline, split, seed)
     for name, operation in pipeline.operations.items():
         pixels, targets = apply_operation(operation, pixels, targets, stream)
         yield name, pixels.numpy(), targets.numpy()
+
+
+def _loaded(pipeline: Pipeline, split: Split, seed: int) -> tf.Tensor:
+    """The images that a training's first step would be given, had it those of `split` in their order."""
+    data_loader = build_data_loader(
+        pipeline.before(split),
+        EvaluationSampler(len(split), len(split)),
+        tf.distribute.OneDeviceStrategy("CPU:0"),
+        mode="stream",
+        cache_limit_mib=0,
+        cropping=pipeline.host_cropping(seed, len(split)),
+    )
+    images, _, _ = data_loader.select(data_loader.inputs(0, 1), 0, 0)
+    return images
 
 
 def _strength(operation: Operation) -> Sequence[str]:
