@@ -19,7 +19,7 @@ IGNORED = (
 )
 """Keys in which runs may differ without being another configuration, nor does what is below them count."""
 
-OWN_DATA = ("cnnlab.data.image_folder.image_folder", "cnnlab.data.arrays.arrays")
+OWN_DATA = ("cnnlab.data.image_folder.image_folder", "cnnlab.data.arrays.arrays", "cnnlab.data.table.table")
 """Readers of the user's own data, where another `dataset.root` is other data; published data, which these readers are
 told of by `dataset.folder`, are the same wherever they lie."""
 

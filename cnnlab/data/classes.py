@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cnnlab.data.dataset import Dataset, Split
+from cnnlab.data.dataset import Dataset
 from cnnlab.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def align_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
             left_out[name] = np.flatnonzero(~is_known)
             _tell_left_out(dataset, name, left_out[name], class_names)
             split = split.take(np.flatnonzero(is_known))
-        splits[name] = Split(split.images, mapping[split.labels])
+        splits[name] = replace(split, labels=mapping[split.labels])
     return replace(dataset, class_names=tuple(class_names), splits=splits, left_out=left_out)
 
 
@@ -77,10 +77,11 @@ def differing_names(were: Sequence[str] | None, are: Sequence[str] | None) -> st
 
 
 def tell_lookalikes(dataset: Dataset) -> None:
-    """Warn of classes whose names differ in nothing but case, spaces or Unicode form: they may be meant as one."""
+    """Warn of classes whose names are one but for case, blanks, Unicode form or leading zeros: they may be meant so."""
     alike: dict[str, list[str]] = {}
     for name in dataset.class_names:
-        alike.setdefault("".join(unicodedata.normalize("NFKC", name).casefold().split()), []).append(name)
+        plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
+        alike.setdefault(str(int(plain)) if plain.isdecimal() else plain, []).append(name)
     for names in alike.values():
         if len(names) > 1:
             shown = ", ".join(ascii(name) for name in names)

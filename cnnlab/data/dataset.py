@@ -68,21 +68,36 @@ class Split:
     Attributes:
         images: uint8 array of shape (N, H, W, C), or the files to decode.
         labels: (N,) int32 class indices.
+        groups: (N,) array of names (numpy str): images of one group are of one patient, scene, …, so that they must
+            not be in two splits; None where nothing is known of any.
+        weights: (N,) float32, at least 0: how much each image counts in the training loss; None for all alike.
     """
 
     images: np.ndarray | ImageFiles
     labels: np.ndarray
+    groups: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, indices: np.ndarray) -> "Split":
         """The examples at `indices`, in that order."""
-        return Split(_take(self.images, indices), self.labels[indices])
+        return Split(
+            _take(self.images, indices),
+            self.labels[indices],
+            None if self.groups is None else self.groups[indices],
+            None if self.weights is None else self.weights[indices],
+        )
 
     def join(self, other: "Split") -> "Split":
-        """These examples, then those of `other`; both hold arrays of one shape, or both hold files."""
-        return Split(_join(self.images, other.images), np.concatenate([self.labels, other.labels]))
+        """These examples, then those of `other`, of the same reader: what one of them holds, both do."""
+        return Split(
+            _join(self.images, other.images),
+            np.concatenate([self.labels, other.labels]),
+            None if self.groups is None or other.groups is None else np.concatenate([self.groups, other.groups]),
+            None if self.weights is None or other.weights is None else np.concatenate([self.weights, other.weights]),
+        )
 
 
 @dataclass(frozen=True)
@@ -122,7 +137,7 @@ class Dataset:
         image_shape: (height, width, channels) of every image.
         class_names: one name per class, in label order.
         splits: "train" always; "validation" and "test" where the dataset has them.
-        validation: where the validation split comes from.
+        validation: where the validation split comes from; with folds, which it is one of, what was asked for.
         skipped: the files that were left out, by one of the splits.
         named: whether the classes have names; without, they are called 0, 1, ….
         left_out: by split, the positions of images that it had before it was given a model's classes.
@@ -132,7 +147,7 @@ class Dataset:
     image_shape: ImageShape
     class_names: tuple[str, ...]
     splits: dict[str, Split]
-    validation: Validation = "published"
+    validation: Validation | Literal["auto"] = "published"
     skipped: Skipped = field(default_factory=dict)
     named: bool = True
     left_out: Mapping[str, np.ndarray] = field(default_factory=dict)

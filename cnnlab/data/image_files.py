@@ -6,9 +6,10 @@ import os
 import struct
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -24,6 +25,10 @@ log = logging.getLogger(__name__)
 
 FORMATS = "JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP or PPM"
 EMPTY = "empty"
+
+OnError = Literal["skip", "stop"]
+"""What a file does that is no image, or a damaged one."""
+
 NO_IMAGE = f"no {FORMATS} image"
 
 _PILLOWS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "PPM")
@@ -89,6 +94,23 @@ def image_files(
         image_shape,
         resize,
     )
+
+
+def refuse_faults(faults: Mapping[str, str], on_error: OnError) -> None:
+    """Raise UserError where `on_error` is "stop" and a file has a fault; files with their faults are given."""
+    if faults and on_error == "stop":
+        path, fault = next(iter(faults.items()))
+        more = f"; so are {len(faults) - 1} more files" if len(faults) > 1 else ""
+        raise UserError(f"{path}: {fault}{more}; dataset.on_error=skip leaves such files out")
+
+
+def require_utf8(paths: Iterable[str]) -> None:
+    """Raise UserError where TensorFlow could not take the name of a file."""
+    for path in paths:
+        try:
+            path.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(f"{os.fsencode(path)!r}: the file name is not UTF-8; rename it") from error
 
 
 def tell_changes(name: str, checked: Iterable[CheckedImage]) -> None:

@@ -262,7 +262,7 @@ def test_a_run_and_weights_exclude_each_other(compose, stored_run):
         compose("eval", f"run={stored_run}", "weights=w.keras")
 
 
-@pytest.mark.parametrize("dataset", ["image_folder", "arrays"])
+@pytest.mark.parametrize("dataset", ["image_folder", "arrays", "table"])
 @pytest.mark.parametrize("command", ["train", "inspect", "eval"])
 def test_data_that_tells_the_classes_is_asked_for(compose, command, dataset):
     given = ["weights=w.keras"] if command == "eval" else []
