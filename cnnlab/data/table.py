@@ -203,7 +203,7 @@ def _absolute(values: pd.Series, path: Path) -> list[str]:
                 found, turned = other, turned + 1
         paths.append(found)
     if turned:
-        log.info("%s: backslashes in %s paths are read as slashes", path.name, f"{turned:,}")
+        log.info("%s: backslashes in paths are read as slashes (%s)", path.name, f"{turned:,}")
     return paths
 
 
@@ -218,8 +218,9 @@ def _without_repeats(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     again = rows.index[rows.duplicated("path")]
     if len(again):
         log.warning(
-            "%s: %s rows repeat an earlier row and do not count, such as row %s", path.name, f"{len(again):,}", again[0]
-        )
+            "%s: rows that repeat an earlier one do not count (%s, such as row %s)",
+            path.name, f"{len(again):,}", again[0],
+        )  # fmt: skip
     return rows.drop(index=again)
 
 
@@ -231,17 +232,18 @@ def _check_files(rows: pd.DataFrame, path: Path) -> tuple[dict[str, CheckedImage
     """
     names = list(rows["path"])
     missing = [name for name in names if not Path(name).exists() and not Path(name).is_symlink()]
-    if len(missing) == len(names):
-        windows = next((name for name in names if PureWindowsPath(Path(name).name).is_absolute()), None)
-        hint = "; it is a path of Windows" if windows and os.name != "nt" else ""
-        raise UserError(
-            f"{path}: none of its {len(names):,} files is there, such as {windows or names[0]}{hint}; paths "
-            "are relative to the table's folder"
-        )
     if missing:
+        windows = next((name for name in missing if PureWindowsPath(name.removeprefix(f"{path.parent}/")).drive), None)
+        example = windows or missing[0]
+        hint = " (a path of Windows)" if windows and os.name != "nt" else ""
+        if len(missing) == len(names):
+            raise UserError(
+                f"{path}: none of its {len(names):,} files is there, such as {example}{hint}; paths are relative to "
+                "the table's folder"
+            )
         log.warning(
-            "%s: %s of its %s files are not there, such as %s",
-            path.name, f"{len(missing):,}", f"{len(names):,}", missing[0],
+            "%s: %s of its %s files are not there, such as %s%s",
+            path.name, f"{len(missing):,}", f"{len(names):,}", example, hint,
         )  # fmt: skip
     there = [name for name in names if name not in set(missing)]
     require_utf8(there)

@@ -57,7 +57,7 @@ def read_table(
         frame = _read_csv(path, _decode(content, encoding, path), needed, delimiter)
     empty = frame.map(str.isspace).where(frame != "", True).all(axis="columns")
     if empty.any():
-        log.info("%s: %s empty rows are left out", path.name, f"{empty.sum():,}")
+        log.info("%s: empty rows are left out (%s)", path.name, f"{empty.sum():,}")
         frame = frame[~empty]
     if frame.empty:
         raise UserError(f"{path}: holds no rows")

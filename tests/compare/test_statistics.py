@@ -13,11 +13,11 @@ def simulated(rng, effects: dict[str, float], seeds: int, scatter: float = 0.01)
     """Runs: a value per seed that all configurations share, an effect per configuration, and noise."""
     shared = rng.normal(0.8, 0.05, seeds)
     rows = [
-        (configuration, seed, True, shared[seed] + effect + rng.normal(0, scatter))
+        (configuration, seed, None, True, np.nan, shared[seed] + effect + rng.normal(0, scatter))
         for configuration, effect in effects.items()
         for seed in range(seeds)
     ]
-    return pd.DataFrame(rows, columns=["configuration", "seed", "counted", "accuracy"])
+    return pd.DataFrame(rows, columns=["configuration", "seed", "fold", "counted", "held_out", "accuracy"])
 
 
 EFFECTS = {"a": 0.0, "b": 0.02, "c": 0.0, "d": -0.01}
