@@ -113,7 +113,7 @@ def interval_note(metric: str, confidence: float, over: str) -> str:
     """What the intervals of means are intervals of; `over` is seeds or folds."""
     scale = "logit" if metric.endswith("accuracy") else "log"
     each = f"{_percent(confidence)} each, not corrected"
-    corrected = ", corrected as differences of folds are" if over != "seeds" else ""
+    corrected = ", widened for the training images they share" if over != "seeds" else ""
     return f"intervals of means: Student's t over the {over}{corrected}, on the {scale} scale, {each}"
 
 

@@ -122,13 +122,14 @@ def _read_rows(path: Path, columns: dict[str, str], encoding: str | None, delimi
     """A row per image, sorted by absolute path: path, label and those of split, group and weight that there are."""
     if path.is_dir():
         raise UserError(f"{path}: is a folder, no table; class folders: dataset=image_folder")
-    frame = read_table(path, [columns["path"], columns["label"]], encoding, delimiter)
+    keys = {name: f"dataset.{name}_column" for name in columns}
+    frame = read_table(path, {keys[name]: columns[name] for name in ("path", "label")}, encoding, delimiter)
     chosen = {}
     for name, given in columns.items():
         if given != AUTO or name not in OPTIONAL:
-            chosen[name] = find_column(frame, given, f"dataset.{name}_column", path)
+            chosen[name] = find_column(list(frame), given, keys[name], path)
         elif name in map(plain_name, frame.columns):
-            chosen[name] = find_column(frame, name, f"dataset.{name}_column", path)
+            chosen[name] = find_column(list(frame), name, keys[name], path)
     _tell_columns(frame, chosen, path)
     written = pd.DataFrame({name: frame[column] for name, column in chosen.items()})
     rows = written.apply(lambda column: column.str.strip())

@@ -4,7 +4,7 @@ import codecs
 import csv
 import io
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -26,14 +26,15 @@ _NO_TEXT = (dict, list, bytes, np.ndarray)
 
 
 def read_table(
-    path: Path, needed: Sequence[str], encoding: str | None = None, delimiter: Delimiter | None = None
+    path: Path, needed: Mapping[str, str], encoding: str | None = None, delimiter: Delimiter | None = None
 ) -> pd.DataFrame:
     """Read a table, told by its content to be Parquet or CSV.
 
     Args:
         path: the file. In a CSV the first row names the columns; a first line `sep=;`, as spreadsheets write it, tells
             the delimiter.
-        needed: columns by which the delimiter of a CSV is found.
+        needed: columns that there must be, by the keys of the configuration that name them; by them the delimiter of a
+            CSV is found.
         encoding: of a CSV; None: UTF-8, or UTF-16 where it begins with its mark.
         delimiter: of a CSV; None: the one that finds the needed columns in the first row, which is told unless it is
             the comma.
@@ -43,8 +44,8 @@ def read_table(
         first row of a CSV being 1. Empty rows are left out, and told.
 
     Raises:
-        UserError: the file is empty, no such table, in another encoding, or a row has more values than columns; pyarrow
-            is needed and missing.
+        UserError: the file is empty, no such table, in another encoding, lacks a needed column, or a row has more values
+            than columns; pyarrow is needed and missing.
     """
     content = path.read_bytes()
     if content.startswith(_SPREADSHEETS):
@@ -53,6 +54,8 @@ def read_table(
         if encoding or delimiter:
             raise UserError(f"{path}: is Parquet, which has no encoding and no delimiter; leave these keys null")
         frame = _read_parquet(path)
+        for key, name in needed.items():
+            find_column(list(frame), name, key, path)
     else:
         frame = _read_csv(path, _decode(content, encoding, path), needed, delimiter)
     empty = frame.map(str.isspace).where(frame != "", True).all(axis="columns")
@@ -69,19 +72,18 @@ def plain_name(column: str) -> str:
     return column.strip().casefold()
 
 
-def find_column(frame: pd.DataFrame, name: str, key: str, path: Path) -> str:
+def find_column(columns: Sequence[str], name: str, key: str, path: Path) -> str:
     """The column that `name`, the value of `key` of the configuration, means, whatever its case.
 
     Raises:
         UserError: there is none, or several.
     """
-    found = [column for column in frame.columns if plain_name(column) == plain_name(name)]
+    found = [column for column in columns if plain_name(column) == plain_name(name)]
     if len(found) > 1:
         raise UserError(f"{path}: has {len(found)} columns {name}; rename all but one")
     if not found:
-        hint = did_you_mean(name, frame.columns)
-        columns = ", ".join(frame.columns)
-        raise UserError(f"{path}: has no column {name}{hint}; name yours with {key}=…; columns: {columns}")
+        hint = did_you_mean(name, columns)
+        raise UserError(f"{path}: has no column {name}{hint}; name yours with {key}=…; columns: {', '.join(columns)}")
     return found[0]
 
 
@@ -101,26 +103,28 @@ def _decode(content: bytes, encoding: str | None, path: Path) -> str:
         ) from error
 
 
-def _read_csv(path: Path, text: str, needed: Sequence[str], delimiter: Delimiter | None) -> pd.DataFrame:
+def _read_csv(path: Path, text: str, needed: Mapping[str, str], delimiter: Delimiter | None) -> pd.DataFrame:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     first, _, rest = text.partition("\n")
     declared = first.removeprefix("sep=") if first.startswith("sep=") else None
     if declared in _DELIMITERS:
         first, _, rest = rest.partition("\n")
     if not first.strip():
-        raise UserError(f"{path}: its first row is empty; it names the columns, such as {', '.join(needed)}")
+        raise UserError(f"{path}: its first row is empty; it names the columns, such as {', '.join(needed.values())}")
     if delimiter is not None:
         character = next(character for character, name in _DELIMITERS.items() if name == delimiter)
     elif declared in _DELIMITERS:
         character = declared
     else:
-        character = _find_delimiter(first, needed)
+        character = _find_delimiter(first, [*needed.values()])
         if character != ",":
             log.info("%s: its values are taken to be separated by %ss", path.name, _DELIMITERS[character])
     numbered = _rows(f"{first}\n{rest}", character, path)
     columns = [name.strip() for name in next(numbered)[1]]
     while columns and not columns[-1]:  # of delimiters at the end of every row
         columns.pop()
+    for key, name in needed.items():
+        find_column(columns, name, key, path)
     index, rows = [], []
     for number, row in numbered:
         if any(value.strip() for value in row[len(columns) :]):
