@@ -46,7 +46,7 @@ def own_groups(groups: Sequence[str], names: Sequence[str], source: str) -> np.n
     """
     alone = [name for group, name in zip(groups, names, strict=True) if not group]
     if alone:
-        log.warning("%s: %s images, such as %s, have no group; each counts as one", source, f"{len(alone):,}", alone[0])
+        log.warning("%s: each image without a group is one (%s, such as %s)", source, f"{len(alone):,}", alone[0])
     return np.array([group or f"\0{name}" for group, name in zip(groups, names, strict=True)], dtype=str)
 
 
@@ -64,7 +64,7 @@ def require_separate(splits: Mapping[str, Split], way_out: str) -> None:
     for first, second in combinations(groups, 2):
         shared = np.intersect1d(groups[first], groups[second])
         if len(shared):
-            more = f", and {len(shared) - 1:,} more groups are" if len(shared) > 1 else ""
+            more = f", and so are {len(shared) - 1:,} more" if len(shared) > 1 else ""
             raise UserError(
                 f"group {shared[0]} is in both the splits {first} and {second}{more}; bring each group into one split, "
                 f"or give groups up: {way_out}"

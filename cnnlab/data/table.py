@@ -127,9 +127,9 @@ def _read_rows(path: Path, columns: dict[str, str], encoding: str | None, delimi
     chosen = {}
     for name, given in columns.items():
         if given != AUTO or name not in OPTIONAL:
-            chosen[name] = find_column(list(frame), given, keys[name], path)
+            chosen[name] = find_column(frame.columns.tolist(), given, keys[name], path)
         elif name in map(plain_name, frame.columns):
-            chosen[name] = find_column(list(frame), name, keys[name], path)
+            chosen[name] = find_column(frame.columns.tolist(), name, keys[name], path)
     _tell_columns(frame, chosen, path)
     written = pd.DataFrame({name: frame[column] for name, column in chosen.items()})
     rows = written.apply(lambda column: column.str.strip())

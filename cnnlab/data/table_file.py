@@ -44,8 +44,8 @@ def read_table(
         first row of a CSV being 1. Empty rows are left out, and told.
 
     Raises:
-        UserError: the file is empty, no such table, in another encoding, lacks a needed column, or a row has more values
-            than columns; pyarrow is needed and missing.
+        UserError: the file is empty, no table or in another encoding; a needed column is missing, or a row has more
+            values than there are columns; pyarrow is needed and missing.
     """
     content = path.read_bytes()
     if content.startswith(_SPREADSHEETS):
@@ -55,7 +55,7 @@ def read_table(
             raise UserError(f"{path}: is Parquet, which has no encoding and no delimiter; leave these keys null")
         frame = _read_parquet(path)
         for key, name in needed.items():
-            find_column(list(frame), name, key, path)
+            find_column(frame.columns.tolist(), name, key, path)
     else:
         frame = _read_csv(path, _decode(content, encoding, path), needed, delimiter)
     empty = frame.map(str.isspace).where(frame != "", True).all(axis="columns")
