@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from cnnlab.sweeps.state import SweepState
 if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
+    from omegaconf import DictConfig
 
     from cnnlab.data.dataset import ImageFiles
 
@@ -202,6 +204,20 @@ def _own_cache(tmp_path_factory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def dataset_config() -> "Callable[..., DictConfig]":
+    """`dataset_config(name, **overrides)` is conf/dataset/name.yaml as Hydra composes it."""
+    from omegaconf import OmegaConf
+
+    def dataset_config(name: str, **overrides: object) -> "DictConfig":
+        folder = files("cnnlab.conf") / "dataset"
+        config = OmegaConf.load(folder / f"{name}.yaml")
+        shared = [OmegaConf.load(folder / f"{entry.split('@')[0]}.yaml") for entry in config.pop("defaults")[:-1]]
+        return OmegaConf.merge(*shared, config, overrides)
+
+    return dataset_config
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def compare(config: DictConfig, directory: Path) -> None:
     A sweep is compared in SWEEP/compare/, other runs in `directory`. Writes runs.csv, summary.csv,
     paired_differences.csv (see `statistics.Difference`), verdicts.txt, the figures and report.html; for exactly two
     runs also what_differs.csv, and disagreements-SPLIT.csv of splits on which both were evaluated. Runs of one
-    configuration and seed are one observation, for which the newest counts.
+    configuration, seed and fold are one observation, for which the newest counts.
 
     Args:
         config: conf/compare.yaml.
@@ -45,7 +45,7 @@ def compare(config: DictConfig, directory: Path) -> None:
     figures = list(draw_figures(comparison, runs, metric, config.smoothing, folder))
     notes, differing = [*counting_notes(comparison, runs, metric), *provenance_notes(comparison)], None
     of_metric = summary[summary["metric"] == metric]
-    method = [interval_note(metric, config.confidence)] if of_metric["low"].notna().any() else []
+    method = [interval_note(metric, config.confidence, comparison.over)] if of_metric["low"].notna().any() else []
     if comparison.pair:
         pair = write_pair(*comparison.pair, folder, config.confidence)
         verdicts, differing = pair.sentences, pair.differing
@@ -55,7 +55,7 @@ def compare(config: DictConfig, directory: Path) -> None:
         method = [*method_notes(paired, of_metric, metric, given_baseline is not None), *method]
     with write_atomically(folder / "verdicts.txt") as temporary:
         temporary.write_text("".join(f"{line}\n" for line in [*verdicts, *method, *notes]), "utf-8")
-    shown = shown_summary(of_metric, config.confidence)
+    shown = shown_summary(of_metric, config.confidence, comparison.over)
     write_page(folder, comparison, runs, shown, metric, verdicts, method, notes, figures, differing)
     print_summary(shown, [*verdicts, *method, *notes])
     print(folder)

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from cnnlab.data.file_list import FILE_LIST, write_file_list
 from cnnlab.data.load import load_dataset
 from cnnlab.data.overlap import tell_shared
-from cnnlab.data.summary import list_skipped
+from cnnlab.data.summary import list_skipped, tell_imbalance
 from cnnlab.runs.lock import sole_writer
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import build_strategy, configure_runtime, is_chief, watch_workers
@@ -52,6 +52,8 @@ def train(config: DictConfig, directory: Path) -> None:
     with phase("reading the dataset", progress):
         dataset = load_dataset(config.dataset, config.seeds.split)
         tell_shared(dataset)
+        if config.dataset.get("sampling") != "balanced" and config.loss.get("class_weight") is None:
+            tell_imbalance(dataset)
     if config.resume is not None:
         dataset = same_data(Run.open(config.resume), dataset)
     config.dataset.num_classes, config.dataset.validation = len(dataset.class_names), dataset.validation
@@ -64,8 +66,9 @@ def train(config: DictConfig, directory: Path) -> None:
         run = open_or_create(output, config)
         loggers = build_loggers(config.logger, run) if is_chief(strategy) else []
         display = build_progress(progress, plan.epochs, plan.total_steps, validates="validation" in dataset.splits)
+        sampling, name = config.dataset.get("sampling", "shuffled"), config.model.name
         display.header(
-            header_lines(config.model.name, dataset, plan, trainer.batch_size, train_state, precision, directory)
+            header_lines(name, dataset, plan, trainer.batch_size, sampling, train_state, precision, directory)
         )
         loop = build_loop(config, trainer, run, dataset, plan, schedule, train_state, directory, stop, display, loggers)
         with reported(run, strategy), closing(loggers, run), run.recorded(), watch_workers(strategy):

@@ -14,14 +14,20 @@ from cnnlab.runs.run import Run
 from cnnlab.sweeps.state import SweepState
 
 IGNORED = (
-    *("name", "seed", "seeds", "logger", "resume", "targets", "trainer.progress"),
+    *("name", "seed", "seeds", "dataset.fold", "logger", "resume", "targets", "trainer.progress"),
     *("trainer.devices", "trainer.threads", "trainer.strategy"),
 )
 """Keys in which runs may differ without being another configuration, nor does what is below them count."""
 
-OWN_DATA = ("cnnlab.data.image_folder.image_folder", "cnnlab.data.arrays.arrays")
+OWN_DATA = ("cnnlab.data.image_folder.image_folder", "cnnlab.data.arrays.arrays", "cnnlab.data.table.table")
 """Readers of the user's own data, where another `dataset.root` is other data; published data, which these readers are
 told of by `dataset.folder`, are the same wherever they lie."""
+
+
+FOLD = "dataset.fold"
+
+Observation = tuple[str, int | str | None, str | None]
+"""A configuration, a seed and a fold."""
 
 
 @dataclass(frozen=True)
@@ -30,24 +36,32 @@ class Entry:
 
     Attributes:
         path: of its folder.
-        configuration: its values for all swept keys but the seeds, as one label.
+        configuration: its values for all swept keys but the seeds and the fold, as one label.
         seed: the number, or where some of `seeds` were set alone, these too: "0, shuffle 5". None where the sweep has
             none and there is no run.
-        values: for each swept key but the seeds.
+        fold: that validates, such as "0 of 5": folds of other divisions are others. None where there are none.
+        values: for each swept key but the seeds and the fold.
         status: pending, running, done, interrupted, failed, diverged or unknown.
         reason: why it is not done, or does not count.
         run: None where it has not begun.
-        counts: whether it is done, and the newest run of its configuration and seed: all of them are one observation.
+        counts: whether it is done, and the newest run of its configuration, seed and fold: all of them are one
+            observation.
     """
 
     path: Path
     configuration: str
     seed: int | str | None
+    fold: str | None
     values: dict[str, str]
     status: str
     reason: str | None
     run: Run | None
     counts: bool = False
+
+    @property
+    def observation(self) -> Observation:
+        """What runs have in common that are one observation."""
+        return self.configuration, self.seed, self.fold
 
 
 @dataclass(frozen=True)
@@ -56,7 +70,7 @@ class Comparison:
 
     Attributes:
         name: of the sweep, or of the runs' common folder.
-        keys: the swept ones but the seeds.
+        keys: the swept ones but the seeds and the fold.
         entries: the runs.
         command: that made the sweep; None for runs that were trained one by one.
         folder: of the sweep; None for such runs.
@@ -74,6 +88,14 @@ class Comparison:
     def unfinished(self) -> list[Entry]:
         """What does not count."""
         return [entry for entry in self.entries if entry.status != "done"]
+
+    @property
+    def over(self) -> str:
+        """What the runs of one configuration differ in, in words."""
+        seeds = {entry.seed for entry in self.entries}
+        if all(entry.fold is None for entry in self.entries):
+            return "seeds"
+        return "folds of seeds" if len(seeds) > 1 else "folds"
 
     @property
     def pair(self) -> tuple[Run, Run] | None:
@@ -140,14 +162,15 @@ def _folders(pattern: str) -> list[tuple[Path, bool]]:
 
 def _of_sweep(sweep_state: SweepState) -> Comparison:
     sweep_state.refresh()
-    keys = [key for key in sweep_state.keys if key.partition(".")[0] not in ("seed", "seeds")]
+    keys = [key for key in sweep_state.keys if not _is_below(key, ("seed", "seeds", FOLD))]
     entries = []
     for name, entry in sweep_state.entries.items():
         path = sweep_state.directory / name
         run = Run.open(path) if (path / "run.json").exists() else None
         values = {key: entry.values.get(key, "") for key in keys}
         seed = seed_of(run) if run else _number(entry.values.get("seed"))
-        entries.append(Entry(path, configuration_label(values), seed, values, entry.state, entry.reason, run))
+        fold = fold_of(run) if run else entry.values.get(FOLD)
+        entries.append(Entry(path, configuration_label(values), seed, fold, values, entry.state, entry.reason, run))
     return Comparison(sweep_state.directory.name, keys, _counted(entries), sweep_state.command, sweep_state.directory)
 
 
@@ -161,7 +184,8 @@ def _of_runs(runs: Sequence[Run], left_out: tuple[Path, ...]) -> Comparison:
         values = {key.removesuffix(".name"): _written(config.get(key)) for key in keys}
         status = {"completed": "done"}.get(run.status.name, run.status.name)
         configuration = name or configuration_label(values)
-        entries.append(Entry(run.path, configuration, seed_of(run), values, status, run.status.reason, run))
+        observed = seed_of(run), fold_of(run)
+        entries.append(Entry(run.path, configuration, *observed, values, status, run.status.reason, run))
     parents = {run.path.parent.name for run in runs}
     name = parents.pop() if len(parents) == 1 else "runs"
     shown_keys = [key.removesuffix(".name") for key in keys]
@@ -169,7 +193,7 @@ def _of_runs(runs: Sequence[Run], left_out: tuple[Path, ...]) -> Comparison:
 
 
 def _counted(entries: Sequence[Entry]) -> list[Entry]:
-    """Mark what counts: of the runs of one configuration and seed that are done the one that ended last.
+    """Mark what counts: of the runs of one configuration, seed and fold that are done the one that ended last.
 
     A run without its metrics has nothing to be compared by, however it ended.
     """
@@ -179,13 +203,13 @@ def _counted(entries: Sequence[Entry]) -> list[Entry]:
         else entry
         for entry in entries
     ]
-    newest: dict[tuple[str, int | str | None], Entry] = {}
+    newest: dict[Observation, Entry] = {}
     for entry in entries:
         if entry.status == "done" and entry.run:
-            other = newest.get((entry.configuration, entry.seed))
+            other = newest.get(entry.observation)
             if other is None or _ended(entry) >= _ended(other):
-                newest[entry.configuration, entry.seed] = entry
-    return [_marked(entry, newest.get((entry.configuration, entry.seed))) for entry in entries]
+                newest[entry.observation] = entry
+    return [_marked(entry, newest.get(entry.observation)) for entry in entries]
 
 
 def _marked(entry: Entry, newest: Entry | None) -> Entry:
@@ -206,6 +230,12 @@ def seed_of(run: Run) -> int | str:
     return ", ".join([f"{seed}", *(f"{name} {value}" for name, value in alone.items())]) if alone else seed
 
 
+def fold_of(run: Run) -> str | None:
+    """See `Entry.fold`."""
+    dataset = run.config.dataset
+    return None if dataset.get("folds") is None else f"{dataset.fold} of {dataset.folds}"
+
+
 def configuration_label(values: dict[str, str]) -> str:
     """What a configuration is called; a configuration that has a name is called by it."""
     if set(values) == {"configuration"}:
@@ -222,8 +252,9 @@ def run_names(first: Run, second: Run) -> tuple[str, str]:
 
 
 def same_configuration(first: Run, second: Run) -> bool:
-    """Whether two runs differ in nothing but what no comparison counts, and have the same seeds."""
-    return (_settings(first), seed_of(first)) == (_settings(second), seed_of(second))
+    """Whether two runs differ in nothing but what no comparison counts, and have the same seeds and fold."""
+    one, other = ((_settings(run), seed_of(run), fold_of(run)) for run in (first, second))
+    return one == other
 
 
 def _settings(run: Run) -> dict[str, Any]:

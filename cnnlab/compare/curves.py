@@ -44,7 +44,7 @@ def draw_steps(comparison: Comparison, column: str, path: Path, smoothing: int) 
         for run in comparison.of_configuration(name, "diverged"):
             label = f"{shorten(name, LONGEST_LABEL)}, seed {seed_of(run)}: diverged"
             _draw_diverged(axes, _running_mean(run, column, smoothing), color, label)
-    axes.set_xlabel("step; the band spans the seeds", fontsize=9)
+    axes.set_xlabel(f"step; the band spans the {comparison.over}", fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _legend(figure, axes)
     save_figure(figure, path)
@@ -69,7 +69,7 @@ def draw_epochs(comparison: Comparison, path: Path) -> None:
                 if curves:
                     label = _label(name, len(curves)) if line == "-" else None
                     _draw_band(axes, curves, color, label=label, linestyle=line, marker="o", markersize=3)
-        axes.set_xlabel("epoch; the bands span the seeds", fontsize=9)
+        axes.set_xlabel(f"epoch; the bands span the {comparison.over}", fontsize=9)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _legend(figure, panels["loss"])
     save_figure(figure, path)

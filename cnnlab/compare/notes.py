@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from cnnlab.compare.collect import Comparison, Entry, same_configuration
+from cnnlab.compare.collect import Comparison, Entry, Observation, same_configuration
 from cnnlab.compare.metrics import format_metric
 from cnnlab.compare.statistics import Difference
 from cnnlab.config.flat import flat
@@ -33,10 +33,10 @@ def counting_notes(comparison: Comparison, runs: pd.DataFrame, metric: str) -> l
         metric: whose values are told where they differ.
     """
     values = dict(zip((entry.path for entry in comparison.entries), runs[metric], strict=True))
-    observations: dict[tuple[str, object], list[Entry]] = {}
+    observations: dict[Observation, list[Entry]] = {}
     for entry in comparison.entries:
         if entry.status == "done":
-            observations.setdefault((entry.configuration, entry.seed), []).append(entry)
+            observations.setdefault(entry.observation, []).append(entry)
     notes = [_counted_once(entries, values, metric) for entries in observations.values() if len(entries) > 1]
     if comparison.pair and same_configuration(*comparison.pair):
         names = " and ".join(entry.configuration for entry in comparison.entries)
@@ -58,7 +58,8 @@ def _counted_once(entries: Sequence[Entry], values: Mapping[Path, float], metric
     equal = f"their {metric} is equal"
     if len(set(found)) > 1:
         equal = f"their {metric} differs: {', '.join(format_metric(value, metric) for value in found)}"
-    shared = f"{entries[0].configuration}, seed {entries[0].seed}"
+    configuration, seed, fold = entries[0].observation
+    shared = f"{configuration}, seed {seed}" + ("" if fold is None else f", fold {fold}")
     what = f"{', '.join(names.values())} have one configuration and seed ({shared})"
     return f"{what}: they are one observation, for which the newest counts, {newest}; {equal}"
 
@@ -87,24 +88,33 @@ def method_notes(paired: Sequence[Difference], of_metric: pd.DataFrame, metric: 
         return
     baseline, count = paired[0].baseline, paired[0].comparisons
     best = "smallest" if metric.endswith("loss") else "largest"
-    several = " of two seeds or more" if of_metric["n"].min() < 2 <= of_metric["n"].max() else ""
+    held_out = max(difference.held_out for difference in paired)
+    runs = "folds" if held_out else "seeds"
+    several = f" of two {runs} or more" if of_metric["n"].min() < 2 <= of_metric["n"].max() else ""
     choice = "as given" if given else f"the {best} mean {metric}{several}; choose another with baseline=NAME"
     yield f"baseline: {baseline} ({choice})"
     if max(difference.n for difference in paired) < 2:
         return
+    test = "paired t tests over shared seeds"
+    if held_out:
+        test = (
+            "Nadeau and Bengio's corrected resampled t tests over shared folds, whose training images are partly the "
+            f"same: the variance of a mean of n differences is (1/n + {held_out:.3g}) times theirs"
+        )
     noun = "comparison" if count == 1 else "comparisons"
     pairs = "the pairs with the baseline" if given else "all pairs, since these results chose the baseline"
     yield (
-        f"differences: paired t tests over shared seeds; p and intervals are Bonferroni-corrected for {count} "
+        f"differences: {test}; p and intervals are Bonferroni-corrected for {count} "
         f"{noun} ({pairs}) and hold together at {_percent(1 - paired[0].level)}"
     )
 
 
-def interval_note(metric: str, confidence: float) -> str:
-    """What the intervals of means are intervals of."""
+def interval_note(metric: str, confidence: float, over: str) -> str:
+    """What the intervals of means are intervals of; `over` is seeds or folds."""
     scale = "logit" if metric.endswith("accuracy") else "log"
     each = f"{_percent(confidence)} each, not corrected"
-    return f"intervals of means: Student's t over the seeds, on the {scale} scale, {each}"
+    corrected = ", widened for the training images they share" if over != "seeds" else ""
+    return f"intervals of means: Student's t over the {over}{corrected}, on the {scale} scale, {each}"
 
 
 def _percent(share: float) -> str:

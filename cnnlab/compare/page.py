@@ -71,7 +71,19 @@ def write_page(
 def _columns(comparison: Comparison, runs: pd.DataFrame, metric: str) -> list[str]:
     """What is shown of the runs: metrics of the validation split, where there is one; reasons, where there are some."""
     usual = [name for name in _SHOWN_RATHER if runs[name].notna().any()] or _SHOWN_ELSE
-    columns = ["run", *comparison.keys, "seed", "status", metric, *usual, "epochs", "seconds", "images_per_second"]
+    fold = ["fold"] if runs["fold"].notna().any() else []
+    columns = [
+        "run",
+        *comparison.keys,
+        "seed",
+        *fold,
+        "status",
+        metric,
+        *usual,
+        "epochs",
+        "seconds",
+        "images_per_second",
+    ]
     return list(dict.fromkeys([*columns, *(["reason"] if runs["reason"].notna().any() else [])]))
 
 

@@ -24,24 +24,25 @@ NO_SCATTER = 1e-6
 
 @dataclass(frozen=True)
 class Difference:
-    """How a configuration differs from another over the seeds they share.
+    """How a configuration differs from another over the seeds, and the folds, that they share.
 
     The verdict, the interval and `adjusted` are one statement: 0 lies outside the interval where the pair is
     distinguishable, and only there.
 
     Attributes:
         configuration, baseline: whose values are subtracted: configuration - baseline.
-        n: shared seeds.
+        n: shared seeds, or folds of seeds.
         mean: of the differences.
         low, high: interval of the mean by Student's t at confidence 1 - level / comparisons (Bonferroni), so that all
             intervals that are given together hold with confidence 1 - level; cut at -1 and 1 for accuracies. NaN for
-            fewer than two seeds, and where the differences do not scatter.
-        p: of the paired t test, two-sided, uncorrected; NaN where the interval is.
+            fewer than two, and where the differences do not scatter.
+        p: of the paired t test, two-sided, uncorrected for other comparisons; NaN where the interval is.
         adjusted: p times `comparisons`, 1 at most.
         distinguishable: whether `adjusted` is below `level`.
         level: 1 - confidence.
         comparisons: how many pairs are corrected for.
-        differences: one per shared seed.
+        differences: one per shared seed, or fold of a seed.
+        held_out: images that validate, for each that trains, see `paired_differences`; 0 where no folds share images.
     """
 
     configuration: str
@@ -56,21 +57,23 @@ class Difference:
     level: float
     comparisons: int
     differences: tuple[float, ...]
+    held_out: float
 
     @cached_property
     def needed(self) -> int | None:
-        """Seeds with which a difference of this size and scatter would be found with a chance of 80 %.
+        """Seeds, or folds, with which a difference of this size and scatter would be found with a chance of 80 %.
 
         By the same corrected test, and more than there are; None where it cannot be told.
         """
-        needed = seeds_needed(self.differences, 1 - self.level / self.comparisons)
+        needed = seeds_needed(self.differences, 1 - self.level / self.comparisons, self.held_out)
         return None if needed is None else max(needed, self.n + 1)
 
     def sentence(self, metric: str) -> str:
         """The verdict in words, with the corrected interval and p."""
+        runs = "folds" if self.held_out else "seeds"
         pair = f"{self.configuration} and {self.baseline}"
         if self.n < 2:
-            return f"{pair}: nothing can be said of {metric} with n = {self.n} shared seeds"
+            return f"{pair}: nothing can be said of {metric} with n = {self.n} shared {runs}"
         if math.isnan(self.p):
             difference = format_difference(self.mean, metric)
             seen = f"all n = {self.n} differences are {difference}, and without scatter there is no test"
@@ -80,7 +83,8 @@ class Difference:
             more = "more" if self.mean > 0 else "less"
             what = f"{self.configuration} has {more} {metric} than {self.baseline}"
             return f"{what}: {interval}, p = {self.adjusted:.2g}, n = {self.n}"
-        needed = f"; about {self.needed} seeds would tell" if self.needed else ""
+        of_more = ", of more seeds," if self.held_out else ""
+        needed = f"; about {self.needed} {runs}{of_more} would tell" if self.needed else ""
         what = f"{pair} are not distinguishable in {metric} with n = {self.n}"
         return f"{what}: {interval}, p = {self.adjusted:.2g}{needed}"
 
@@ -88,11 +92,16 @@ class Difference:
 def paired_differences(
     runs: pd.DataFrame, metric: str, baseline: str, confidence: float = 0.95, *, chosen: bool = False
 ) -> list[Difference]:
-    """Compare every configuration with one, over the seeds they share.
+    """Compare every configuration with one, over the seeds, and the folds of each, that they share.
 
     Seeds are paired because runs of one seed share their order, their augmentation and, where the initializer allows,
     their starting weights. The differences are taken for normal. After Student, "The probable error of a mean"
     (1908), and Dunn, "Multiple comparisons among means" (1961): Bonferroni's correction, of p and intervals alike.
+
+    Trainings on different folds share images, so their differences are not independent, and a plain t test finds too
+    many. For them the variance of the mean is (1/n + n_test/n_train) s² instead of s²/n: the corrected resampled t test
+    of Nadeau and Bengio, "Inference for the generalization error" (2003); over the folds of several seeds as Bouckaert
+    and Frank do, "Evaluating the replicability of significance tests for comparing learning algorithms" (2004).
 
     Args:
         runs: see `tables.runs_table`; only those that count do.
@@ -106,14 +115,25 @@ def paired_differences(
         One per other configuration, in order of appearance.
     """
     counted = runs[runs["counted"] & runs[metric].notna()]
-    table = counted.assign(seed=counted["seed"].astype(str)).pivot(index="seed", columns="configuration", values=metric)
-    by_seed = {str(name): table[name].to_numpy() for name in table}
+    observed = [f"{seed}, {fold}" for seed, fold in zip(counted["seed"], counted["fold"], strict=True)]
+    table = counted.assign(observed=observed).pivot(index="observed", columns="configuration", values=metric)
+    by_run = {str(name): table[name].to_numpy() for name in table}
     others = [name for name in dict.fromkeys(runs["configuration"]) if name != baseline]
     pairs = combinations([baseline, *others], 2) if chosen else ((baseline, name) for name in others)
-    comparisons = max(1, sum(len(_shared(by_seed, *pair)) >= 2 for pair in pairs))
+    comparisons = max(1, sum(len(_shared(by_run, *pair)) >= 2 for pair in pairs))
     bound = 1.0 if metric.endswith("accuracy") else math.inf
-    samples = {name: _shared(by_seed, name, baseline) for name in others}
-    return [_difference(name, baseline, sample, 1 - confidence, comparisons, bound) for name, sample in samples.items()]
+    samples = {name: _shared(by_run, name, baseline) for name in others}
+    held_out = {name: held_out_share(counted[counted["configuration"].isin([name, baseline])]) for name in others}
+    return [
+        _difference(name, baseline, sample, 1 - confidence, comparisons, bound, held_out[name])
+        for name, sample in samples.items()
+    ]
+
+
+def held_out_share(runs: pd.DataFrame) -> float:
+    """n_test/n_train of `paired_differences`: the mean over runs of folds; 0 where there are none."""
+    mean = float(runs["held_out"].mean())
+    return 0.0 if math.isnan(mean) else mean
 
 
 def best_configuration(runs: pd.DataFrame, metric: str) -> str:
@@ -132,17 +152,20 @@ def best_configuration(runs: pd.DataFrame, metric: str) -> str:
     return str(means.idxmin() if metric.endswith("loss") else means.idxmax())
 
 
-def mean_interval(values: Sequence[float] | pd.Series, metric: str, confidence: float = 0.95) -> tuple[float, float]:
-    """A confidence interval of the mean over seeds that stays within what the metric can be.
+def mean_interval(
+    values: Sequence[float] | pd.Series, metric: str, confidence: float = 0.95, held_out: float = 0.0
+) -> tuple[float, float]:
+    """A confidence interval of the mean over seeds, or folds of seeds, that stays within what the metric can be.
 
     Student's t on the scale of the logit of an accuracy, the logarithm of a loss: f(mean) ± t · s / √n · f'(mean),
     turned back. It is what R's survey package calls svyciprop(method="xlogit"), and Stata's default for proportions;
     near 1, where accuracies scatter unevenly, it holds the mean more often than the plain interval does.
 
     Args:
-        values: one per seed.
+        values: one per seed, or fold of a seed.
         metric: whose name ends with accuracy, from 0 to 1, or loss, from 0 on.
         confidence: of the interval.
+        held_out: see `held_out_share`; it widens the interval as it does that of a difference.
 
     Returns:
         low and high; NaN for fewer than two values, and for values without scatter.
@@ -151,7 +174,7 @@ def mean_interval(values: Sequence[float] | pd.Series, metric: str, confidence: 
     if count < 2 or np.ptp(values) < NO_SCATTER:
         return math.nan, math.nan
     mean = float(np.mean(values))
-    half = _half_width(np.asarray(values), 1 - confidence)
+    half = _half_width(np.asarray(values), 1 - confidence, held_out)
     if metric.endswith("accuracy"):
         middle, half = special.logit(mean), half / (mean * (1 - mean))
         return float(special.expit(middle - half)), float(special.expit(middle + half))
@@ -159,12 +182,13 @@ def mean_interval(values: Sequence[float] | pd.Series, metric: str, confidence: 
     return mean / factor, mean * factor
 
 
-def seeds_needed(differences: Sequence[float], confidence: float = 0.95) -> int | None:
-    """Seeds that would show a mean difference of the observed size and sign with the observed scatter.
+def seeds_needed(differences: Sequence[float], confidence: float = 0.95, held_out: float = 0.0) -> int | None:
+    """Seeds, or folds, that would show a mean difference of the observed size and sign with the observed scatter.
 
     Args:
-        differences: one per shared seed.
+        differences: one per shared seed, or fold of a seed.
         confidence: 1 - the level of the test.
+        held_out: see `held_out_share`; the larger, the less more seeds can tell.
 
     Returns:
         None for fewer than two differences, for no difference, without scatter, or beyond a thousand.
@@ -176,38 +200,45 @@ def seeds_needed(differences: Sequence[float], confidence: float = 0.95) -> int 
         return None
     counts = np.arange(2, MOST_SEEDS + 1)
     critical = stats.t.ppf((1 + confidence) / 2, counts - 1)
-    enough = stats.nct.sf(critical, counts - 1, effect * np.sqrt(counts)) >= POWER
+    enough = stats.nct.sf(critical, counts - 1, effect / np.sqrt(1 / counts + held_out)) >= POWER
     return int(counts[enough][0]) if enough.any() else None
 
 
-def _shared(by_seed: Mapping[str, np.ndarray], configuration: str, baseline: str) -> np.ndarray:
+def _shared(by_run: Mapping[str, np.ndarray], configuration: str, baseline: str) -> np.ndarray:
     """configuration - baseline for each seed that both have."""
-    if configuration not in by_seed or baseline not in by_seed:
+    if configuration not in by_run or baseline not in by_run:
         return np.empty(0)
-    differences = by_seed[configuration] - by_seed[baseline]
+    differences = by_run[configuration] - by_run[baseline]
     return differences[~np.isnan(differences)]
 
 
 def _difference(
-    configuration: str, baseline: str, sample: np.ndarray, level: float, comparisons: int, bound: float
+    configuration: str,
+    baseline: str,
+    sample: np.ndarray,
+    level: float,
+    comparisons: int,
+    bound: float,
+    held_out: float,
 ) -> Difference:
     mean = float(sample.mean()) if len(sample) else math.nan
     low = high = p = math.nan
     if len(sample) >= 2 and np.ptp(sample) >= NO_SCATTER:
-        half = _half_width(sample, level / comparisons)
+        half = _half_width(sample, level / comparisons, held_out)
         low, high = max(mean - half, -bound), min(mean + half, bound)
-        p = 2 * float(stats.t.sf(abs(mean) / _standard_error(sample), len(sample) - 1))
+        p = 2 * float(stats.t.sf(abs(mean) / _standard_error(sample, held_out), len(sample) - 1))
     elif len(sample) >= 2 and abs(mean) < NO_SCATTER:  # equal in every seed
         low, high, p = mean, mean, 1.0
     adjusted = min(1.0, p * comparisons) if not math.isnan(p) else math.nan
     known = (len(sample), mean, low, high, p, adjusted, adjusted < level)
-    return Difference(configuration, baseline, *known, level, comparisons, tuple(sample.tolist()))
+    return Difference(configuration, baseline, *known, level, comparisons, tuple(sample.tolist()), held_out)
 
 
-def _half_width(sample: np.ndarray, level: float) -> float:
+def _half_width(sample: np.ndarray, level: float, held_out: float) -> float:
     """Of Student's interval of the mean."""
-    return float(stats.t.isf(level / 2, len(sample) - 1)) * _standard_error(sample)
+    return float(stats.t.isf(level / 2, len(sample) - 1)) * _standard_error(sample, held_out)
 
 
-def _standard_error(sample: np.ndarray) -> float:
-    return float(sample.std(ddof=1)) / math.sqrt(len(sample))
+def _standard_error(sample: np.ndarray, held_out: float) -> float:
+    """Of the mean of a sample, of which folds share images to train on where `held_out` is above 0."""
+    return float(sample.std(ddof=1)) * math.sqrt(1 / len(sample) + held_out)

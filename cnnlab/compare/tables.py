@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cnnlab.compare.collect import Comparison, Entry
 from cnnlab.compare.metrics import MEASURED, METRICS, format_metric
-from cnnlab.compare.statistics import Difference, mean_interval
+from cnnlab.compare.statistics import Difference, held_out_share, mean_interval
 from cnnlab.runs.run import Run
 
 LOG_WIDTH = 120
@@ -21,41 +21,50 @@ LOG_WIDTH = 120
 def runs_table(comparison: Comparison) -> pd.DataFrame:
     """One tidy row per run.
 
-    Columns: run (the folder's name), configuration, the swept keys, seed, status, counted (see `collect.Entry.counts`),
-    reason, epochs, steps, `METRICS` (the best is the largest accuracy, the smallest loss), seconds of training,
-    images_per_second (median over the epochs), commit. What was not measured is empty.
+    Columns: run (the folder's name), configuration, the swept keys, seed, fold, status, counted (see
+    `collect.Entry.counts`), reason, held_out (of folds: images that validate for each that trains), epochs, steps,
+    `METRICS` (the best is the largest accuracy, the smallest loss), seconds of training, images_per_second (median over
+    the epochs), commit. What was not measured is empty.
     """
     rows = [_row(entry, comparison.keys) for entry in comparison.entries]
-    columns = ["run", "configuration", *comparison.keys, "seed", "status", "counted", "reason", "epochs", "steps"]
+    columns = ["run", "configuration", *comparison.keys, "seed", "fold", "status", "counted", "reason", "held_out"]
+    columns += ["epochs", "steps"]
     columns += [*METRICS, "seconds", "images_per_second", "commit"]
-    return pd.DataFrame(rows, columns=[*dict.fromkeys(columns)])
+    table = pd.DataFrame(rows, columns=[*dict.fromkeys(columns)])
+    return table.astype({"held_out": float})
 
 
 def summary_table(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
-    """One row per configuration and metric, over the runs that count: one per seed.
+    """One row per configuration and metric, over the runs that count: one per seed and fold.
 
     Args:
         runs: see `runs_table`.
         confidence: of the interval.
 
     Returns:
-        configuration, metric, n, mean, std (of the sample), low and high: the interval of the mean over seeds, see
-        `statistics.mean_interval`; empty for one seed.
+        configuration, metric, n, mean, std (of the sample), low and high: the interval of the mean over seeds and
+        folds, see `statistics.mean_interval`; empty for one run.
     """
     rows = []
     for configuration, group in runs[runs["counted"]].groupby("configuration", sort=False):
         for metric in METRICS:
             values = group[metric].dropna()
             if len(values):
-                interval = mean_interval(values, metric, confidence)
+                interval = mean_interval(values, metric, confidence, held_out_share(group))
                 rows.append((configuration, metric, len(values), values.mean(), values.std(ddof=1), *interval))
     return pd.DataFrame(rows, columns=["configuration", "metric", "n", "mean", "std", "low", "high"])
 
 
-def shown_summary(summary: pd.DataFrame, confidence: float) -> list[tuple[str, ...]]:
-    """A summary as text, its heads first; what cannot be told of one seed, or without scatter, is empty."""
+def shown_summary(summary: pd.DataFrame, confidence: float, over: str) -> list[tuple[str, ...]]:
+    """A summary as text, its heads first; what cannot be told of one run, or without scatter, is empty.
+
+    Args:
+        summary: of one metric, see `summary_table`.
+        confidence: of its intervals.
+        over: what its runs are called: seeds, or folds.
+    """
     rows: list[tuple[str, ...]]
-    rows = [("configuration", "seeds", "mean", "std", f"{100 * confidence:.4g} % interval of the mean")]
+    rows = [("configuration", over, "mean", "std", f"{100 * confidence:.4g} % interval of the mean")]
     for row in summary.to_dict("records"):
         mean, std, low, high = (
             "" if pd.isna(row[name]) else format_metric(row[name], row["metric"])
@@ -68,10 +77,24 @@ def shown_summary(summary: pd.DataFrame, confidence: float) -> list[tuple[str, .
 def _row(entry: Entry, keys: list[str]) -> dict[str, object]:
     row: dict[str, object] = {"run": entry.path.name, "configuration": entry.configuration}
     row |= {key: entry.values[key] for key in keys}
-    row |= {"seed": entry.seed, "status": entry.status, "counted": entry.counts, "reason": entry.reason}
+    row |= {
+        "seed": entry.seed,
+        "fold": entry.fold,
+        "status": entry.status,
+        "counted": entry.counts,
+        "reason": entry.reason,
+    }
     if entry.run is None:
         return row
+    if entry.fold is not None:
+        row["held_out"] = _held_out(entry.run)
     return row | measured(entry.run) | {"commit": entry.run.record.get("commit")}
+
+
+def _held_out(run: Run) -> float | None:
+    """How many images validate for each that trains; None where a run was stopped before it had looked at its data."""
+    sizes = {name: split["images"] for name, split in run.record.get("data", {}).items()}
+    return sizes["validation"] / sizes["train"] if "validation" in sizes else None
 
 
 def measured(run: Run) -> dict[str, float]:
@@ -92,7 +115,7 @@ def measured(run: Run) -> dict[str, float]:
 
 def differences_table(paired: Sequence[Difference]) -> pd.DataFrame:
     """A row per configuration: its difference from the baseline; the columns are those of `Difference`."""
-    columns = ["configuration", "baseline", "n", "mean", "low", "high", "p", "adjusted", "comparisons"]
+    columns = ["configuration", "baseline", "n", "mean", "low", "high", "p", "adjusted", "comparisons", "held_out"]
     table = pd.DataFrame([asdict(each) for each in paired], columns=[*columns, "distinguishable"])
     table["seeds_needed"] = pd.array([difference.needed for difference in paired], dtype="Int64")
     return table

@@ -30,6 +30,7 @@ class Range:
 POSITIVE = Range("greater than 0", lambda value: value > 0)
 AT_LEAST_0 = Range("at least 0", lambda value: value >= 0)
 AT_LEAST_1 = Range("at least 1", lambda value: value >= 1)
+AT_LEAST_2 = Range("at least 2", lambda value: value >= 2)
 SHARE = Range("between 0 and 1, neither included", lambda value: 0 < value < 1)
 UNIT = Range("from 0 to 1", lambda value: 0 <= value <= 1)
 BELOW_1 = Range("at least 0 and below 1", lambda value: 0 <= value < 1)

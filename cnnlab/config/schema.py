@@ -6,7 +6,7 @@ A group's other keys are the arguments of its `_target_`, whose signature is the
 from typing import Annotated, Any, Literal, TypedDict
 
 from cnnlab.config.durations import DurationLike, TimedDurationLike
-from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE
+from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, AT_LEAST_2, POSITIVE, SHARE
 from cnnlab.config.types import shown
 from cnnlab.config.views import TestTimeAugmentation
 from cnnlab.errors import UserError
@@ -34,7 +34,15 @@ class Stored(TypedDict, total=False):
     resize_size: Count | None
 
 
-class Dataset(HeldOut, Stored):
+class Draws(TypedDict, total=False):
+    """How the images of a dataset are divided and drawn; those of one's own need none of the keys."""
+
+    folds: Annotated[int, AT_LEAST_2] | None
+    fold: Annotated[int, AT_LEAST_0] | None
+    sampling: Literal["shuffled", "balanced"]
+
+
+class Dataset(HeldOut, Stored, Draws):
     """The keys of conf/dataset that are not the reader's."""
 
     name: str

@@ -5,6 +5,7 @@ from typing import Any, get_type_hints
 
 from omegaconf import DictConfig
 
+from cnnlab.config.draws import check_draws
 from cnnlab.config.explain import shipped_options
 from cnnlab.config.extras import require_packages
 from cnnlab.config.flat import plain
@@ -224,7 +225,8 @@ def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:
     clips = [f"optimizer.{key}={optimizer[key]}" for key in CLIPS if optimizer.get(key) is not None]
     if len(clips) > 1:
         raise UserError(f"{' and '.join(clips)}: gradients are clipped in one way; set the others to null")
-    if values["dataset"]["validation"] == "none":
+    check_draws(values, given)
+    if values["dataset"]["validation"] == "none" and values["dataset"].get("folds") is None:
         _check_without_validation(values, given)
 
 

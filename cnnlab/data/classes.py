@@ -77,10 +77,11 @@ def differing_names(were: Sequence[str] | None, are: Sequence[str] | None) -> st
 
 
 def tell_lookalikes(dataset: Dataset) -> None:
-    """Warn of classes whose names differ in nothing but case, spaces or Unicode form: they may be meant as one."""
+    """Warn of classes whose names are one but for case, blanks, Unicode form or leading zeros: they may be meant so."""
     alike: dict[str, list[str]] = {}
     for name in dataset.class_names:
-        alike.setdefault("".join(unicodedata.normalize("NFKC", name).casefold().split()), []).append(name)
+        plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
+        alike.setdefault(str(int(plain)) if plain.isdecimal() else plain, []).append(name)
     for names in alike.values():
         if len(names) > 1:
             shown = ", ".join(ascii(name) for name in names)

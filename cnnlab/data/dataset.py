@@ -96,11 +96,16 @@ class Split:
         labels: (N,) int32 class indices.
         squares: uint8 array (N, S, S, C), the stored squares of whose middle `images` is an array; None where images
             are stored as they are shown. Files know theirs.
+        groups: (N,) array of names (numpy str): images of one group are of one patient, scene, …, so that they must
+            not be in two splits; None where nothing is known of any.
+        weights: (N,) float32, at least 0: how much each image counts in the training loss; None for all alike.
     """
 
     images: np.ndarray | ImageFiles
     labels: np.ndarray
     squares: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     @property
     def image_shape(self) -> ImageShape:
@@ -124,13 +129,20 @@ class Split:
 
     def take(self, indices: np.ndarray) -> "Split":
         """The examples at `indices`, in that order."""
-        squares = None if self.squares is None else self.squares[indices]
-        return Split(_take(self.images, indices), self.labels[indices], squares=squares)
+        columns = {name: value[indices] for name, value in self._columns().items()}
+        return replace(self, images=_take(self.images, indices), labels=self.labels[indices], **columns)
 
     def join(self, other: "Split") -> "Split":
-        """These examples, then those of `other`; both hold arrays of one shape, or both hold files. Squares are made
-        later."""
-        return Split(_join(self.images, other.images), np.concatenate([self.labels, other.labels]))
+        """These examples, then those of `other`, of the same reader: what one of them holds, both do."""
+        theirs = other._columns()
+        columns = {name: np.concatenate([value, theirs[name]]) for name, value in self._columns().items()}
+        images, labels = _join(self.images, other.images), np.concatenate([self.labels, other.labels])
+        return replace(self, images=images, labels=labels, **columns)
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        """What is known of each image beside its label."""
+        columns = {"squares": self.squares, "groups": self.groups, "weights": self.weights}
+        return {name: value for name, value in columns.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -172,7 +184,7 @@ class Dataset:
         image_shape: (height, width, channels) of every image.
         class_names: one name per class, in label order.
         splits: "train" always; "validation" and "test" where the dataset has them.
-        validation: where the validation split comes from.
+        validation: where the validation split comes from; with folds, which it is one of, what was asked for.
         skipped: the files that were left out, by one of the splits.
         named: whether the classes have names; without, they are called 0, 1, ….
         left_out: by split, the positions of images that it had before it was given a model's classes.
@@ -183,7 +195,7 @@ class Dataset:
     image_shape: ImageShape
     class_names: tuple[str, ...]
     splits: dict[str, Split]
-    validation: Validation = "published"
+    validation: Validation | Literal["auto"] = "published"
     skipped: Skipped = field(default_factory=dict)
     named: bool = True
     left_out: Mapping[str, np.ndarray] = field(default_factory=dict)

@@ -7,10 +7,11 @@ import re
 import struct
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import simplejpeg
@@ -27,6 +28,10 @@ log = logging.getLogger(__name__)
 
 FORMATS = "JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP or PPM"
 EMPTY = "empty"
+
+OnError = Literal["skip", "stop"]
+"""What a file does that is no image, or a damaged one."""
+
 NO_IMAGE = f"no {FORMATS} image"
 SURPLUS = "surplus bytes"
 """After the pixels and before the end of a JPEG: some cameras and programs leave them, and viewers pass over them."""
@@ -99,6 +104,23 @@ def image_files(
         resize,
         resize_size,
     )
+
+
+def refuse_faults(faults: Mapping[str, str], on_error: OnError) -> None:
+    """Raise UserError where `on_error` is "stop" and a file has a fault; files with their faults are given."""
+    if faults and on_error == "stop":
+        path, fault = next(iter(faults.items()))
+        more = f"; so are {len(faults) - 1} more files" if len(faults) > 1 else ""
+        raise UserError(f"{path}: {fault}{more}; dataset.on_error=skip leaves such files out")
+
+
+def require_utf8(paths: Iterable[str]) -> None:
+    """Raise UserError where TensorFlow could not take the name of a file."""
+    for path in paths:
+        try:
+            path.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(f"{os.fsencode(path)!r}: the file name is not UTF-8; rename it") from error
 
 
 def tell_changes(name: str, checked: Iterable[CheckedImage]) -> None:

@@ -1,24 +1,30 @@
 """Folders of images, one per class, that are decoded as needed."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from cnnlab.data.dataset import ImageShape, PublishedDataset, Resize, Split
 from cnnlab.data.folders import files_below, subfolders
+from cnnlab.data.groups import groups_of_names
 from cnnlab.data.image_cache import CheckedImage
-from cnnlab.data.image_files import FORMATS, check_images, image_files, images_in, tell_changes
+from cnnlab.data.image_files import (
+    FORMATS,
+    OnError,
+    check_images,
+    image_files,
+    images_in,
+    refuse_faults,
+    require_utf8,
+    tell_changes,
+)
 from cnnlab.data.locate import SEARCHED, existing_root, find_published
 from cnnlab.data.split_folders import Splits, find_splits, named_splits
 from cnnlab.errors import UserError
 
 OUTSIDE = "outside the class folders"
-
-OnError = Literal["skip", "stop"]
-"""What a file does that is no image, or a damaged one."""
 
 Classes = dict[str, list[str]]
 """The files of each class, both sorted."""
@@ -30,6 +36,7 @@ def image_folder(
     image_shape: ImageShape,
     folder: str | None = None,
     splits: Splits = "auto",
+    group: str | None = None,
     resize: Resize = "crop",
     on_error: OnError = "skip",
 ) -> PublishedDataset:
@@ -45,6 +52,8 @@ def image_folder(
         image_shape: (height, width, channels) the images are brought to when they are decoded.
         folder: DIR's published name; with it, `root` may be None to look in $CNNLAB_DATA and ./data.
         splits: "auto" takes folders by their names for splits; "none" takes all for classes.
+        group: a regular expression that is searched for in the path of each file below its class folder: images for
+            which its first pair of parentheses holds the same are a group, which must not be in two splits.
         resize: see `Resize`.
         on_error: "skip" leaves out a file that is no image or damaged, "stop" refuses it.
 
@@ -77,6 +86,8 @@ def image_folder(
     shape = (image_shape[0], image_shape[1], image_shape[2])
     tell_changes(base.name, checked.values())
     found = {split: _to_split(images, checked, class_names, shape, resize) for split, images in classes.items()}
+    if group is not None:
+        found = _with_groups(found, folders, classes, group)
     return PublishedDataset(class_names, found, skipped=skipped, folder=base.absolute())
 
 
@@ -164,17 +175,10 @@ def _images(
 ) -> Classes:
     """The files that are whole images; the others are added to `skipped`."""
     faults = {path: fault for files in classes.values() for path in files if (fault := checked[path].fault)}
-    if faults and on_error == "stop":
-        path, fault = next(iter(faults.items()))
-        more = f"; so are {len(faults) - 1} more files" if len(faults) > 1 else ""
-        raise UserError(f"{path}: {fault}{more}; dataset.on_error=skip leaves such files out")
+    refuse_faults(faults, on_error)
     skipped |= faults
     images = {name: [path for path in files if path not in faults] for name, files in classes.items()}
-    for path in [path for files in images.values() for path in files]:
-        try:
-            path.encode()
-        except UnicodeEncodeError as error:
-            raise UserError(f"{os.fsencode(path)!r}: the file name is not UTF-8; rename it") from error
+    require_utf8(path for files in images.values() for path in files)
     return images
 
 
@@ -189,3 +193,23 @@ def _to_split(
     labels = [class_names.index(name) for name, files in classes.items() for _ in files]
     images = image_files(paths, [checked[path] for path in paths], image_shape, resize)
     return Split(images, np.array(labels, np.int32))
+
+
+def _below(classes: Classes, folder: Path) -> list[str]:
+    """The path of each file below its class folder."""
+    return [path.removeprefix(f"{folder / name}/") for name, files in classes.items() for path in files]
+
+
+def _with_groups(
+    splits: Mapping[str, Split], folders: Mapping[str, Path], classes: Mapping[str, Classes], pattern: str
+) -> dict[str, Split]:
+    """The splits with the groups that a pattern finds in paths below the class folders."""
+    paths = [path for split in splits for files in classes[split].values() for path in files]
+    groups = groups_of_names(
+        [name for split in splits for name in _below(classes[split], folders[split])], paths, pattern
+    )
+    ends = np.cumsum([len(split) for split in splits.values()])[:-1]
+    return {
+        name: replace(split, groups=part)
+        for (name, split), part in zip(splits.items(), np.split(groups, ends), strict=True)
+    }

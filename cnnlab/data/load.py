@@ -24,8 +24,9 @@ from cnnlab.data.dataset import (
     middle,
     stored_shape,
 )
+from cnnlab.data.groups import require_separate
 from cnnlab.data.image_folder import split_of_folders
-from cnnlab.data.splits import choose_validation, hold_out_test, hold_out_validation, parse_validation
+from cnnlab.data.splits import choose_validation, hold_out_fold, hold_out_test, hold_out_validation, parse_validation
 from cnnlab.data.summary import summarize
 from cnnlab.errors import UserError
 
@@ -33,8 +34,13 @@ log = logging.getLogger(__name__)
 
 register_resolvers()  # a file of conf/dataset can be read by itself
 
-COMMON_KEYS = frozenset({"image_shape", "resize_size", "num_classes", "validation", "test_fraction"})
+COMMON_KEYS = frozenset(
+    {"image_shape", "resize_size", "num_classes", "validation", "test_fraction", "folds", "fold", "sampling"}
+)
 """Keys that `load_dataset` itself uses; a reader gets those of them that it has as arguments."""
+
+TABLES = (".csv", ".tsv", ".txt", ".parquet")
+"""What the names of tables end with."""
 
 
 def load_dataset(cfg: DictConfig, split_seed: int, *, own_classes: bool = False) -> Dataset:
@@ -62,8 +68,12 @@ def load_dataset(cfg: DictConfig, split_seed: int, *, own_classes: bool = False)
     published = _read(cfg)
     class_names = published.class_names if own_classes else _class_names(published.class_names, cfg.num_classes)
     splits = hold_out_test(published.splits, cfg.get("test_fraction"), split_seed, class_names)
-    validation = choose_validation(validation, splits)
-    splits = hold_out_validation(splits, validation, split_seed, class_names)
+    if cfg.get("folds") is None:
+        validation = choose_validation(validation, splits)
+        splits = hold_out_validation(splits, validation, split_seed, class_names)
+    else:
+        splits = hold_out_fold(splits, cfg.folds, cfg.fold, split_seed, class_names)
+    require_separate(splits, "dataset.group_column=null" if "group_column" in cfg else "dataset.group=null")
     _tell_conversion(cfg.name, splits["train"], image_shape, resize_size)
     fitted = {name: _fit(split, image_shape, resize_size) for name, split in splits.items()}
     dataset = Dataset(
@@ -101,7 +111,8 @@ def load_split(
     """Read one split of labelled images that a path alone names; nothing is drawn or held out.
 
     Args:
-        path: a folder of class folders, which are the split "test", or of split folders; or an .npz file.
+        path: a folder of class folders, which are the split "test", or of split folders; a table (`TABLES`) of images,
+            which without a column split are the split "test"; or an .npz file.
         split: train, validation or test.
         image_shape: (height, width, channels) the images are brought to.
         num_classes: how many classes there are where none are named.
@@ -116,6 +127,10 @@ def load_split(
     """
     if path.is_dir():
         published = split_of_folders(path, split, image_shape, resize)
+    elif path.suffix.lower() in TABLES:
+        from cnnlab.data.table import split_of_table  # pandas, only where it is needed
+
+        published = split_of_table(path, split, image_shape, resize)
     elif path.is_file():
         published = read_arrays(path, num_classes)
         if split not in published.splits:

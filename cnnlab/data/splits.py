@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from cnnlab.data.dataset import Split, Validation
+from cnnlab.data.folds import choose_fold, hold_out_groups
 from cnnlab.errors import UserError
 from cnnlab.reporting.words import first_few
 
@@ -86,10 +87,7 @@ def hold_out_validation(
                 "use a fraction such as 0.2, or none"
             )
         return splits
-    rest = {name: split for name, split in splits.items() if name != "validation"}
-    if "validation" in splits:
-        log.info("the dataset's own validation split joins the training split")
-        rest["train"] = splits["train"].join(splits["validation"])
+    rest = _joined(splits)
     if validation == "none":
         return rest
     key = f"dataset.validation={validation}"
@@ -97,12 +95,31 @@ def hold_out_validation(
     return {**rest, "train": train, "validation": held_out}
 
 
+def hold_out_fold(
+    splits: dict[str, Split], folds: int, fold: int, seed: int, class_names: Sequence[str]
+) -> dict[str, Split]:
+    """Let one of `folds` parts of all but the test split validate, see `choose_fold`."""
+    rest = _joined(splits)
+    train, held_out = choose_fold(rest["train"], folds, fold, seed, class_names)
+    return {**rest, "train": train, "validation": held_out}
+
+
+def _joined(splits: Mapping[str, Split]) -> dict[str, Split]:
+    """The splits, whose validation split has joined the training split, which is told."""
+    rest = {name: split for name, split in splits.items() if name != "validation"}
+    if "validation" in splits:
+        log.info("the dataset's own validation split joins the training split")
+        rest["train"] = splits["train"].join(splits["validation"])
+    return rest
+
+
 def hold_out(
     split: Split, fraction: float, seed: tuple[int, int], key: str, class_names: Sequence[str]
 ) -> tuple[Split, Split]:
     """Hold out a share of each class, at least one image and never all, of every class that has two or more.
 
-    The image of a class that has only one stays where it is; which classes these are is told.
+    The image of a class that has only one stays where it is; which classes these are is told. Groups, where there are
+    some, are not divided, see `hold_out_groups`.
 
     Args:
         split: to draw from.
@@ -117,6 +134,8 @@ def hold_out(
     Raises:
         UserError: no class has two images.
     """
+    if split.groups is not None:
+        return hold_out_groups(split, fraction, seed, key, class_names)
     counts = np.bincount(split.labels, minlength=len(class_names))
     single = [name for name, count in zip(class_names, counts, strict=True) if count == 1]
     if counts.max() < 2:

@@ -15,6 +15,8 @@ from cnnlab.runs.files import write_atomically
 
 log = logging.getLogger(__name__)
 
+IMBALANCE = 10
+
 
 @dataclass(frozen=True)
 class SplitSummary:
@@ -68,6 +70,18 @@ def summarize(dataset: Dataset) -> dict[str, SplitSummary]:
             skipped=dict(Counter(skipped[name].values()).most_common()),
         )
     return summaries
+
+
+def tell_imbalance(dataset: Dataset) -> None:
+    """Hint at what helps where the training split has more than `IMBALANCE` times as many images of one class."""
+    summary = summarize(dataset)["train"]
+    (least, fewest), (most, largest) = summary.smallest, summary.largest
+    if largest > IMBALANCE * fewest:
+        log.warning(
+            "%s: the classes are very unequal, from %s (%s) to %s (%s) images; dataset.sampling=balanced draws them "
+            "alike, loss.class_weight=balanced weighs them",
+            dataset.name, f"{fewest:,}", least, f"{largest:,}", most,
+        )  # fmt: skip
 
 
 def _count(number: int, one: str, several: str | None = None) -> str:

@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 _DATA = ("dataset", "root", "split", "tta", "changed")
 """What tells the evaluations of a run apart, in metrics.json."""
 
+_DRAWS = {"seeds.split", *(f"dataset.{key}" for key in ("validation", "test_fraction", "folds", "fold"))}
+"""What a split that is drawn depends on."""
+
 
 def load_model_and_data(
     config: DictConfig, run: Run | None, class_names: tuple[str, ...] | None
@@ -116,7 +119,7 @@ def result_folder(directory: Path, run: Run, about: Mapping[str, Any]) -> Path:
 
 def tell_redrawn(split: str, changed: Mapping[str, Any]) -> None:
     """Say so where a split of the run's own images is drawn in another way than for its training."""
-    draws = changed.keys() & {"dataset.validation", "dataset.test_fraction", "seeds.split"}
+    draws = changed.keys() & _DRAWS
     if draws and changed.keys() == draws and split != "train":
         settings = ", ".join(f"{key}={changed[key]}" for key in sorted(draws))
         log.warning("split=%s: is drawn anew (%s) and may hold images that the run was trained on", split, settings)
@@ -127,7 +130,9 @@ def tell_other_images(config: DictConfig, run: Run, dataset: Dataset) -> None:
     before, now = run.record.get("fingerprints", {}).get(config.split), fingerprints(dataset).get(config.split)
     if before is None or now is None or before == now:
         return
-    drawn = {"test": config.dataset.get("test_fraction"), "validation": config.dataset.validation}.get(config.split)
+    folds = config.dataset.get("folds")
+    validation = config.dataset.validation if folds is None else 1 / folds
+    drawn = {"test": config.dataset.get("test_fraction"), "validation": validation}.get(config.split)
     log.warning(
         "split=%s: no longer the images of the training (then %s, now %s)%s", config.split,
         f"{run.record['data'][config.split]['images']:,}", f"{len(dataset.splits[config.split]):,}",

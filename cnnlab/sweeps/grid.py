@@ -120,7 +120,7 @@ def _name(values: dict[str, str]) -> str:
 
 
 def _position(key: str) -> tuple[int, str]:
-    return ({"seed": 2}.get(key, 1), key)
+    return ({"dataset.fold": 2, "seed": 3}.get(key, 1), key)
 
 
 def _short(key: str) -> str:

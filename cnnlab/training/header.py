@@ -16,6 +16,7 @@ def header_lines(
     dataset: Dataset,
     plan: Plan,
     batch_size: int,
+    sampling: str,
     train_state: TrainState,
     precision: str,
     directory: Path,
@@ -24,6 +25,7 @@ def header_lines(
 
     Args:
         batch_size: over all replicas.
+        sampling: shuffled or balanced.
         precision: float32, bfloat16 or float16.
         directory: of the run.
     """
@@ -33,17 +35,19 @@ def header_lines(
     return [
         f"{model_name}: {parameters:,} parameters, {precision} on {_devices(train_state)}",
         f"{dataset.name}: {sizes} images, {_count(len(dataset.class_names), 'class', 'classes')}",
-        length(plan, batch_size, len(dataset.splits["train"])),
+        length(plan, batch_size, len(dataset.splits["train"]), sampling),
         f"run directory: {shown_path(directory)}",
     ]
 
 
-def length(plan: Plan, batch_size: int, images: int) -> str:
-    """How long a training is, and how many of its images an epoch leaves out, since batches are whole."""
+def length(plan: Plan, batch_size: int, images: int, sampling: str = "shuffled") -> str:
+    """How long a training is, and how many of its images an epoch leaves out, or that it draws classes alike."""
     if plan.total_steps == plan.epochs * plan.steps_per_epoch:
         line = f"{_count(plan.epochs, 'epoch')} of {_count(plan.steps_per_epoch, 'step')}, {batch_size} images each"
     else:
         line = f"{_count(plan.total_steps, 'step')}, {batch_size} images each, {plan.steps_per_epoch:,} to an epoch"
+    if sampling == "balanced":
+        return f"{line}, as many of each class"
     rest = images % batch_size
     return f"{line}; {_count(rest, 'image')}, others each time, left over" if rest else line
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig
 
@@ -12,8 +13,9 @@ from cnnlab.augmentation.pipeline import build_pipeline
 from cnnlab.config.extras import is_installed
 from cnnlab.data.data_loader import DataLoader, StreamLoader, build_data_loader
 from cnnlab.data.dataset import Dataset
-from cnnlab.data.sampler import EvaluationSampler, TrainingSampler
+from cnnlab.data.sampler import BalancedSampler, EvaluationSampler, TrainingSampler
 from cnnlab.errors import UserError
+from cnnlab.losses.example_weight import example_weights
 from cnnlab.losses.loss import build_loss
 from cnnlab.models.network import export, finalize_preprocessing
 from cnnlab.runs.run import Run
@@ -53,7 +55,7 @@ def build_loop(
     """Connect data loaders, compiled steps, outputs and loggers; restore the newest state of `directory`, if any."""
     strategy = train_state.strategy
     train_split = dataset.splits["train"]
-    sampler = TrainingSampler(len(train_split), trainer.batch_size, config.seeds.shuffle)
+    sampler = _sampler(config, train_split.labels, trainer.batch_size)
     augmentation = build_pipeline(config.augmentation)
     augmentation.require_pairs(trainer.batch_size, "trainer.batch_size", strategy.num_replicas_in_sync)
     augmentation.adapt(train_split)
@@ -70,6 +72,7 @@ def build_loop(
         data_loader,
         build_loss(config, dataset, len(train_state.network.outputs)),
         augmentation,
+        example_weights(train_split),
         batch_size=trainer.batch_size,
         batches_per_pass=sampler.batches_per_pass,
         seed=config.seeds.augmentation,
@@ -94,6 +97,12 @@ def build_loop(
         stop=stop,
         agree=agreement(strategy),
     )
+
+
+def _sampler(config: DictConfig, labels: np.ndarray, batch_size: int) -> TrainingSampler | BalancedSampler:
+    if config.dataset.get("sampling") == "balanced":
+        return BalancedSampler(labels, batch_size, config.seeds.shuffle)
+    return TrainingSampler(len(labels), batch_size, config.seeds.shuffle)
 
 
 def _restore(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from cnnlab.augmentation.pipeline import Pipeline
@@ -17,6 +18,7 @@ def compile_training(
     data_loader: DataLoader,
     loss_function: WeightedLoss,
     augmentation: Pipeline,
+    weights: np.ndarray | None,
     *,
     batch_size: int,
     batches_per_pass: int,
@@ -26,6 +28,8 @@ def compile_training(
     """Compile the training step.
 
     Args:
+        weights: (N,) float32 factors of the losses of the training split's examples; None for equal ones. Where
+            augmentation mixes images, it mixes their weights as it does their targets.
         batch_size: the global batch size; the loss is summed over examples and divided by it.
         batches_per_pass: steps in which the whole training split is seen once.
         seed: the augmentation's seed.
@@ -33,12 +37,14 @@ def compile_training(
 
     Returns:
         A function (inputs of the data_loader, first step, count) -> float32 (count, 3): the loss, the accuracy and
-        the learning rate of each step, left on the device. The loss is the mean of the loss function over the
-        batch, without the network's L2 penalties.
+        the learning rate of each step, left on the device. The loss is the mean of the weighted loss function over
+        the batch, without the network's L2 penalties; the accuracy counts all examples alike.
     """
     strategy = train_state.strategy
     replicas = strategy.num_replicas_in_sync
-    gradients = _gradients(train_state, data_loader, loss_function, augmentation, batch_size, batches_per_pass, seed)
+    gradients = _gradients(
+        train_state, data_loader, loss_function, augmentation, weights, batch_size, batches_per_pass, seed
+    )
     if jit and replicas > 1:
         gradients = tf.function(gradients, autograph=False, jit_compile=True)
 
@@ -76,6 +82,7 @@ def _gradients(
     data_loader: DataLoader,
     loss_function: WeightedLoss,
     augmentation: Pipeline,
+    example_weights: np.ndarray | None,
     batch_size: int,
     batches_per_pass: int,
     seed: int,
@@ -86,17 +93,25 @@ def _gradients(
     """
     replicas = train_state.strategy.num_replicas_in_sync
     share = batch_size // replicas
+    held_weights = None if example_weights is None else tf.constant(example_weights)
 
     def gradients(inputs: Any, number: tf.Tensor, step: tf.Tensor, replica: tf.Tensor) -> tuple[Any, ...]:
         images, labels, indices = data_loader.select(inputs, number, replica)
         draw_seed = tf.stack([seed, tf.cast(step, tf.int32)])
         stream = RandomStream(draw_seed, batch_size, replica * share, share, indices, step // batches_per_pass)
-        images, targets = augmentation(images, tf.one_hot(labels, loss_function.num_classes), stream)
+        targets = tf.one_hot(labels, loss_function.num_classes)
+        if held_weights is None:
+            images, targets = augmentation(images, targets, stream)
+            factors = 1.0
+        else:  # a column more, which is mixed as the targets are
+            factors = tf.gather(held_weights, indices)
+            images, targets = augmentation(images, tf.concat([targets, factors[:, tf.newaxis]], axis=1), stream)
+            targets, factors = targets[:, :-1], targets[:, -1]
         weights = train_state.network.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:  # else frozen layers cost a backward pass too
             tape.watch([weight.value for weight in weights])
             heads = train_state.logits(images, training=True)
-            loss = tf.reduce_sum(loss_function(targets, heads)) / batch_size
+            loss = tf.reduce_sum(loss_function(targets, heads) * factors) / batch_size
             penalty = tf.add_n(train_state.network.losses) / replicas if train_state.network.losses else 0.0
             scaled = train_state.optimizer.scale_loss(loss + penalty)
         correct = tf.equal(tf.argmax(heads[0], axis=-1), tf.argmax(targets, axis=-1))

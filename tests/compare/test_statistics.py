@@ -13,11 +13,11 @@ def simulated(rng, effects: dict[str, float], seeds: int, scatter: float = 0.01)
     """Runs: a value per seed that all configurations share, an effect per configuration, and noise."""
     shared = rng.normal(0.8, 0.05, seeds)
     rows = [
-        (configuration, seed, True, shared[seed] + effect + rng.normal(0, scatter))
+        (configuration, seed, None, True, np.nan, shared[seed] + effect + rng.normal(0, scatter))
         for configuration, effect in effects.items()
         for seed in range(seeds)
     ]
-    return pd.DataFrame(rows, columns=["configuration", "seed", "counted", "accuracy"])
+    return pd.DataFrame(rows, columns=["configuration", "seed", "fold", "counted", "held_out", "accuracy"])
 
 
 EFFECTS = {"a": 0.0, "b": 0.02, "c": 0.0, "d": -0.01}
@@ -190,3 +190,68 @@ def test_the_best_of_several_seeds_is_preferred_to_a_lucky_one():
     runs = simulated(np.random.default_rng(9), {"a": 0.0, "b": 0.01, "c": 0.1}, 3)
     runs.loc[(runs["configuration"] == "c") & (runs["seed"] > 0), "counted"] = False
     assert best_configuration(runs, "accuracy") == "b"
+
+
+# folds
+
+HAND = pd.DataFrame(
+    [
+        (name, 0, f"{fold} of 5", True, 0.25, value)
+        for name, values in {"a": [0.80, 0.82, 0.78, 0.81, 0.79], "b": [0.84, 0.83, 0.82, 0.86, 0.80]}.items()
+        for fold, value in enumerate(values)
+    ],
+    columns=["configuration", "seed", "fold", "counted", "held_out", "accuracy"],
+)
+
+
+def test_folds_are_compared_by_nadeau_and_bengios_test_as_by_hand():
+    (found,) = paired_differences(HAND, "accuracy", "a")
+    # Differences 4, 1, 4, 5, 1 points: mean 3, variance (1 + 4 + 1 + 4 + 4) / 4 = 3.5; t = 3 / √((1/5 + 1/4) · 3.5).
+    t = 3 / np.sqrt(0.45 * 3.5)
+    assert t == pytest.approx(2.3905, abs=1e-4)
+    assert (found.n, found.mean) == (5, pytest.approx(0.03))
+    assert found.p == pytest.approx(2 * stats.t.sf(t, 4))
+    assert found.p == pytest.approx(0.0751, abs=1e-4)  # a plain t test would say 0.023
+    assert (found.low, found.high) == pytest.approx((0.03 - 2.7764 * 0.012550, 0.03 + 2.7764 * 0.012550), abs=1e-5)
+    assert not found.distinguishable
+    assert found.sentence("accuracy").startswith("b and a are not distinguishable in accuracy with n = 5: ")
+    assert "folds, of more seeds, would tell" in found.sentence("accuracy")
+
+
+def test_folds_of_another_division_are_no_pairs():
+    other = HAND["configuration"] == "b"
+    runs = HAND.assign(fold=HAND["fold"].where(~other, HAND["fold"].str.replace("of 5", "of 10")))
+    (found,) = paired_differences(runs, "accuracy", "a")
+    assert found.n == 0
+    assert found.sentence("accuracy").endswith("nothing can be said of accuracy with n = 0 shared folds")
+
+
+def test_folds_of_several_seeds_are_pairs_of_their_own():
+    (found,) = paired_differences(pd.concat([HAND, HAND.assign(seed=1)]), "accuracy", "a")
+    assert found.n == 10
+
+
+def test_configurations_that_do_not_differ_are_told_apart_by_folds_as_rarely_as_promised():
+    """Differences of folds whose training images are mostly the same: correlated by n_test / (n_test + n_train)."""
+    rng = np.random.default_rng(3)
+    correlation, alarms = 0.2, {0.0: 0, 0.25: 0}
+    for _ in range(REPETITIONS):
+        shared, own = rng.normal(0, 1), rng.normal(0, 1, 5)
+        differences = 0.02 * (np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own)
+        for held_out in alarms:
+            runs = HAND.assign(held_out=held_out, accuracy=[0.8] * 5 + list(0.8 + differences))
+            alarms[held_out] += paired_differences(runs, "accuracy", "a")[0].distinguishable
+    assert stats.binomtest(alarms[0.25], REPETITIONS, 0.05, alternative="greater").pvalue > 0.01
+    assert stats.binomtest(alarms[0.0], REPETITIONS, 0.05, alternative="greater").pvalue < 0.01
+
+
+def test_the_interval_of_a_mean_over_folds_is_wider_by_the_same_factor():
+    values = [2.0, 2.1, 1.9, 2.05, 1.95]
+    plain, widened = (np.log(mean_interval(values, "loss", held_out=held_out)) for held_out in (0.0, 0.25))
+    assert np.ptp(widened) / np.ptp(plain) == pytest.approx(np.sqrt((1 / 5 + 1 / 4) * 5))
+
+
+def test_more_folds_cannot_find_what_shared_training_images_hide():
+    differences = [0.01, 0.03, -0.02, 0.02]
+    assert seeds_needed(differences, held_out=0.0) == 19
+    assert seeds_needed(differences, held_out=0.25) is None

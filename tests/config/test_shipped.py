@@ -29,6 +29,7 @@ OPTIONS = {
     group: sorted(file.name.removesuffix(".yaml") for file in (CONF / group).iterdir() if file.name.endswith(".yaml"))
     for group in (*GROUPS, *METHODS, "experiment")
 }
+OWN_DATA = ("image_folder", "arrays", "table")
 ALONE = (*METHODS, "logger", "experiment")
 """Groups that `train` does not have, or whose options need a package, or choose options of other groups."""
 
@@ -41,7 +42,7 @@ TOGETHER = [
 
 @pytest.mark.parametrize("options", TOGETHER, ids=lambda options: " ".join(map("=".join, options.items())))
 def test_every_option_composes_and_is_valid(compose, options):
-    own_data = ["dataset.root=."] if options.get("dataset") in ("image_folder", "arrays") else []
+    own_data = ["dataset.root=."] if options.get("dataset") in OWN_DATA else []
     config, _ = compose("train", *map("=".join, options.items()), *own_data)
     for group, option in options.items():
         assert_chosen(config, group, option)
@@ -58,7 +59,7 @@ def test_every_method_logger_and_recipe_composes_and_is_valid(compose, group, op
 def assert_chosen(config: DictConfig, group: str, option: str) -> None:
     if group in SEVERAL:
         assert list(config[group]) == ([] if option == "none" else [option])
-    elif "name" in get_type_hints((GROUPS | METHODS).get(group, dict)) and option not in ("image_folder", "arrays"):
+    elif "name" in get_type_hints((GROUPS | METHODS).get(group, dict)) and option not in OWN_DATA:
         assert config[group].name == option
 
 

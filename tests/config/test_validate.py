@@ -115,6 +115,9 @@ VALUES = {
     "input_shape=[0,28,1]": r"input_shape=\[0,28,1\]: must be \[height, width, channels\]",
     "input_shape=[28,28,4]": r"input_shape=\[28,28,4\]: must be \[height, width, channels\], with 1 or 3 channels",
     "dataset.validation=1.5": r"dataset\.validation=1\.5: must be between 0 and 1",
+    "dataset.folds=1": r"dataset\.folds=1: must be at least 2",
+    "dataset.fold=-1": r"dataset\.fold=-1: must be at least 0",
+    "dataset.sampling=balancd": r"dataset\.sampling=balancd: .*; did you mean balanced\?",
     "dataset.validation=publshed": r"dataset\.validation=publshed: .*; did you mean published\?",
     "optimizer.learning_rate=0": r"optimizer\.learning_rate=0: must be greater than 0",
     "model.dropout=1": r"model\.dropout=1: must be at least 0 and below 1",
@@ -167,6 +170,33 @@ CONTRADICTIONS = [
     ),
     (["dataset.validation=none", "trainer.monitor=val_loss"], r"trainer\.monitor=val_loss: .*; keep a validation"),
     (["dataset.validation=none", "schedule=plateau"], r"schedule\.monitor=val_loss: .*; use monitor=loss"),
+    (["dataset.fold=1"], r"^dataset\.fold=1: give dataset\.folds too"),
+    (["dataset.folds=3"], r"^dataset\.folds=3: give dataset\.fold=0, or with -m dataset\.fold=0,1,2$"),
+    (["dataset.folds=3", "dataset.fold=3"], r"^dataset\.fold=3: dataset\.folds=3 are counted from 0 to 2$"),
+    (
+        ["dataset.folds=3", "dataset.fold=0", "dataset.validation=0.1"],
+        r"^dataset\.validation=0\.1: with dataset\.folds=3 a fold validates; leave one of them out$",
+    ),
+    (
+        ["dataset.sampling=balanced", "loss.class_weight=balanced"],
+        r"^dataset\.sampling=balanced: loss\.class_weight=balanced would .* once more; use one of them$",
+    ),
+    (
+        ["dataset.sampling=balanced", "augmentation=flip", "augmentation.flip.mode=alternating"],
+        r"^dataset\.sampling=balanced: augmentation\.flip\.mode=alternating .*; use augmentation\.flip\.mode=random$",
+    ),
+    (
+        ["dataset.sampling=balanced", "augmentation.shift.flip=alternating"],
+        r"^dataset\.sampling=balanced: augmentation\.shift\.flip=alternating .*; use augmentation\.shift\.flip=true$",
+    ),
+    (
+        ["dataset=image_folder", "dataset.root=.", "dataset.group=IMG"],
+        r"^dataset\.group=IMG: has no \(…\), which marks",
+    ),
+    (
+        ["dataset=image_folder", "dataset.root=.", "dataset.group='(a'"],
+        r"^dataset\.group=\(a: is no regular expression",
+    ),
 ]
 
 
@@ -186,6 +216,7 @@ def test_contradictions_are_refused(compose, overrides, message):
             "+trainer.callbacks.stop={_target_:keras.callbacks.EarlyStopping,patience:3}",
             *("optimizer=sgd", "optimizer.momentum=0.9", "schedule=cosine", "schedule.decay_steps='80 %'"),
         ],
+        ["dataset.folds=5", "dataset.fold=4", "dataset.sampling=balanced", "loss.class_weight={cat:2}"],
         ["trainer.epochs=9.9", "dataset.validation=none", "input_shape=[32,32,3]", "num_classes=100"],
         [
             "augmentation=[flip,affine,color_jitter,random_erasing,mixup,cutmix]",
@@ -274,7 +305,7 @@ def test_a_run_and_weights_exclude_each_other(compose, stored_run):
         compose("eval", f"run={stored_run}", "weights=w.keras")
 
 
-@pytest.mark.parametrize("dataset", ["image_folder", "arrays"])
+@pytest.mark.parametrize("dataset", ["image_folder", "arrays", "table"])
 @pytest.mark.parametrize("command", ["train", "inspect", "eval"])
 def test_data_that_tells_the_classes_is_asked_for(compose, command, dataset):
     given = ["weights=w.keras"] if command == "eval" else []

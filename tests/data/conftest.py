@@ -3,26 +3,19 @@
 import gzip
 import pickle
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.load import load_dataset
 
 
-def dataset_config(name: str, **overrides: Any) -> DictConfig:
-    config = OmegaConf.load(files("cnnlab.conf") / "dataset" / f"{name}.yaml")
-    return OmegaConf.merge(config, overrides)
-
-
 @pytest.fixture
-def load() -> Callable[..., Dataset]:
+def load(dataset_config) -> Callable[..., Dataset]:
     """load("mnist", split_seed=0, validation="none") composes conf/dataset/mnist.yaml and reads the dataset."""
 
     def load(name: str, *, split_seed: int = 0, **overrides: Any) -> Dataset:

@@ -1,13 +1,11 @@
 """Small data to damage, and what the readers say of it."""
 
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 from PIL import Image
 
 from cnnlab.data.dataset import Dataset
@@ -16,12 +14,11 @@ from cnnlab.errors import UserError
 
 
 @pytest.fixture
-def load() -> Callable[..., Dataset]:
+def load(dataset_config) -> Callable[..., Dataset]:
     """`load(name, root, **overrides)` reads a dataset of conf/dataset."""
 
     def load(name: str, root: Path, **overrides: Any) -> Dataset:
-        config = OmegaConf.load(files("cnnlab.conf") / "dataset" / f"{name}.yaml")
-        return load_dataset(OmegaConf.merge(config, {"root": str(root), **overrides}), split_seed=0)
+        return load_dataset(dataset_config(name, root=str(root), **overrides), split_seed=0)
 
     return load
 

@@ -5,13 +5,11 @@ import os
 import pickle
 import shutil
 import tarfile
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 
 from cnnlab.data.load import load_dataset
 from cnnlab.errors import UserError
@@ -71,17 +69,17 @@ def test_an_empty_root_is_refused_with_what_was_looked_for(refusal, name, looked
     assert all(part in message for part in looked_for)
 
 
-@pytest.mark.parametrize("name", ["image_folder", "arrays"])
-def test_your_own_data_needs_a_root(load, name):
-    config = OmegaConf.load(files("cnnlab.conf") / "dataset" / f"{name}.yaml")
+@pytest.mark.parametrize("name", ["image_folder", "arrays", "table"])
+def test_your_own_data_needs_a_root(dataset_config, name):
+    config = dataset_config(name)
     with pytest.raises(UserError, match=r"^dataset\.root is null: set it to "):
         load_dataset(config, split_seed=0)
 
 
-def test_cats_and_dogs_are_not_downloaded(load, tmp_path, monkeypatch):
+def test_cats_and_dogs_are_not_downloaded(dataset_config, tmp_path, monkeypatch):
     monkeypatch.setenv("CNNLAB_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    config = OmegaConf.load(files("cnnlab.conf") / "dataset" / "cats_vs_dogs.yaml")
+    config = dataset_config("cats_vs_dogs")
     with pytest.raises(UserError, match=r"^cats_vs_dogs: not in \$CNNLAB_DATA or \./data; set dataset\.root=DIR"):
         load_dataset(config, split_seed=0)
 
