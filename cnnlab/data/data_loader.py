@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.data.dataset import ImageFiles, Split
-from cnnlab.data.decode import decode_file, find_damaged, load_images, names
+from cnnlab.data.decode import decode_file, encoded, find_damaged, load_images
 from cnnlab.data.sampler import PADDING
 from cnnlab.errors import Unreadable, UserError
 
@@ -169,7 +169,8 @@ class StreamLoader:
             if self._sampler.steps is None or step + ahead < self._sampler.steps:
                 rows = self._sampler.batch(step + ahead)
                 if damaged := find_damaged(self._images.take(rows[rows != PADDING])):
-                    return f"{damaged}: {'cannot be decoded' if Path(damaged).exists() else 'is gone'}"
+                    gone = self._images.read is None and not Path(damaged).exists()
+                    return f"{damaged}: {'is gone' if gone else 'cannot be decoded'}"
         return f"an image could not be read ({error.message})"
 
     def _split(self, part: tf.Tensor, first: int) -> Any:
@@ -191,20 +192,23 @@ class StreamLoader:
         first = self._first_local_replica() * self._size
         last = first + self._local_replicas() * self._size
 
-        def indices() -> Iterator[tuple[int, np.ndarray]]:
+        def examples() -> Iterator[tuple[Any, ...]]:
             steps = (
                 itertools.count(first_step) if self._sampler.steps is None else range(first_step, self._sampler.steps)
             )
             for step in steps:
-                yield step, self._sampler.batch(step)[first:last]
+                indices = self._sampler.batch(step)[first:last]
+                yield step, indices, *self._sources(np.maximum(indices, 0))
 
         @tf.autograph.experimental.do_not_convert
-        def drawn(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            return (indices, self._cropping.draw(step, first, last - first)) if self._cropping else (indices,)
+        def drawn(step: tf.Tensor, *examples: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return (*examples, self._cropping.draw(step, first, last - first)) if self._cropping else examples
 
-        signature = tf.TensorSpec((), tf.int64), tf.TensorSpec((last - first,), tf.int64)
+        signature = [tf.TensorSpec((), tf.int64), tf.TensorSpec((last - first,), tf.int64)]
+        if isinstance(self._images, ImageFiles):
+            signature.append(tf.TensorSpec((last - first,), tf.string))
         return (
-            tf.data.Dataset.from_generator(indices, output_signature=signature)
+            tf.data.Dataset.from_generator(examples, output_signature=tuple(signature))
             .map(drawn)
             .unbatch()
             .map(self._example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -212,9 +216,13 @@ class StreamLoader:
             .prefetch(AHEAD)
         )
 
-    def _example(self, index: tf.Tensor, *drawn: tf.Tensor) -> Selected:
+    def _sources(self, rows: np.ndarray) -> list[list[bytes]]:
+        """What the examples of a batch are decoded from, where they are not arrays."""
+        return [encoded(self._images, rows)] if isinstance(self._images, ImageFiles) else []
+
+    def _example(self, index: tf.Tensor, *rest: tf.Tensor) -> Selected:
         row = tf.maximum(index, 0)
-        return self._load(row, *drawn), self._labels[row], index
+        return self._load(row, *rest), self._labels[row], index
 
 
 DataLoader = CachedLoader | StreamLoader
@@ -264,14 +272,14 @@ def _as_words(images: np.ndarray) -> np.ndarray:
 
 
 def _loader(images: np.ndarray | ImageFiles, cropping: FileCropping | None) -> Callable[..., tf.Tensor]:
-    """A graph function from an example's row, and the numbers of its window, to its image; it runs on the host."""
+    """A graph function from an example's row, its source and the numbers of its window to its image, on the host."""
     with tf.device("CPU"):
         if isinstance(images, ImageFiles):
-            sources, orientations = names(images.sources), tf.constant(images.orientations)
+            orientations = tf.constant(images.orientations)
 
-            def decode(row: tf.Tensor, *drawn: tf.Tensor) -> tf.Tensor:
+            def decode(row: tf.Tensor, source: tf.Tensor, *drawn: tf.Tensor) -> tf.Tensor:
                 window = partial(cropping.window, *drawn) if cropping else None
-                return decode_file(images, sources[row], orientations[row], window)
+                return decode_file(images, source, orientations[row], window)
 
             return decode
         held = tf.constant(images)

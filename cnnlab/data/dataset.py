@@ -1,6 +1,6 @@
 """What a dataset is made of: uint8 images or image files, integer labels, and the names of the classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -45,6 +45,7 @@ class ImageFiles:
         resize: how.
         resize_size: the side of the square that images are brought to first, and whose middle has `image_shape`; None
             where they are brought to `image_shape` itself.
+        read: from sources to their content, where they are no names of files.
     """
 
     paths: np.ndarray
@@ -53,6 +54,7 @@ class ImageFiles:
     image_shape: ImageShape
     resize: Resize = "squash"
     resize_size: int | None = None
+    read: Callable[[Sequence[str]], list[bytes]] | None = None
 
     @property
     def stored(self) -> "ImageFiles":

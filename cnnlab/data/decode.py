@@ -35,26 +35,27 @@ Placement = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 def decode_file(
     files: ImageFiles, source: tf.Tensor, orientation: tf.Tensor, window: Window | None = None
 ) -> tf.Tensor:
-    """Decode one of `files` as they say; see `decode_image`, whose shape is theirs.
+    """Decode one of `files` as they say; see `decode_image`, whose shape is theirs. Its source is one of `encoded`.
 
     Where they are stored larger, the middle of the stored square is returned, pixel for pixel; a window is brought to
     their shape at once.
     """
+    content = tf.io.read_file(source) if files.read is None else source
     if window is not None or files.resize_size is None:
-        return decode_image(source, orientation, files.image_shape, files.resize, window)
+        return decode_image(content, orientation, files.image_shape, files.resize, window)
     square = files.stored.image_shape
-    return decode_image(source, orientation, square, files.resize)[middle(square, files.image_shape)]
+    return decode_image(content, orientation, square, files.resize)[middle(square, files.image_shape)]
 
 
 def decode_image(
-    source: tf.Tensor, orientation: tf.Tensor, image_shape: ImageShape, resize: Resize, window: Window | None = None
+    content: tf.Tensor, orientation: tf.Tensor, image_shape: ImageShape, resize: Resize, window: Window | None = None
 ) -> tf.Tensor:
-    """Decode one image file, turn it upright and bring it to a shape.
+    """Decode one image, turn it upright and bring it to a shape.
 
     A JPEG is decoded at the smallest of libjpeg's scales that is well above the target, and only where it is used.
 
     Args:
-        source: scalar string tensor, a JPEG or PNG file: one of `ImageFiles.sources`.
+        content: scalar string tensor, what a JPEG or PNG file holds.
         orientation: scalar integer tensor, 1 to 8, as EXIF counts them.
         image_shape: (height, width, channels) to return; channels is 1 (luma) or 3.
         resize: see `Resize`.
@@ -64,8 +65,7 @@ def decode_image(
         uint8 tensor of shape `image_shape`.
 
     Raises:
-        tf.errors.OpError: the file is missing or damaged, when the tensor is evaluated. The error does not tell the
-            file: see `find_damaged`.
+        tf.errors.OpError: the content is damaged, when the tensor is evaluated.
     """
     height, width, channels = image_shape
     turned = tf.reduce_any(tf.equal(orientation, TRANSPOSED))
@@ -74,7 +74,6 @@ def decode_image(
         place = partial(_placement, target=target, resize=resize)
     else:
         place = partial(_turned, window, orientation, target)
-    content = tf.io.read_file(source)
     image = tf.cond(
         tf.strings.substr(content, 0, len(JPEG)) == JPEG,
         partial(_decode_jpeg, content, target, place),
@@ -127,7 +126,13 @@ def decoding(files: ImageFiles, window: Window | None = None) -> tf.data.Dataset
     def decode(source: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
         return decode_file(files, source, orientation, window)
 
-    sources = tf.data.Dataset.from_tensor_slices((names(files.sources), files.orientations))
+    def examples() -> Iterator[tuple[list[bytes], np.ndarray]]:
+        for start in range(0, len(files), DECODE_BATCH):
+            rows = np.arange(start, min(start + DECODE_BATCH, len(files)))
+            yield encoded(files, rows), files.orientations[rows]
+
+    signature = tf.TensorSpec((None,), tf.string), tf.TensorSpec((None,), tf.uint8)
+    sources = tf.data.Dataset.from_generator(examples, output_signature=signature).unbatch()
     return sources.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
 
 
@@ -166,9 +171,10 @@ def find_damaged(files: ImageFiles) -> str | None:
     return None
 
 
-def names(paths: np.ndarray) -> tf.Tensor:
-    """File names as the bytes that they are on disk, which need not be UTF-8."""
-    return tf.constant([os.fsencode(path) for path in paths], tf.string)
+def encoded(files: ImageFiles, rows: np.ndarray) -> list[bytes]:
+    """What `decode_file` takes: names of files as the bytes that they are on disk, or else what was read."""
+    sources = files.sources[rows].tolist()
+    return list(map(os.fsencode, sources)) if files.read is None else files.read(sources)
 
 
 def _decode_jpeg(content: tf.Tensor, target: tf.Tensor, place: Callable[[tf.Tensor], Placement]) -> tf.Tensor:

@@ -20,12 +20,12 @@ FILE_LIST = "files.csv"
 
 
 def write_file_list(path: Path, dataset: Dataset) -> None:
-    """Write a table of the files of all splits, in their order; of arrays there is none.
+    """Write a table of the files of all splits, in their order; of arrays and records there is none.
 
     Its columns are split, path (below `dataset.folder`, or absolute), class, size (bytes) and orientation (1 to 8, as
     EXIF counts).
     """
-    if any(isinstance(split.images, ImageFiles) for split in dataset.splits.values()):
+    if isinstance(images := dataset.splits["train"].images, ImageFiles) and images.read is None:
         with write_atomically(path) as temporary:
             _list_files(dataset).to_csv(temporary, index=False)
 

@@ -178,7 +178,8 @@ def _tell(dataset: Dataset) -> None:
 
 def _read(cfg: DictConfig) -> PublishedDataset:
     arguments = inspect.signature(get_method(cfg._target_)).parameters
-    return instantiate(cfg, drop=COMMON_KEYS - arguments.keys())
+    named = {"name": cfg.name} if "name" in arguments else {}  # else a label for people
+    return instantiate(cfg, drop=COMMON_KEYS - arguments.keys(), **named)
 
 
 def _image_shape(value: Sequence[int]) -> ImageShape:
