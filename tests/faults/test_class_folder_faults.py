@@ -127,7 +127,7 @@ def test_an_image_that_is_damaged_while_it_is_streamed_is_named(load, truncate, 
 
 
 def test_a_file_where_a_folder_should_be_is_refused(refusal, archive):
-    assert refusal("image_folder", archive) == f"{archive}: is no folder; an .npz file is read by dataset=arrays"
+    assert refusal("image_folder", archive) == f"{archive}: is no folder; such files are read by dataset=arrays"
 
 
 def test_a_folder_where_a_file_should_be_is_refused(refusal, photos):
