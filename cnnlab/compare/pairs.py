@@ -130,6 +130,8 @@ def disagreements(first: Run, second: Run) -> Iterator[Disagreement]:
         same = all(one[column].equals(two[column]) for column in ("index", "true"))
         if not same or _data(path.parent) != _data(other.parent):
             continue
+        if _drawing(first, path.parent.name) != _drawing(second, path.parent.name):
+            continue  # classes that lie in order have equal labels in either draw
         right = (one["predicted"] == one["true"], two["predicted"] == two["true"])
         alone = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
         p = mcnemar([[0, alone[0]], [alone[1], 0]], exact=True).pvalue if any(alone) else 1.0
@@ -186,6 +188,17 @@ def _data(folder: Path) -> dict[str, Any]:
     """What was evaluated: the split, and the root where the data are not the run's own."""
     about = json.loads((folder / "metrics.json").read_text("utf-8"))
     return {key: about.get(key) for key in ("split", *(("changed", "root") if about.get("changed") else ()))}
+
+
+def _drawing(run: Run, folder: str) -> list[Any]:
+    """What a split of the run's own data was drawn by: a published one by nothing."""
+    dataset, split = run.config.dataset, folder.partition("-")[0]
+    test, folds, validation = dataset.get("test_fraction"), dataset.get("folds"), dataset.validation
+    test_draw = [test] if test is not None else []
+    drawn = [folds, dataset.get("fold")] if folds is not None else [validation]
+    rest_draw = test_draw + (drawn if folds is not None or isinstance(validation, float) else [])
+    draw = test_draw if split == "test" else rest_draw
+    return [*draw, run.config.seeds.split] if draw else []
 
 
 def _predictions(path: Path) -> pd.DataFrame:

@@ -90,9 +90,9 @@ def hold_out_groups(
     units = _find_units(split, key, class_names)
     count = len(np.unique(units.of[~units.stays]))
     most = int(np.bincount(split.labels[~units.stays], minlength=1).max())
-    of = min(Fraction(fraction).limit_denominator(_MOST_PARTS).denominator, count, most)
-    if fraction * _MOST_PARTS < 1:
-        of = min(round(1 / fraction), count, most)
+    smaller = min(fraction, 1 - fraction)
+    parts_of = Fraction(fraction).limit_denominator(_MOST_PARTS).denominator
+    of = min(parts_of if smaller * _MOST_PARTS >= 1 else round(1 / smaller), count, most)
     if of < 2:
         raise UserError(f"{key}: there are {count} groups that can be held out; at least 2 are needed")
     taken = min(max(1, round(fraction * of)), of - 1)

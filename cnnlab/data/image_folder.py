@@ -133,7 +133,9 @@ def _find(root: str | None, folder: str | None) -> Path:
             raise UserError(f"{folder}: not in {SEARCHED}; set dataset.root=DIR to the folder that holds {folder}/")
         base = found
     if not base.is_dir():
-        hint = "; an .npz file is read by dataset=arrays" if base.suffix == ".npz" else ""
+        readers = {".npz": "arrays", ".csv": "table", ".tsv": "table", ".parquet": "table"}
+        reader = readers.get(base.suffix.lower())
+        hint = f"; such files are read by dataset={reader}" if reader else ""
         raise UserError(f"{base}: is no folder{hint}")
     return base
 

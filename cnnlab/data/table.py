@@ -76,10 +76,7 @@ def table(
     checked, faults = _check_files(rows, path)
     refuse_faults(faults, on_error)
     class_names = _class_names(rows, faults, path)
-    skipped: dict[str, dict[str, str]] = {split: {} for split in rows["split"]}
-    for name, split in zip(rows["path"], rows["split"], strict=True):
-        if name in faults:
-            skipped[split][name] = faults[name]
+    skipped = _skipped(rows, faults)
     rows = rows[~rows["path"].isin(faults.keys())]
     tell_changes(path.name, checked.values())
     found = {
@@ -268,6 +265,15 @@ def _class_names(rows: pd.DataFrame, faults: dict[str, str], path: Path) -> tupl
         if label not in left:
             raise UserError(f"{path}, row {row}: {split} has a class {label} that train has not")
     return tuple(names)
+
+
+def _skipped(rows: pd.DataFrame, faults: dict[str, str]) -> dict[str, dict[str, str]]:
+    """The faults by split, of which all are named."""
+    skipped: dict[str, dict[str, str]] = {split: {} for split in rows["split"]}
+    for name, split in zip(rows["path"], rows["split"], strict=True):
+        if name in faults:
+            skipped[split][name] = faults[name]
+    return skipped
 
 
 def _sorted_labels(labels: pd.Series) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 from scipy.stats import binomtest
 
 from cnnlab import cli
@@ -100,3 +101,20 @@ def test_folders_of_one_name_with_other_data_are_not_compared(pair, tmp_path):
         about |= {"changed": {"data": str(run)}, "root": str(run)}
         (folder / "metrics.json").write_text(json.dumps(about))
     assert [found.split for found in disagreements(*map(Run.open, runs))] == ["test", "test-flip"]
+
+
+@pytest.mark.parametrize("changed", [{"seeds.split": 1}, {"dataset.folds": 5, "dataset.fold": 1}])
+def test_splits_that_were_drawn_otherwise_are_other_images_even_where_their_labels_are_the_same(
+    pair, tmp_path, changed
+):
+    first, other = (shutil.copytree(run, tmp_path / run.name) for run in pair)
+    for run in (first, other):
+        shutil.copytree(run / "eval" / "test", run / "eval" / "validation")
+    splits = [found.split for found in disagreements(Run.open(first), Run.open(other))]
+    assert splits == ["test", "test-flip", "validation"]
+    config = OmegaConf.load(other / "config.yaml")
+    for key, value in changed.items():
+        OmegaConf.update(config, key, value)
+    OmegaConf.save(config, other / "config.yaml")
+    left = [found.split for found in disagreements(Run.open(first), Run.open(other))]
+    assert left == ([] if "seeds.split" in changed else ["test", "test-flip"])

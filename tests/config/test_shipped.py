@@ -29,7 +29,13 @@ OPTIONS = {
     group: sorted(file.name.removesuffix(".yaml") for file in (CONF / group).iterdir() if file.name.endswith(".yaml"))
     for group in (*GROUPS, *METHODS, "experiment")
 }
-OWN_DATA = ("image_folder", "arrays", "table")
+OWN_DATA = ("image_folder", "arrays", "table", "tfds")
+NEEDED = {
+    **dict.fromkeys(OWN_DATA[:3], "dataset.root=."),
+    "tfds": "dataset.name=imagenet2012",
+    "random_crop": "dataset.resize_size=600",
+}
+"""What an option does not do without."""
 ALONE = (*METHODS, "logger", "experiment")
 """Groups that `train` does not have, or whose options need a package, or choose options of other groups."""
 
@@ -42,8 +48,8 @@ TOGETHER = [
 
 @pytest.mark.parametrize("options", TOGETHER, ids=lambda options: " ".join(map("=".join, options.items())))
 def test_every_option_composes_and_is_valid(compose, options):
-    own_data = ["dataset.root=."] if options.get("dataset") in OWN_DATA else []
-    config, _ = compose("train", *map("=".join, options.items()), *own_data)
+    needed = [NEEDED[option] for option in options.values() if option in NEEDED]
+    config, _ = compose("train", *map("=".join, options.items()), *needed)
     for group, option in options.items():
         assert_chosen(config, group, option)
 

@@ -36,3 +36,13 @@ def test_arrays_are_found_too_and_a_copy_may_be_held_out(load, tmp_path):
     )
     dataset = load("arrays", root=tmp_path / "set.npz", image_shape=[8, 8, 3], validation=0.25)
     assert [*shared_images(dataset)] == [("train", "validation")]
+
+
+def test_copies_in_a_table_are_found(load, write_image, tmp_path):
+    for number in range(6):
+        write_image(tmp_path / f"{number}.bmp", IMAGES[number % 5])
+    splits = ("train", "train", "train", "train", "val", "test")
+    rows = [f"{number}.bmp,{'ab'[number % 2]},{split}" for number, split in enumerate(splits)]
+    (tmp_path / "t.csv").write_text("\n".join(["path,label,split", *rows]))
+    shared = shared_images(load("table", root=tmp_path / "t.csv"))
+    assert {pair: positions.tolist() for pair, positions in shared.items()} == {("train", "test"): [0]}

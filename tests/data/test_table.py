@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from cnnlab.data.image_files import NO_IMAGE
+from cnnlab.data.load import load_split
 from cnnlab.data.table_file import read_table
 from cnnlab.errors import UserError
 
@@ -197,3 +198,13 @@ def test_without_pyarrow_the_extra_is_named(images, monkeypatch):
 def test_rows_are_counted_as_a_spreadsheet_counts_them(tmp_path):
     (tmp_path / "t.csv").write_text('path,label\n\n"a\nb.png",x\nc.png,y\n')
     assert read_table(tmp_path / "t.csv", NEEDED).index.tolist() == [3, 4]
+
+
+def test_a_split_of_other_labelled_images_may_be_a_table(images):
+    (images / "t.csv").write_text(rows("a,train", "b,test", "b,test", head="path,label,split"))
+    found = load_split(images / "t.csv", "test", (8, 8, 3), 2, "crop")
+    assert (found.class_names, names(found.splits["test"])) == (("b",), ["1.png", "2.png"])
+    with pytest.raises(UserError, match=r"^split=validation: .* has no such split, but train, test$"):
+        load_split(images / "t.csv", "validation", (8, 8, 3), 2, "crop")
+    (images / "t.csv").write_text(rows("a", "b"))
+    assert len(load_split(images / "t.csv", "test", (8, 8, 3), 2, "crop").splits["test"]) == 2

@@ -128,8 +128,11 @@ def test_an_image_that_is_damaged_while_it_is_streamed_is_named(load, truncate, 
         loader.inputs(3, 1)
 
 
-def test_a_file_where_a_folder_should_be_is_refused(refusal, archive):
-    assert refusal("image_folder", archive) == f"{archive}: is no folder; an .npz file is read by dataset=arrays"
+def test_a_file_where_a_folder_should_be_is_refused(refusal, archive, tmp_path):
+    assert refusal("image_folder", archive) == f"{archive}: is no folder; such files are read by dataset=arrays"
+    table = tmp_path / "images.csv"
+    table.touch()
+    assert refusal("image_folder", table) == f"{table}: is no folder; such files are read by dataset=table"
 
 
 def test_a_folder_where_a_file_should_be_is_refused(refusal, photos):

@@ -35,6 +35,11 @@ def test_a_job_is_named_by_the_swept_keys_alone_the_seed_last(grid):
     assert found.jobs[0].values == {"optimizer": "sgd", "seed": "0"}
 
 
+def test_the_fold_comes_before_the_seed_and_after_all_else(grid):
+    found = grid("seed=0,1", "dataset.fold=0,1", "dataset.folds=2", "optimizer=sgd,adam")
+    assert found.keys == ("optimizer", "dataset.fold", "seed")
+
+
 def test_the_order_on_the_command_line_names_no_other_sweep(grid):
     assert grid("seed=0,1", "optimizer=sgd,adam").keys == grid("optimizer=sgd,adam", "seed=0,1").keys
     one, other = grid("trainer.epochs=3", "name=a", "seed=0,1"), grid("name=a", "seed=0,1", "trainer.epochs=3")

@@ -259,6 +259,20 @@ def test_a_job_with_another_configuration_is_refused_and_stays_as_it_is(sweep, s
     assert f"{sweep_here.directory} holds 1 more jobs, of an earlier grid" in sweep_here.messages
 
 
+@pytest.mark.slow
+def test_folds_are_swept_like_seeds_and_compared_in_pairs(sweep, monkeypatch, capsys):
+    folds = ("dataset.folds=3", "dataset.fold=0,1,2", "optimizer=adam,sgd")
+    assert sweep.run(*SMALL, "trainer.steps=8", "trainer.threads=1", *folds) == 0, sweep.messages
+    assert set(sweep.states()) == {
+        f"optimizer={name},dataset.fold={fold}" for name in ("adam", "sgd") for fold in range(3)
+    }
+    monkeypatch.chdir(sweep.folder)
+    assert cli.main(["compare", f"runs={sweep.directory}"]) == 0
+    verdicts = (sweep.directory / "compare" / "verdicts.txt").read_text()
+    assert "Nadeau and Bengio's corrected resampled t tests over shared folds" in verdicts
+    assert "n = 3" in verdicts
+
+
 def test_a_dry_run_prints_the_grid_and_writes_nothing(sweep_here, tmp_path):
     assert sweep_here.run("optimizer=sgd,adam", "seed=0,1", "sweep.dry_run=true") == 0
     assert "4 of 4 jobs would be trained" in sweep_here.output

@@ -1,0 +1,62 @@
+"""Runs of folds: what makes them pairs, and what is told of them."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cnnlab import cli
+from cnnlab.compare.collect import collect
+from cnnlab.sweeps.grid import Job
+from cnnlab.sweeps.state import SweepState
+
+COMMAND = "cnnlab train -m optimizer=adam,sgd dataset.folds=3 dataset.fold=0,1"
+
+
+@pytest.fixture(scope="module")
+def swept(train, tmp_path_factory) -> Path:
+    """A sweep of two optimizers and two of three folds."""
+    folder = tmp_path_factory.mktemp("sweeps") / "folds"
+    jobs = [
+        Job(f"optimizer={name},dataset.fold={fold}", (), {"optimizer": name, "dataset.fold": str(fold)})
+        for name in ("adam", "sgd")
+        for fold in (0, 1)
+    ]
+    for job in jobs:
+        given = [f"{key}={value}" for key, value in job.values.items()]
+        shutil.copytree(train("dataset.folds=3", "trainer.steps=4", *given), folder / job.name)
+    SweepState.of_grid(folder, ["optimizer", "dataset.fold"], COMMAND, jobs).save()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compared(swept) -> Path:
+    assert cli.main(["compare", f"runs={swept}"]) == 0
+    return swept / "compare"
+
+
+def test_folds_are_no_configurations(swept):
+    for comparison in (collect([str(swept)]), collect([str(swept / "*=*")])):
+        assert comparison.configurations == ["optimizer=adam", "optimizer=sgd"]
+        assert [entry.fold for entry in comparison.entries] == ["0 of 3", "1 of 3"] * 2
+        assert all(entry.counts for entry in comparison.entries)
+        assert comparison.over == "folds"
+
+
+def test_pairs_are_corrected_by_the_sizes_of_the_splits(compared):
+    runs = pd.read_csv(compared / "runs.csv")
+    np.testing.assert_allclose(runs["held_out"], 479 / 958)
+    paired = pd.read_csv(compared / "paired_differences.csv")
+    assert paired["n"].tolist() == [2]
+    assert paired["held_out"].tolist() == pytest.approx([0.5])
+
+
+def test_the_report_says_which_test_was_used(compared):
+    for text in ((compared / "verdicts.txt").read_text(), (compared / "report.html").read_text().replace("&#39;", "'")):
+        assert "differences: Nadeau and Bengio's corrected resampled t tests over shared folds" in text
+        assert "the variance of a mean of n differences is (1/n + 0.5) times theirs" in text
+        assert "intervals of means: Student's t over the folds, widened for the training images they share" in (text)
+    page = (compared / "report.html").read_text()
+    assert "0 of 3" in page
