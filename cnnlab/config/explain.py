@@ -38,6 +38,8 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
         if isinstance(cause.parent_node, DictConfig):
             return _unknown_key(cause, arguments)
         return f"{_as_given(str(cause.full_key), arguments)}: {str(cause.full_key).rpartition('.')[0]} has no keys"
+    if needed := re.search(r"Missing mandatory value: ([\w.]+)", str(error)):
+        return f"{needed[1]}: has no value; give {needed[1]}=…"
     return _retold(error, arguments)
 
 

@@ -153,7 +153,12 @@ def _check_classes_known(values: dict[str, Any], command: str) -> None:
     """Where the number of classes is the data's, a command that needs it needs to know where these are."""
     dataset = values["dataset"]
     counts = dataset["num_classes"], values["num_classes"]
-    if command in ("train", "eval", "inspect") and counts == (None, None) and dataset.get("root", "") is None:
+    if command not in ("train", "eval", "inspect") or counts != (None, None):
+        return
+    reader = find_signature(dataset["_target_"]) or Signature()
+    if "name" in reader.hints:  # it is found by its name
+        _check_complete({"dataset": dataset})
+    elif dataset.get("root", "") is None:
         instead = ", or num_classes=K to do without" if command == "inspect" else ""
         raise UserError(f"dataset.root=null: give dataset.root=…, where your images are{instead}")
 

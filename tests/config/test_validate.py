@@ -280,6 +280,7 @@ def test_a_key_of_ours_that_a_file_lacks_is_asked_for(compose, tmp_path):
         ("eval", ["weights=w.keras", "weights_head=drop"], r"weights_head=drop: only a training starts without"),
         ("train", ["weights=w.keras", "weights_head=keep"], r"weights_head=keep: must be drop or null"),
         ("predict", [], "predict: give run="),
+        ("train", ["dataset=tfds"], r"^dataset\.name: has no value; give dataset\.name=…"),
         ("inspect", ["format=jsn"], r"format=jsn: .*; did you mean json\?"),
         ("doctor", ["format=xml"], r"format=xml: must be one of table, json"),
     ],
