@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig
 
 from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.config.instantiate import instantiate
 from cnnlab.data.data_loader import FileCropping
-from cnnlab.data.dataset import Split
+from cnnlab.data.dataset import ImageFiles, Split
 from cnnlab.errors import UserError
 
 
@@ -49,6 +50,9 @@ class CroppingOperation(Protocol):
     """
 
     on_host: bool
+
+    def source(self, split: Split) -> np.ndarray | ImageFiles:
+        """What the images of a split are cut out of; the operation has been adapted to it."""
 
     def draw(self, stream: RandomStream) -> tf.Tensor:
         """The random numbers of a share of a batch, (n, …)."""
@@ -112,13 +116,8 @@ class Pipeline:
         return first if isinstance(first, CroppingOperation) else None
 
     def before(self, split: Split) -> Split:
-        """What the pipeline's images are made of: those of the split, or where they are cut out, the stored ones.
-
-        The pipeline has been adapted to the split.
-        """
-        if self.cropping is None or self.cropping.on_host:
-            return split
-        return replace(split, images=split.stored, squares=None)
+        """A split, to which the pipeline is adapted, with the images that it is to be given, which may be larger."""
+        return replace(split, images=self.cropping.source(split), squares=None) if self.cropping else split
 
     def host_cropping(self, seed: int, batch_size: int) -> FileCropping | None:
         """What the data loader cuts out, where it does."""

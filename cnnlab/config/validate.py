@@ -260,11 +260,11 @@ def _check_stored_size(values: dict[str, Any]) -> None:
             f"dataset.resize_size={stored}: images of {longer} pixels do not fit into it; use {longer} or more"
         )
     for name, operation in values["augmentation"].items():
-        if isinstance(operation, dict) and operation["_target_"] == RANDOM_CROP and (stored or 0) <= longer:
-            larger = "; ResNet's was 480 for 224" if operation.get("shorter_side") else ""
+        crops = isinstance(operation, dict) and operation["_target_"] == RANDOM_CROP
+        if crops and operation.get("shorter_side") is None and (stored or 0) <= longer:
             raise UserError(
                 f"dataset.resize_size={shown(stored)}: {name} cuts {longer} pixels out of larger stored images; "
-                f"use dataset.resize_size={round(longer * 8 / 7)} or so, as AlexNet's 256 for 224{larger}"
+                f"use dataset.resize_size={round(longer * 8 / 7)} or so, as AlexNet's 256 for 224"
             )
 
 
