@@ -42,6 +42,8 @@ TOGETHER = [
 @pytest.mark.parametrize("options", TOGETHER, ids=lambda options: " ".join(map("=".join, options.items())))
 def test_every_option_composes_and_is_valid(compose, options):
     own_data = ["dataset.root=."] if options.get("dataset") in ("image_folder", "arrays") else []
+    if options.get("augmentation") == "random_crop":
+        own_data.append("dataset.resize_size=256")
     config, _ = compose("train", *map("=".join, options.items()), *own_data)
     for group, option in options.items():
         assert_chosen(config, group, option)
@@ -51,6 +53,8 @@ def test_every_option_composes_and_is_valid(compose, options):
 def test_every_method_logger_and_recipe_composes_and_is_valid(compose, group, option):
     command = "train" if group == "experiment" else "visualize"  # which needs no logger's package
     method = ["method=dataset"] if group == "logger" else []
+    if option.startswith("imagenet_"):
+        method.append("dataset.root=.")
     config, _ = compose(command, f"{group}={option}", *method, "hydra.mode=RUN")  # a sweep's file would run it
     assert_chosen(config, group, option)
 
