@@ -9,6 +9,7 @@ import tensorflow as tf
 from omegaconf import DictConfig
 
 from cnnlab.augmentation.random_stream import RandomStream
+from cnnlab.config.crops import require_crops_first
 from cnnlab.config.instantiate import instantiate
 from cnnlab.data.data_loader import FileCropping
 from cnnlab.data.dataset import ImageFiles, Split
@@ -103,11 +104,7 @@ class Pipeline:
     def __init__(self, operations: Mapping[str, Operation]):
         self.operations = dict(operations)
         crops = [name for name, operation in self.operations.items() if isinstance(operation, CroppingOperation)]
-        if len(crops) > 1:
-            raise UserError(f"augmentation: {crops[0]} and {crops[1]} both cut out the images; keep one of them")
-        if crops and crops[0] != next(iter(self.operations)):
-            order = ",".join([*crops, *(name for name in self.operations if name not in crops)])
-            raise UserError(f"augmentation: {crops[0]} cuts out the images and comes first; use augmentation=[{order}]")
+        require_crops_first([*self.operations], crops)
 
     @property
     def cropping(self) -> CroppingOperation | None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
+from cnnlab.config.crops import require_streamed
 from cnnlab.data.dataset import ImageFiles, Split
 from cnnlab.data.decode import decode_file, find_damaged, load_images, names
 from cnnlab.errors import UserError
@@ -217,11 +218,7 @@ def build_data_loader(
         UserError: the mode is "cached", and windows are cut out of files.
     """
     if cropping is not None:
-        if mode == "cached":
-            raise UserError(
-                "trainer.data=cached: random_resized_crop reads other windows of the image files in each step; use "
-                "trainer.data=auto, which streams them, or augmentation=random_crop, which cuts cached images"
-            )
+        require_streamed("an augmentation that crops", mode)
         mode = "stream"
     if mode == "auto":
         mode = "cached" if len(split) * int(np.prod(split.image_shape)) <= cache_limit_mib * 2**20 else "stream"

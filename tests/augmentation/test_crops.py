@@ -218,5 +218,5 @@ def test_each_host_draws_its_own_share_of_the_windows_of_a_step(photographs):
 
 
 def test_files_whose_windows_differ_in_each_step_cannot_be_cached(photographs, make_stream):
-    with pytest.raises(UserError, match=r"trainer\.data=cached: random_resized_crop reads .*use trainer\.data=auto"):
+    with pytest.raises(UserError, match=r"trainer\.data=cached: an augmentation .* use trainer\.data=auto"):
         cropped(Pipeline({"crop": RandomResizedCrop(SHAPE)}), photographs, "cached", [0], make_stream)
