@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig
 
 from cnnlab.augmentation.random_stream import RandomStream
+from cnnlab.config.crops import require_crops_first
 from cnnlab.config.instantiate import instantiate
 from cnnlab.data.data_loader import FileCropping
-from cnnlab.data.dataset import Split
+from cnnlab.data.dataset import ImageFiles, Split
 from cnnlab.errors import UserError
 
 
@@ -49,6 +51,9 @@ class CroppingOperation(Protocol):
     """
 
     on_host: bool
+
+    def source(self, split: Split) -> np.ndarray | ImageFiles:
+        """What the images of a split are cut out of; the operation has been adapted to it."""
 
     def draw(self, stream: RandomStream) -> tf.Tensor:
         """The random numbers of a share of a batch, (n, …)."""
@@ -99,11 +104,7 @@ class Pipeline:
     def __init__(self, operations: Mapping[str, Operation]):
         self.operations = dict(operations)
         crops = [name for name, operation in self.operations.items() if isinstance(operation, CroppingOperation)]
-        if len(crops) > 1:
-            raise UserError(f"augmentation: {crops[0]} and {crops[1]} both cut out the images; keep one of them")
-        if crops and crops[0] != next(iter(self.operations)):
-            order = ",".join([*crops, *(name for name in self.operations if name not in crops)])
-            raise UserError(f"augmentation: {crops[0]} cuts out the images and comes first; use augmentation=[{order}]")
+        require_crops_first([*self.operations], crops)
 
     @property
     def cropping(self) -> CroppingOperation | None:
@@ -112,13 +113,8 @@ class Pipeline:
         return first if isinstance(first, CroppingOperation) else None
 
     def before(self, split: Split) -> Split:
-        """What the pipeline's images are made of: those of the split, or where they are cut out, the stored ones.
-
-        The pipeline has been adapted to the split.
-        """
-        if self.cropping is None or self.cropping.on_host:
-            return split
-        return replace(split, images=split.stored, squares=None)
+        """A split, to which the pipeline is adapted, with the images that it is to be given, which may be larger."""
+        return replace(split, images=self.cropping.source(split), squares=None) if self.cropping else split
 
     def host_cropping(self, seed: int, batch_size: int) -> FileCropping | None:
         """What the data loader cuts out, where it does."""

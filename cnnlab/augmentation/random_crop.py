@@ -3,22 +3,25 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 import tensorflow as tf
 
 from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.augmentation.resample import resample
+from cnnlab.data.dataset import ImageFiles, Split, stored_shape
 
 
 class RandomCrop:
-    """Cuts a window of the image shape out of each stored image (`dataset.resize_size`), anywhere in it.
+    """Cuts a window of the image shape out of each stored square (`dataset.resize_size`), anywhere in it.
 
-    AlexNet's 224×224 of 256×256 pixels (Krizhevsky et al. 2012, section 4.1). With `shorter_side`, the stored image is
-    first brought to a side that is drawn anew, as ResNet's (He et al. 2015, section 3.4), which were however cut out of
-    the whole photograph, not of the square in its middle.
+    AlexNet's 224×224 of 256×256 pixels (Krizhevsky et al. 2012, section 4.1). With `shorter_side`, the square is first
+    brought to a side that is drawn anew, as ResNet's (He et al. 2015, section 3.4), which were however cut out of the
+    whole photograph, not of the square in its middle. Image files are then stored at the largest of these sides for the
+    training, so that no crop shows less than the file has; the middle that is evaluated stays `resize_size`'s.
 
     Args:
         image_shape: (height, width, channels) of the crops.
-        shorter_side: (smallest, largest) side in pixels, both included; None takes stored images as they are.
+        shorter_side: (smallest, largest) side in pixels, both included; None takes stored squares as they are.
 
     Raises:
         ValueError: shorter_side is no interval, or its crops do not fit into it.
@@ -37,6 +40,12 @@ class RandomCrop:
                     "which the images fit"
                 )
         self._shorter_side = shorter_side
+
+    def source(self, split: Split) -> np.ndarray | ImageFiles:
+        """The stored squares, of files the largest that are asked for."""
+        if self._shorter_side is None or not isinstance(split.images, ImageFiles):
+            return split.stored
+        return split.images.shaped(stored_shape(split.image_shape, self._shorter_side[1]))
 
     def draw(self, stream: RandomStream) -> tf.Tensor:
         """Float32 (n, 3) from 0 to 1."""

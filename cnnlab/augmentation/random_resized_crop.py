@@ -55,6 +55,10 @@ class RandomResizedCrop:
         """Leave the cropping of image files to the data loader."""
         self.on_host = isinstance(split.images, ImageFiles)
 
+    def source(self, split: Split) -> np.ndarray | ImageFiles:
+        """The files, whose windows the data loader reads, or arrays as they are stored."""
+        return split.images if self.on_host else split.stored
+
     def draw(self, stream: RandomStream) -> tf.Tensor:
         """Float32 (n, 10, 4) from 0 to 1."""
         return stream.apart().uniform((ATTEMPTS, 4))

@@ -5,6 +5,7 @@ from typing import Any, get_type_hints
 
 from omegaconf import DictConfig
 
+from cnnlab.config.crops import require_crops_first, require_larger, require_streamed
 from cnnlab.config.draws import check_draws
 from cnnlab.config.explain import shipped_options
 from cnnlab.config.extras import require_packages
@@ -19,6 +20,7 @@ from cnnlab.errors import UserError
 
 MIXING = "cnnlab.augmentation.mixing."
 RANDOM_CROP = "cnnlab.augmentation.random_crop.RandomCrop"
+RANDOM_RESIZED_CROP = "cnnlab.augmentation.random_resized_crop.RandomResizedCrop"
 TRAINER = "cnnlab.training.trainer_config.TrainerConfig"
 BUILT_WITH = ("input_shape", "num_classes")
 CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
@@ -223,7 +225,7 @@ def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:
         )
     _check_pretrained(values["model"], values["initializer"])
     _check_pairs(values)
-    _check_stored_size(values)
+    _check_crops(values)
     if "tta" in values:
         _check_views(values)
     optimizer = values["optimizer"]
@@ -258,21 +260,21 @@ def _check_pairs(values: dict[str, Any]) -> None:
             )
 
 
-def _check_stored_size(values: dict[str, Any]) -> None:
-    """Stored images must be larger than what is shown of them where there is to be something to cut off."""
+def _check_crops(values: dict[str, Any]) -> None:
     dataset = values["dataset"]
     stored, longer = dataset.get("resize_size"), max((values["input_shape"] or dataset["image_shape"])[:2])
     if stored is not None and stored < longer:
         raise UserError(
             f"dataset.resize_size={stored}: images of {longer} pixels do not fit into it; use {longer} or more"
         )
-    for name, operation in values["augmentation"].items():
-        if isinstance(operation, dict) and operation["_target_"] == RANDOM_CROP and (stored or 0) <= longer:
-            larger = "; ResNet's was 480 for 224" if operation.get("shorter_side") else ""
-            raise UserError(
-                f"dataset.resize_size={shown(stored)}: {name} cuts {longer} pixels out of larger stored images; "
-                f"use dataset.resize_size={round(longer * 8 / 7)} or so, as AlexNet's 256 for 224{larger}"
-            )
+    operations = {name: node for name, node in values["augmentation"].items() if isinstance(node, dict)}
+    crops = [name for name, node in operations.items() if node["_target_"] in (RANDOM_CROP, RANDOM_RESIZED_CROP)]
+    require_crops_first([*operations], crops)
+    for name in crops:
+        if operations[name]["_target_"] == RANDOM_RESIZED_CROP:
+            require_streamed(name, values["trainer"]["data"] if "resize" in dataset else "auto")  # arrays may be cached
+        elif operations[name].get("shorter_side") is None:
+            require_larger(name, stored, longer)
 
 
 def _check_views(values: dict[str, Any]) -> None:

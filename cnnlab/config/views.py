@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cnnlab.config.crops import require_larger
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 
@@ -62,12 +63,8 @@ def require_croppable(views: Views, resize: str | None, resize_size: int | None,
     Raises:
         UserError: there is not.
     """
-    if views.crops == "five" and (resize_size or 0) <= longer:
-        raise UserError(
-            f"tta={views.name}: cuts views out of stored squares that are larger than the image, and "
-            f"dataset.resize_size={shown(resize_size)}; "
-            f"give dataset.resize_size={round(longer * 8 / 7)} or so, as AlexNet's 256 for 224"
-        )
+    if views.crops == "five":
+        require_larger(f"tta={views.name}", resize_size, longer)
     if views.crops == "many" and resize != "crop":
         found = "of this dataset are arrays" if resize is None else f"are shown by dataset.resize={resize}"
         raise UserError(

@@ -16,10 +16,11 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
+from cnnlab.config.crops import require_streamed
 from cnnlab.data.dataset import ImageFiles, Split
 from cnnlab.data.decode import decode_file, encoded, find_damaged, load_images
 from cnnlab.data.sampler import PADDING
-from cnnlab.errors import Unreadable, UserError
+from cnnlab.errors import Unreadable
 
 log = logging.getLogger(__name__)
 
@@ -248,11 +249,7 @@ def build_data_loader(
         UserError: the mode is "cached", and windows are cut out of files.
     """
     if cropping is not None:
-        if mode == "cached":
-            raise UserError(
-                "trainer.data=cached: random_resized_crop reads other windows of the image files in each step; use "
-                "trainer.data=auto, which streams them, or augmentation=random_crop, which cuts cached images"
-            )
+        require_streamed("an augmentation that crops", mode)
         mode = "stream"
     if mode == "auto":
         mode = "cached" if len(split) * int(np.prod(split.image_shape)) <= cache_limit_mib * 2**20 else "stream"

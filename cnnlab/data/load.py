@@ -161,7 +161,7 @@ def _tell_conversion(name: str, split: Split, image_shape: ImageShape, resize_si
         log.info("%s: images of %s are converted to %s", name, *map(_shown, (split.images.shape[1:], stored)))
     if stored != image_shape:
         log.info(
-            "%s: images are brought to %s; their middle %s is shown, save by random_crop",
+            "%s: images are brought to %s; their middle %s is shown, except where crops are cut",
             name,
             *map(_shown, (stored, image_shape)),
         )

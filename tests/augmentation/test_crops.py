@@ -64,9 +64,9 @@ def test_random_resized_crop_draws_area_and_aspect_ratio_as_asked(make_stream):
 
 
 def test_a_window_of_a_jpeg_is_whole_pixels_of_what_it_is_decoded_to(make_stream):
-    found = windows(RandomResizedCrop((40, 40, 3)), make_stream(500), (768, 1024))
+    found = windows(RandomResizedCrop((60, 60, 3), (0.01, 1)), make_stream(500), (768, 1024))
     ratios = np.array([1, 2, 4, 8])
-    largest = (4 * found[:, 2:].min(axis=1)[:, np.newaxis] >= 5 * 40 * ratios[1:]).sum(axis=1)
+    largest = (4 * found[:, 2:].min(axis=1)[:, np.newaxis] >= 5 * 60 * ratios[1:]).sum(axis=1)
     assert {*largest} == {0, 1, 2, 3}
     assert not (found % ratios[largest][:, np.newaxis]).any()
 
@@ -183,6 +183,12 @@ def test_cached_and_streamed_crops_are_the_same_pixels(photographs, make_stream,
     np.testing.assert_array_equal(cached, streamed)
 
 
+def test_for_a_drawn_side_files_are_stored_at_the_largest_whatever_is_evaluated(photographs):
+    pipeline = Pipeline({"crop": RandomCrop(SHAPE, [8, 16])})
+    assert pipeline.before(photographs).image_shape == (16, 16, 3)
+    assert photographs.stored_shape == (12, 12, 3)
+
+
 def test_windows_of_files_are_those_of_their_step_wherever_the_stream_begins(photographs, make_stream):
     pipeline = Pipeline({"crop": RandomResizedCrop(SHAPE)})
     whole = cropped(pipeline, photographs, "auto", [0, 1, 2, 3], make_stream)
@@ -212,5 +218,5 @@ def test_each_host_draws_its_own_share_of_the_windows_of_a_step(photographs):
 
 
 def test_files_whose_windows_differ_in_each_step_cannot_be_cached(photographs, make_stream):
-    with pytest.raises(UserError, match=r"trainer\.data=cached: random_resized_crop reads .*use trainer\.data=auto"):
+    with pytest.raises(UserError, match=r"trainer\.data=cached: an augmentation .* use trainer\.data=auto"):
         cropped(Pipeline({"crop": RandomResizedCrop(SHAPE)}), photographs, "cached", [0], make_stream)

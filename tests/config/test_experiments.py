@@ -1,11 +1,13 @@
 """The recipes in conf/experiment/ train: as they are, but for one step on a handful of made-up images."""
 
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
+from PIL import Image
 
 from cnnlab import cli
 from cnnlab.config.compose import launch
@@ -26,7 +28,14 @@ LIKE = {
 }
 """Recipes that differ from another in their length, their split, their numbers, and what they leave out."""
 
-EXPERIMENTS = [name for name in SHIPPED if not name.startswith("sweep_") and name not in LIKE]
+ON_FILES = {
+    "imagenet_alexnet": ["input_shape=[67,67,3]", "dataset.resize_size=77", "model.conv1_padding=valid"],
+    "imagenet_googlenet": ["input_shape=[65,65,3]", "dataset.resize_size=75"],
+    "imagenet_resnet50": ["input_shape=[32,32,3]", "augmentation.random_crop.shorter_side=[36,64]", "model.depth=18"],
+}
+"""Recipes for class folders, and what makes their images and networks small."""
+
+EXPERIMENTS = [name for name in SHIPPED if not name.startswith("sweep_") and name not in {*LIKE, *ON_FILES}]
 SWEEPS = {"sweep_initializers": 4, "sweep_augmentations": 4, "sweep_regularizers": 3, "sweep_optimizers": 3}
 """Jobs of a seed."""
 
@@ -80,8 +89,34 @@ def test_every_recipe_takes_a_step(tmp_path, experiment):
     assert OmegaConf.load(run / "run.json").status == "completed"
 
 
+@pytest.fixture(scope="module")
+def imagenet(tmp_path_factory) -> Path:
+    """Two classes of three photographs in train/ and in validation/."""
+    folder, rng = tmp_path_factory.mktemp("data") / "imagenet", np.random.default_rng(0)
+    for split, name, number in product(("train", "validation"), ("cat", "dog"), range(3)):
+        (folder / split / name).mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 256, (80, 100, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / split / name / f"{number}.jpg")
+    return folder
+
+
+@pytest.mark.parametrize("experiment", ON_FILES)
+def test_every_recipe_for_class_folders_takes_a_step(tmp_path, imagenet, experiment):
+    run = tmp_path / "run"
+    overrides = [
+        f"dataset.root={imagenet}",
+        *ON_FILES[experiment],
+        "trainer.batch_size=4",
+        "trainer.steps=1",
+        "trainer.steps_per_epoch=1",
+        "trainer.progress=none",
+    ]
+    assert cli.main(["train", f"experiment={experiment}", *overrides, f"hydra.run.dir={run}"]) == 0
+    assert OmegaConf.load(run / "run.json").status == "completed"
+
+
 def test_every_recipe_is_trained_or_like_one_that_is():
-    assert {*SHIPPED} - SWEEPS.keys() == {*EXPERIMENTS, *LIKE}
+    assert {*SHIPPED} - SWEEPS.keys() == {*EXPERIMENTS, *ON_FILES, *LIKE}
     assert {*LIKE.values()} <= {*EXPERIMENTS}
 
 

@@ -14,17 +14,17 @@ from cnnlab import cli
 
 CONF = files("cnnlab.conf")
 TRAINED = {
-    "alexnet": ["input_shape=[67,67,3]", "model.conv1_padding=valid"],
     "all_cnn_large": ["input_shape=[126,126,3]", "model.width=0.03"],
-    "googlenet": ["input_shape=[65,65,3]", "model.auxiliary_heads=true"],
     "lenet5": ["input_shape=[28,28,1]"],
     "lenet5_1998": ["input_shape=[28,28,1]"],
-    "resnet": ["input_shape=[20,20,3]", "model.depth=18", "model.stem=cifar"],
     "squeezenet": ["input_shape=[32,32,3]"],
     "strided_cnn_a": ["input_shape=[20,20,3]"],
     "zfnet": ["input_shape=[53,53,3]"],
 }
-BY_A_RECIPE = {"airbench", "alexnet_small", "all_cnn_c", "cats_dogs_cnn", "mnist_cnn", "transfer"}
+BY_A_RECIPE = {
+    *("airbench", "alexnet", "alexnet_small", "all_cnn_c", "cats_dogs_cnn", "googlenet", "mnist_cnn", "resnet"),
+    "transfer",
+}
 """Models that a recipe in conf/experiment/ trains; see test_experiments.py."""
 
 

@@ -97,7 +97,9 @@ def test_googlenets_144_crops_are_cut_out_of_the_whole_file(linear, rng, save_im
 
 def test_what_is_stored_as_it_is_shown_cannot_be_cut(linear, stored, save_image, files_of):
     small = Split(stored.images, stored.labels)
-    with pytest.raises(UserError, match=r"tta=five_crop: .* dataset\.resize_size=7; give dataset\.resize_size=8 or so"):
+    with pytest.raises(
+        UserError, match=r"dataset\.resize_size=7: tta=five_crop cuts 7 pixels .* give dataset\.resize_size=8"
+    ):
         predict_probabilities(linear, small, 4, "five_crop")
     with pytest.raises(UserError, match=r"tta=googlenet_144: .* those of this dataset are arrays; use five_crop"):
         predict_probabilities(linear, stored, 4, "googlenet_144")
@@ -117,7 +119,10 @@ def test_views_that_do_not_go_together_are_refused(tta):
 @pytest.mark.parametrize(
     ("tta", "message"),
     [
-        ("five_crop", "dataset.resize_size=null; give dataset.resize_size=9 or so"),
+        (
+            "five_crop",
+            "dataset.resize_size=null: tta=five_crop cuts 8 pixels out of larger stored images",
+        ),
         ("[ten_crop,five_crop]", "tta=[ten_crop,five_crop]: give none, or one of five_crop"),
         ("five_corp", "did you mean five_crop?"),
     ],
