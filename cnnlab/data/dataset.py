@@ -41,6 +41,7 @@ class ImageFiles:
         paths: (N,) array of absolute file names (numpy str).
         sources: (N,) array of the files to decode, JPEG or PNG: the same, or what they were converted to.
         orientations: (N,) uint8 array, how the stored pixels are turned, 1 to 8, as EXIF counts.
+        jpegs: (N,) bool array, which of the sources are JPEG.
         image_shape: (height, width, channels) every image is brought to; channels is 1 or 3.
         resize: how.
         resize_size: the side of the square that images are brought to first, and whose middle has `image_shape`; None
@@ -51,6 +52,7 @@ class ImageFiles:
     paths: np.ndarray
     sources: np.ndarray
     orientations: np.ndarray
+    jpegs: np.ndarray
     image_shape: ImageShape
     resize: Resize = "squash"
     resize_size: int | None = None
@@ -77,6 +79,7 @@ class ImageFiles:
             paths=self.paths[indices],
             sources=self.sources[indices],
             orientations=self.orientations[indices],
+            jpegs=self.jpegs[indices],
         )
 
     def join(self, other: "ImageFiles") -> "ImageFiles":
@@ -86,6 +89,7 @@ class ImageFiles:
             paths=np.concatenate([self.paths, other.paths]),
             sources=np.concatenate([self.sources, other.sources]),
             orientations=np.concatenate([self.orientations, other.orientations]),
+            jpegs=np.concatenate([self.jpegs, other.jpegs]),
         )
 
 

@@ -20,7 +20,7 @@ from cnnlab.errors import UserError
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 2  # of the table, and of what images are converted to
+_FORMAT = 3  # of the table, and of what images are converted to
 _PATIENCE = 30  # seconds, while another process writes
 _PART = 500  # paths in a query
 
@@ -34,12 +34,14 @@ class CheckedImage:
         orientation: how its pixels are turned, 1 to 8, as EXIF counts.
         kind: its format and mode as Pillow calls them, for those that were converted; else empty.
         fault: why it is no image that can be read; empty for those that are.
+        jpeg: whether the source is a JPEG.
     """
 
     source: str
     orientation: int = 1
     kind: str = ""
     fault: str = ""
+    jpeg: bool = False
 
 
 Stamp = tuple[int, int]
@@ -61,8 +63,8 @@ def recall(stamps: Mapping[str, Stamp]) -> dict[str, CheckedImage]:
                 part = paths[start : start + _PART]
                 marks = ",".join("?" * len(part))
                 for row in database.execute(f"SELECT * FROM images WHERE path IN ({marks})", [*map(os.fsencode, part)]):
-                    path, size, changed, source, orientation, kind, fault = row
-                    checked = CheckedImage(os.fsdecode(source), orientation, kind, fault)
+                    path, size, changed, source, orientation, kind, fault, jpeg = row
+                    checked = CheckedImage(os.fsdecode(source), orientation, kind, fault, bool(jpeg))
                     is_there = not checked.kind or Path(checked.source).exists()
                     if stamps[os.fsdecode(path)] == (size, changed) and is_there:
                         known[os.fsdecode(path)] = checked
@@ -74,12 +76,12 @@ def recall(stamps: Mapping[str, Stamp]) -> dict[str, CheckedImage]:
 def remember(found: Iterable[tuple[str, Stamp, CheckedImage]]) -> None:
     """Keep what was found out about files."""
     rows = [
-        (os.fsencode(path), *stamp, os.fsencode(each.source), each.orientation, each.kind, each.fault)
+        (os.fsencode(path), *stamp, os.fsencode(each.source), each.orientation, each.kind, each.fault, each.jpeg)
         for path, stamp, each in found
     ]
     try:
         with closing(_connect()) as database, database:
-            database.executemany("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            database.executemany("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
     except (OSError, sqlite3.Error) as error:
         log.warning("%s: cannot be written (%s); images are checked again next time", cache_folder(), error)
 
@@ -112,6 +114,6 @@ def _connect() -> sqlite3.Connection:
     database = sqlite3.connect(folder / name, timeout=_PATIENCE)
     database.execute(
         "CREATE TABLE IF NOT EXISTS images (path BLOB PRIMARY KEY, size INTEGER, changed INTEGER, source BLOB, "
-        "orientation INTEGER, kind TEXT, fault TEXT)"
+        "orientation INTEGER, kind TEXT, fault TEXT, jpeg INTEGER)"
     )
     return database

@@ -100,6 +100,7 @@ def image_files(
         np.array(paths, dtype=str),
         np.array([each.source for each in checked], dtype=str),
         np.array([each.orientation for each in checked], dtype=np.uint8),
+        np.array([each.jpeg for each in checked], dtype=bool),
         image_shape,
         resize,
         resize_size,
@@ -203,7 +204,7 @@ def _read(image: Image.Image, file: str | bytes, name: str, stamp: Stamp) -> Che
     if is_plain(image) and not flaw:
         if image.format == "PNG":
             image.load()
-        return CheckedImage(name, orientation)
+        return CheckedImage(name, orientation, jpeg=image.format != "PNG")
     kind = f"{image.format} with {flaw}" if flaw else f"{image.format} {image.mode}"
     return CheckedImage(store(as_seen(image), name, stamp), orientation, kind)
 
