@@ -109,9 +109,9 @@ class Split:
 
     images: np.ndarray | ImageFiles
     labels: np.ndarray
-    squares: np.ndarray | None = None
-    groups: np.ndarray | None = None
-    weights: np.ndarray | None = None
+    squares: np.ndarray | None = field(default=None, kw_only=True)
+    groups: np.ndarray | None = field(default=None, kw_only=True)
+    weights: np.ndarray | None = field(default=None, kw_only=True)
 
     @property
     def image_shape(self) -> ImageShape:

@@ -298,8 +298,8 @@ def _to_split(
     return Split(
         image_files(paths, [checked[name] for name in paths], shape, resize),
         rows["label"].map(positions).to_numpy(np.int32),
-        rows["group"].to_numpy(dtype=str) if "group" in rows else None,
-        rows["weight"].to_numpy(np.float32) if "weight" in rows else None,
+        groups=rows["group"].to_numpy(dtype=str) if "group" in rows else None,
+        weights=rows["weight"].to_numpy(np.float32) if "weight" in rows else None,
     )
 
 
