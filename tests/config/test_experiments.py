@@ -32,6 +32,12 @@ ON_FILES = {
     "imagenet_alexnet": ["input_shape=[67,67,3]", "dataset.resize_size=77", "model.conv1_padding=valid"],
     "imagenet_googlenet": ["input_shape=[65,65,3]", "dataset.resize_size=75"],
     "imagenet_resnet50": ["input_shape=[32,32,3]", "augmentation.random_crop.shorter_side=[36,64]", "model.depth=18"],
+    "photographs": [
+        "input_shape=[32,32,3]",
+        "dataset.resize_size=36",
+        "model.backbone=squeezenet",
+        "model.weights=null",
+    ],
 }
 """Recipes for class folders, and what makes their images and networks small."""
 
@@ -39,7 +45,7 @@ EXPERIMENTS = [name for name in SHIPPED if not name.startswith("sweep_") and nam
 SWEEPS = {"sweep_initializers": 4, "sweep_augmentations": 4, "sweep_regularizers": 3, "sweep_optimizers": 3}
 """Jobs of a seed."""
 
-SLOW = {"cats_dogs_transfer_inception"}  # hundreds of layers to build
+SLOW = {"cats_dogs_transfer_inception", "imagenet_googlenet"}  # hundreds of layers to build
 SMALLER = {
     "alexnet_small_best": "input_shape=[16,16,3]",
     "all_cnn_best": "input_shape=[16,16,3]",
@@ -100,13 +106,15 @@ def imagenet(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("experiment", ON_FILES)
+@pytest.mark.parametrize(
+    "experiment", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in ON_FILES]
+)
 def test_every_recipe_for_class_folders_takes_a_step(tmp_path, imagenet, experiment):
     run = tmp_path / "run"
     overrides = [
         f"dataset.root={imagenet}",
         *ON_FILES[experiment],
-        "trainer.batch_size=4",
+        "trainer.batch_size=2",
         "trainer.steps=1",
         "trainer.steps_per_epoch=1",
         "trainer.progress=none",
