@@ -45,7 +45,7 @@ EXPERIMENTS = [name for name in SHIPPED if not name.startswith("sweep_") and nam
 SWEEPS = {"sweep_initializers": 4, "sweep_augmentations": 4, "sweep_regularizers": 3, "sweep_optimizers": 3}
 """Jobs of a seed."""
 
-SLOW = {"cats_dogs_transfer_inception", "imagenet_googlenet"}  # hundreds of layers to build
+SLOW = {"cats_dogs_transfer_inception", "imagenet_alexnet", "imagenet_googlenet"}  # hundreds of layers to build
 SMALLER = {
     "alexnet_small_best": "input_shape=[16,16,3]",
     "all_cnn_best": "input_shape=[16,16,3]",
