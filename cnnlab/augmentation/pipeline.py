@@ -111,6 +111,12 @@ class Pipeline:
         first = next(iter(self.operations.values()), None)
         return first if isinstance(first, CroppingOperation) else None
 
+    @property
+    def mixing(self) -> str | None:
+        """The name of an operation that mixes targets, if there is one."""
+        names = (name for name, operation in self.operations.items() if isinstance(operation, MixingOperation))
+        return next(names, None)
+
     def before(self, split: Split) -> Split:
         """What the pipeline's images are made of: those of the split, or where they are cut out, the stored ones.
 

@@ -10,7 +10,8 @@ from cnnlab.config.explain import shipped_options
 from cnnlab.config.extras import require_packages
 from cnnlab.config.flat import plain
 from cnnlab.config.initializer_choice import reported_initializers
-from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, Named
+from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, SEVERAL
+from cnnlab.config.scoring import check_scoring
 from cnnlab.config.signatures import Signature, find_signature
 from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets, find_in_working_directory
 from cnnlab.config.types import check, shown
@@ -62,6 +63,7 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
             _check_complete(values)
     _check_chosen(values, "augmentation", "operation")
     _check_chosen(values, "logger", "logger")
+    _check_chosen(values, "metric", "metric")
     if command == "train":
         require_packages(values.get("logger", {}))
     if "trainer" in values:
@@ -104,10 +106,10 @@ def _check_length(trainer: dict[str, Any]) -> None:
 
 
 def _nodes(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The groups, and where `method` is several, each of them, by key."""
+    """The groups, and of several methods or metrics each, by key."""
     for group in (*GROUPS, *METHODS):
         node = values.get(group)
-        if group in METHODS and node and "_target_" not in node:
+        if group in (*METHODS, "metric") and node and "_target_" not in node:
             yield from ((f"{group}.{name}", item) for name, item in node.items() if isinstance(item, dict))
         elif node is not None:
             yield group, node
@@ -135,7 +137,7 @@ def _check_builder(target: str) -> None:
 def _check_present(values: dict[str, Any]) -> None:
     """A group from a file of the user's own may lack a key of ours, and ~key takes one out."""
     for group, schema in GROUPS.items():
-        required = set() if schema is Named else schema.__required_keys__
+        required = set() if group in SEVERAL else schema.__required_keys__
         if group == "trainer":
             _check_trainer(values["trainer"])
             required = (find_signature(TRAINER) or Signature()).hints.keys()
@@ -207,6 +209,7 @@ def _check_chosen(values: dict[str, Any], group: str, kind: str) -> None:
 
 def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:
     trainer = values["trainer"]
+    check_scoring(values)
     if "trainer.epochs" in given and trainer["steps"] is not None:
         raise UserError(
             f"trainer.epochs={trainer['epochs']}: trainer.steps={trainer['steps']} sets the length already; "

@@ -11,6 +11,7 @@ from cnnlab.config.schema import (
     COMMANDS,
     GROUPS,
     METHODS,
+    SEVERAL,
     Compare,
     Doctor,
     Eval,
@@ -23,8 +24,6 @@ from cnnlab.config.schema import (
 from cnnlab.config.signatures import find_signature
 
 CONF = files("cnnlab.conf")
-SEVERAL = {"augmentation", "logger"}
-"""Groups of which several options may be chosen at once."""
 OPTIONS = {
     group: sorted(file.name.removesuffix(".yaml") for file in (CONF / group).iterdir() if file.name.endswith(".yaml"))
     for group in (*GROUPS, *METHODS, "experiment")
@@ -72,7 +71,7 @@ def assert_chosen(config: DictConfig, group: str, option: str) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_schema_has_the_keys_of_the_yaml(command):
     own = {
-        "train": set(get_type_hints(Train)) - {*GROUPS} | SEVERAL | {"sweep"},
+        "train": set(get_type_hints(Train)) - {*GROUPS} | {*SEVERAL} | {"sweep"},
         "eval": {*get_type_hints(Eval)} - {*get_type_hints(Train)} | {"weights"},
         "predict": {*get_type_hints(Predict)} - {*get_type_hints(Train)},
         "inspect": {*get_type_hints(Inspect)} - {*get_type_hints(Train)},
