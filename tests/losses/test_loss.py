@@ -175,7 +175,7 @@ class NoFunction:
         (
             Constant,
             {},
-            r"loss=mine: returns the shape \[\] for 4 examples, not one value per example, \[4\]; sum or av",
+            r"loss=mine: returns the shape \[\] for 4 examples, not one value per example, \[4\]; sum",
         ),
         (PerClass, {}, r"loss=mine: returns the shape \[4,3\] for 4 examples, not one value per example"),
         ("keras.losses.Dice", {}, r"loss=mine: returns the shape \[\] for 4 examples"),
@@ -195,6 +195,6 @@ def test_what_is_not_one_value_per_example_is_refused_in_one_line(target, argume
 def test_a_loss_of_whole_labels_is_not_given_mixed_ones(name):
     loss = built(f"keras.losses.{name}")
     require_whole_labels(loss, None, "mine")
-    with pytest.raises(UserError, match="^loss=mine: knows whole labels only, which augmentation=mixup mixes; leave"):
+    with pytest.raises(UserError, match=r"^loss=mine: knows whole labels only, which augmentation=mixup mixes; leave"):
         require_whole_labels(loss, "mixup", "mine")
     require_whole_labels(built("cnnlab.losses.focal.Focal"), "mixup", "mine")
