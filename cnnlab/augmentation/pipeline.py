@@ -1,6 +1,6 @@
 """The operations of a configuration's group `augmentation`, one after the other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -58,6 +58,17 @@ class CroppingOperation(Protocol):
 
     def __call__(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, (n, *image_shape) out."""
+
+
+@runtime_checkable
+class StrengthOperation(Protocol):
+    """Says by which options it becomes stronger or weaker, for method=augmentation to show.
+
+    Attributes:
+        strength: names of its arguments, all numbers.
+    """
+
+    strength: Sequence[str]
 
 
 Operation = ImageOperation | MixingOperation | CroppingOperation

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGINT, Signals
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,6 +16,7 @@ import tensorflow as tf
 from cnnlab.data.data_loader import DataLoader
 from cnnlab.errors import Diverged, Interrupted, Unreadable, UserError
 from cnnlab.metrics.metric_set import MetricSet
+from cnnlab.schedules.history import HistorySchedule
 from cnnlab.training.checkpoint_monitor import CheckpointMonitor
 from cnnlab.training.loop_state import Best, LoopState
 from cnnlab.training.outputs import DIVERGENCE_ADVICE, Outputs
@@ -27,13 +28,6 @@ log = logging.getLogger(__name__)
 
 CHUNK_SECONDS = 1.0  # how long the device works between two looks at its results
 LONGEST_CHUNK = 1024  # steps
-
-
-@runtime_checkable
-class HistorySchedule(Protocol):
-    """A learning-rate schedule that also follows the validation, such as plateau."""
-
-    def update(self, history: list[dict[str, Any]]) -> None: ...
 
 
 @dataclass

@@ -22,9 +22,10 @@ from cnnlab.metrics.metric_set import build_metrics
 from cnnlab.models.network import export, finalize_preprocessing
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import agreement, has_gpu
+from cnnlab.schedules.history import HistorySchedule
 from cnnlab.training.checkpoint_monitor import build_checkpoint_monitor
 from cnnlab.training.checkpoints import Checkpoints
-from cnnlab.training.loop import HistorySchedule, Loop
+from cnnlab.training.loop import Loop
 from cnnlab.training.loop_state import LoopState
 from cnnlab.training.outputs import Outputs
 from cnnlab.training.plan import Plan
