@@ -120,14 +120,12 @@ def _without_probabilities(network: keras.Model, image_shape: ImageShape, key: s
                 "%s: ends in a %s, whose values are taken for logits, as model.outputs says", key, ending.lower()
             )
         return network
+    by_values: list[str | None] = [None] * len(endings)
     if None in endings:
-        values = _looked_at(network, image_shape)
-        endings = [
-            ending or _ending_by_values(output, key, ends_in) for ending, output in zip(endings, values, strict=True)
-        ]
+        by_values = [_ending_by_values(values, key, ends_in) for values in _looked_at(network, image_shape)]
     outputs = [
-        output if ending is None else _logits(output, ending, key)
-        for output, ending in zip(network.outputs, endings, strict=True)
+        output if ending is None and seen is None else _logits(output, ending, seen, key)
+        for output, ending, seen in zip(network.outputs, endings, by_values, strict=True)
     ]
     if all(ours is theirs for ours, theirs in zip(outputs, network.outputs, strict=True)):
         return network
@@ -171,14 +169,17 @@ def _ending_by_values(outputs: np.ndarray, key: str, ends_in: EndsIn) -> str | N
                 "or sigmoid, or use model.outputs=logits"
             )
         return "Softmax" if sums_to_1 else "Sigmoid"
-    if not (are_shares and sums_to_1):
-        return None
-    log.warning("%s: its outputs are taken for probabilities, since they sum to 1; else use model.outputs=logits", key)
-    return "Softmax"
+    return "Softmax" if are_shares and sums_to_1 else None
 
 
-def _logits(output: KerasTensor, ending: str, key: str) -> KerasTensor:
-    """The logits whose softmax or sigmoid `output` is; the same tensor where its layer now returns them itself."""
+def _logits(output: KerasTensor, known: str | None, seen: str | None, key: str) -> KerasTensor:
+    """The logits whose softmax or sigmoid `output` is; the same tensor where its layer now returns them itself.
+
+    Args:
+        known: what it ends in by the graph; None where that does not tell.
+        seen: what it ends in by its values.
+    """
+    ending = known or str(seen)
     name, width = ending.lower(), output.shape[1]
     node, alone, is_last = _final_use(output)
     operation = node.operation
@@ -192,7 +193,8 @@ def _logits(output: KerasTensor, ending: str, key: str) -> KerasTensor:
         output = _log_odds(output, ending)
     own = "sigmoid" if width == 1 else "softmax"
     exclusive = f", for {width} classes exclude each other" if name != own else ""
-    log.warning("%s: ends in a %s, %s: the loss and the exported model have a %s%s", key, name, how, own, exclusive)
+    told = "ends in" if known else "returns the probabilities (if not, use model.outputs=logits) of"
+    log.warning("%s: %s a %s, %s: the loss and the exported model have a %s%s", key, told, name, how, own, exclusive)
     return output
 
 

@@ -14,7 +14,7 @@ from cnnlab.metrics.metric_set import MetricSet
 from cnnlab.training.train_state import TrainState
 
 Scored = tuple[tf.Tensor, ...]
-"""What metrics compare: labels and logits, and of an evaluation which are real; nothing where there are no metrics."""
+"""What metrics compare: labels and logits, and of an evaluation their indices; nothing where there are no metrics."""
 
 
 def compile_training(
@@ -162,13 +162,14 @@ def compile_evaluation(
         sums = [tf.reduce_sum(real), tf.reduce_sum(losses * real), tf.reduce_sum(correct * real)]
         if loss_function:
             sums.append(tf.reduce_sum(loss_function(tf.one_hot(labels, loss_function.num_classes), [logits]) * real))
-        return tf.stack(sums), (labels, logits, indices >= 0) if metrics else ()
+        return tf.stack(sums), (labels, logits, indices) if metrics else ()
 
     @tf.function(autograph=False)
     def call(inputs: Any) -> tf.Tensor:
         sums, scored = strategy.run(replica_evaluation, args=(inputs,))
         if metrics:
-            labels, logits, real = gathered(strategy, scored)
+            labels, logits, indices = gathered(strategy, scored)
+            real = indices >= 0
             metrics.update(tf.boolean_mask(labels, real), tf.boolean_mask(logits, real))
         return strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 

@@ -160,9 +160,9 @@ def test_probabilities_that_the_graph_does_not_tell_are_known_by_their_values(ca
     probabilities = np.asarray(model(IMAGES))
     network = conform(model, SHAPE, 3, KEY)
     np.testing.assert_allclose(keras.ops.softmax(network(IMAGES)), probabilities, rtol=1e-4)
-    assert caplog.messages[0] == (
-        f"{KEY}: its outputs are taken for probabilities, since they sum to 1; else use model.outputs=logits"
-    )
+    (message,) = caplog.messages
+    told = f"{KEY}: returns the probabilities (if not, use model.outputs=logits) of a softmax, which is undone by a log"
+    assert message.startswith(told)
 
 
 def test_what_the_user_says_they_are_wins(caplog):
