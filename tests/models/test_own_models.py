@@ -147,11 +147,12 @@ def test_its_files_open_with_keras_alone_once_its_classes_are_registered(run):
         np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
-def test_the_target_alone_makes_an_option(train, project):
+def test_the_target_alone_makes_an_option(tmp_path, project):
     (project / "conf" / "model").mkdir(parents=True)
     (project / "conf" / "model" / "mine.yaml").write_text("_target_: mynet.Net\n")
-    run = train("--config-dir", str(project / "conf"), "model=mine", "+model.padding=same", TRUST, "trainer.steps=1")
-    assert load_model(run / "model.keras", "run=R", ["mynet"]).output_shape == (None, 10)
+    short = ("trainer.steps=1", "trainer.progress=none", "input_shape=[8,8,1]", f"hydra.run.dir={tmp_path}/run")
+    assert cli.main(["train", "--config-dir", str(project / "conf"), "model=mine", TRUST, *short]) == 0
+    assert load_model(tmp_path / "run" / "model.keras", "run=R", ["mynet"]).output_shape == (None, 10)
 
 
 def test_no_command_imports_it_unasked_whatever_the_run_says(run, image, capsys):

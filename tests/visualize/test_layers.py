@@ -108,14 +108,15 @@ def test_the_gradient_towards_an_inner_layer_is_that_of_what_follows_it(subclass
     with tf.GradientTape() as tape:
         tape.watch(pixels := tf.identity(PIXELS))
         kept, logits = evaluate(pixels)
-    gradient = tape.gradient(logits[:, 1], kept["conv"])
-    expected = np.broadcast_to(np.asarray(inside.dense.kernel)[:, 1] / 16, gradient.shape)
+        score = logits[:, 1]
+    gradient = tape.gradient(score, kept["conv"])
+    expected = np.broadcast_to(np.asarray(inside.dense.kernel)[:, 1] / 4**2, gradient.shape)
     np.testing.assert_allclose(gradient, expected, rtol=1e-5)
 
 
 def test_a_method_that_needs_the_graph_of_a_subclassed_model_is_refused_in_one_line(subclassed, nested):
     require_graph(nested)
-    with pytest.raises(UserError, match="^subclassed: is a subclassed model .* saliency, smoothgrad,") as refused:
+    with pytest.raises(UserError, match=r"^subclassed: is a subclassed model .* saliency, smoothgrad,") as refused:
         convolutions(subclassed)
     assert "\n" not in str(refused.value)
     with pytest.raises(UserError, match=r"^method\.layer=con: no such layer; did you mean conv\?; the layers are sub"):
