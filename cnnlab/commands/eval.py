@@ -71,7 +71,9 @@ def evaluate(config: DictConfig, directory: Path) -> None:
     folder = result_folder(directory, run, about) if run else directory
     title = " · ".join(part for part in (dataset.name, config.split, about["tta"]) if part != "none")
     positions = np.delete(np.arange(len(split) + len(left_out)), left_out)
-    scores = build_metrics(config.metric, len(dataset.class_names)).score(split.labels, probabilities, batch_size)
+    scores = build_metrics(config.get("metric"), len(dataset.class_names)).score(
+        split.labels, probabilities, batch_size
+    )
     metrics = write_results(folder, split, probabilities, dataset.class_names, title, about, positions, scores)
     if run:
         write_report(run)

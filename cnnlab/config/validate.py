@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from cnnlab.config.draws import check_draws
 from cnnlab.config.explain import shipped_options
-from cnnlab.config.extras import require_packages
+from cnnlab.config.extras import require_model_package, require_packages
 from cnnlab.config.flat import plain
 from cnnlab.config.initializer_choice import reported_initializers
 from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, SEVERAL
@@ -225,6 +225,7 @@ def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:
             "use steps_per_call=auto or data=cached"
         )
     _check_pretrained(values["model"], values["initializer"])
+    require_model_package(values["model"])
     _check_pairs(values)
     _check_stored_size(values)
     if "tta" in values:
@@ -239,7 +240,7 @@ def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:
 
 
 def _check_pretrained(model: dict[str, Any], initializer: dict[str, Any]) -> None:
-    for name, value in model["preprocessing"].items() if "backbone" in model else ():
+    for name, value in model["preprocessing"].items() if {"backbone", "preset"} & model.keys() else ():
         raise UserError(f"model.preprocessing.{name}={shown(value)}: the backbone brings its own; leave the key out")
     weights = model.get("weights")
     if weights is not None and (initializer["_target_"] is not None or initializer["bias"] is not None):

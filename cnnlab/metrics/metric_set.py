@@ -103,8 +103,9 @@ def build_metrics(node: DictConfig | None, num_classes: int) -> MetricSet:
         UserError: one is no keras.metrics.Metric, or has no number for a result.
     """
     metrics = {}
-    columns = metric_columns(node)
-    for key, option in (node or {}).items():
+    options = {} if node is None else {str(key): option for key, option in node.items()}
+    columns = metric_columns(options)
+    for key, option in options.items():
         metric = instantiate(option, drop=METRIC_LABELS)
         if not isinstance(metric, keras.metrics.Metric):
             raise UserError(
