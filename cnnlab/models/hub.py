@@ -44,6 +44,12 @@ def hub(
     Raises:
         UserError: there is no such preset, it is no backbone for such images, or has no such layer.
     """
+    height, width, channels = input_shape
+    if channels != 3:
+        asked, coloured = shown([*input_shape]), shown([height, width, 3])
+        raise UserError(
+            f"input_shape={asked}: model.preset={preset} looks at three colours; use input_shape={coloured}"
+        )
     blocks = Blocks(l2=l2)
     images = keras.Input(input_shape, name="images")
     backbone = _load(preset, input_shape, with_weights=weights is not None)

@@ -72,6 +72,8 @@ def test_what_is_no_preset_is_refused_in_one_line(tmp_path):
     with pytest.raises(UserError, match=r"^model\.preset=nowhere: ") as refused:
         hub(SHAPE, 5, preset="nowhere")
     assert "\n" not in str(refused.value)
+    with pytest.raises(UserError, match=r"^input_shape=\[32,32,1\]: .* three colours; use input_shape=\[32,32,3\]"):
+        hub((32, 32, 1), 5, preset="nowhere")
 
 
 @needs_hub
@@ -81,7 +83,14 @@ def test_it_trains_resumes_and_opens_with_keras_alone(preset, tmp_path):
     x, y = rng.integers(0, 256, (8, *SHAPE), dtype=np.uint8), np.arange(8) % 2
     np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_validation=x, y_validation=y)
     data = ("dataset=arrays", f"dataset.root={tmp_path}/data.npz", "trainer.batch_size=4", "trainer.progress=none")
-    given = ("model=hub", f"model.preset={preset}", "augmentation=none", *data, f"hydra.run.dir={run}")
+    given = (
+        "model=hub",
+        f"model.preset={preset}",
+        "augmentation=none",
+        "input_shape=[32,32,3]",
+        *data,
+        f"hydra.run.dir={run}",
+    )
     assert cli.main(["train", *given, "trainer.steps=2"]) == 0
     assert cli.main(["train", f"resume={run}", "trainer.steps=4"]) == 0
     assert keras.models.load_model(run / "model.keras")(x).shape == (8, 2)
