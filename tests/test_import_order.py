@@ -15,7 +15,7 @@ ORDER = [
     {"mechanics"},
     {"evaluation"},
     {"training"},
-    {"models", "initializers", "optimizers", "schedules", "losses", "augmentation"},
+    {"models", "initializers", "optimizers", "schedules", "losses", "metrics", "augmentation"},
     {"data"},
     {"reporting"},
     {"config"},

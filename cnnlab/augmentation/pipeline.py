@@ -1,6 +1,6 @@
 """The operations of a configuration's group `augmentation`, one after the other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -65,6 +65,17 @@ class CroppingOperation(Protocol):
         """uint8 (n, H, W, C) in, (n, *image_shape) out."""
 
 
+@runtime_checkable
+class StrengthOperation(Protocol):
+    """Says by which options it becomes stronger or weaker, for method=augmentation to show.
+
+    Attributes:
+        strength: names of its arguments, all numbers.
+    """
+
+    strength: Sequence[str]
+
+
 Operation = ImageOperation | MixingOperation | CroppingOperation
 
 
@@ -111,6 +122,12 @@ class Pipeline:
         """The operation that cuts out the images, if there is one."""
         first = next(iter(self.operations.values()), None)
         return first if isinstance(first, CroppingOperation) else None
+
+    @property
+    def mixing(self) -> str | None:
+        """The name of an operation that mixes targets, if there is one."""
+        names = (name for name, operation in self.operations.items() if isinstance(operation, MixingOperation))
+        return next(names, None)
 
     def before(self, split: Split) -> Split:
         """A split, to which the pipeline is adapted, with the images that it is to be given, which may be larger."""

@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 from cnnlab.compare.choose import choose_metric, find_configuration
 from cnnlab.compare.collect import collect
 from cnnlab.compare.figures import draw_figures
+from cnnlab.compare.metrics import column_of
 from cnnlab.compare.notes import counting_notes, interval_note, method_notes, provenance_notes
 from cnnlab.compare.page import write_page
 from cnnlab.compare.pairs import write_pair
@@ -32,9 +33,10 @@ def compare(config: DictConfig, directory: Path) -> None:
     """
     comparison = collect([config.runs] if isinstance(config.runs, str) else list(config.runs))
     runs = runs_table(comparison)
-    metric = choose_metric(runs, config.metric)
+    metric = choose_metric(runs, config.by)
     given_baseline = None if config.baseline is None else find_configuration(config.baseline, comparison.configurations)
-    baseline = given_baseline or best_configuration(runs, metric)
+    better = comparison.measured[column_of(metric)]
+    baseline = given_baseline or best_configuration(runs, metric, better)
     summary = summary_table(runs, config.confidence)
     paired = paired_differences(runs, metric, baseline, config.confidence, chosen=given_baseline is None)
     folder = comparison.folder / "compare" if comparison.folder else directory
@@ -52,7 +54,7 @@ def compare(config: DictConfig, directory: Path) -> None:
         figures += pair.figures
     else:
         verdicts = [difference.sentence(metric) for difference in paired]
-        method = [*method_notes(paired, of_metric, metric, given_baseline is not None), *method]
+        method = [*method_notes(paired, of_metric, metric, better, given_baseline is not None), *method]
     with write_atomically(folder / "verdicts.txt") as temporary:
         temporary.write_text("".join(f"{line}\n" for line in [*verdicts, *method, *notes]), "utf-8")
     shown = shown_summary(of_metric, config.confidence, comparison.over)

@@ -22,6 +22,7 @@ from cnnlab.evaluation.predictions import predict_views
 from cnnlab.evaluation.results import write_results
 from cnnlab.evaluation.summary import print_summary, tell_undefined
 from cnnlab.evaluation.view_comparison import compare_views, validation_images
+from cnnlab.metrics.metric_set import build_metrics
 from cnnlab.models.archive import read_class_names
 from cnnlab.reporting.run_page import write_report
 from cnnlab.runs.run import Run
@@ -70,7 +71,10 @@ def evaluate(config: DictConfig, directory: Path) -> None:
     folder = result_folder(directory, run, about) if run else directory
     title = " · ".join(part for part in (dataset.name, config.split, about["tta"]) if part != "none")
     positions = np.delete(np.arange(len(split) + len(left_out)), left_out)
-    metrics = write_results(folder, split, probabilities, dataset.class_names, title, about, positions)
+    scores = build_metrics(config.get("metric"), len(dataset.class_names)).score(
+        split.labels, probabilities, batch_size
+    )
+    metrics = write_results(folder, split, probabilities, dataset.class_names, title, about, positions, scores)
     if run:
         write_report(run)
     tell_undefined(split.labels, probabilities.argmax(axis=1), dataset.class_names)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from cnnlab.config.scoring import loss_column, score_columns
 from cnnlab.data.file_list import FILE_LIST, write_file_list
 from cnnlab.data.load import load_dataset
 from cnnlab.data.overlap import tell_shared
@@ -13,6 +14,7 @@ from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import build_strategy, configure_runtime, is_chief, watch_workers
 from cnnlab.runtime.precision import choose_precision
 from cnnlab.schedules.schedule import build_schedule
+from cnnlab.training.checkpoint_monitor import known_directions
 from cnnlab.training.header import header_lines
 from cnnlab.training.loggers.logger import build_loggers, closing
 from cnnlab.training.loop_setup import build_loop
@@ -65,7 +67,8 @@ def train(config: DictConfig, directory: Path) -> None:
     with stop_on_signals() as stop, output_directory(directory, strategy) as output, sole_writer(output):
         run = open_or_create(output, config)
         loggers = build_loggers(config.logger, run) if is_chief(strategy) else []
-        display = build_progress(progress, plan.epochs, plan.total_steps, validates="validation" in dataset.splits)
+        scores = score_columns(config.loss, config.metric, validates="validation" in dataset.splits)
+        display = build_progress(progress, plan.epochs, plan.total_steps, scores=scores)
         sampling, name = config.dataset.get("sampling", "shuffled"), config.model.name
         display.header(
             header_lines(name, dataset, plan, trainer.batch_size, sampling, train_state, precision, directory)
@@ -75,7 +78,8 @@ def train(config: DictConfig, directory: Path) -> None:
             run.update(
                 precision=precision, precision_reason=reason, seeds=dict(config.seeds), threads=same_threads(run)
             )
-            run.update(**model_record(train_state), **data_record(dataset))
+            better = known_directions(loss_column(config.loss), train_state.metrics)
+            run.update(**model_record(train_state), **data_record(dataset), better=better)
             list_skipped(output / "skipped_files.csv", dataset.skipped)
             write_file_list(output / FILE_LIST, dataset)
             loop.run()

@@ -5,21 +5,22 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from cnnlab.compare.metrics import METRICS
+from cnnlab.compare.metrics import metrics_of
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import UserError
 
 
 def choose_metric(runs: pd.DataFrame, given: str | None) -> str:
     """The metric that is compared; not given: the accuracy at the end, on the validation split where there is one."""
-    if given is not None and given not in METRICS:
-        near = did_you_mean(f"final_{given}" if f"final_{given}" in METRICS else given, METRICS)
-        raise UserError(f"metric={given}: no such metric{near}; metrics: {', '.join(METRICS)}")
+    metrics = metrics_of(runs)
+    if given is not None and given not in metrics:
+        near = did_you_mean(f"final_{given}" if f"final_{given}" in metrics else given, metrics)
+        raise UserError(f"by={given}: no such metric{near}; metrics: {', '.join(metrics)}")
     done = runs[runs["status"] == "done"]
     choices = [given] if given else ["final_val_accuracy", "final_accuracy"]
     measured = [name for name in choices if done[name].notna().any()]
     if not measured:
-        raise UserError(f"metric={given or choices[0]}: no run that is done has it")
+        raise UserError(f"by={given or choices[0]}: no run that is done has it")
     return measured[0]
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from cnnlab.compare.metrics import Better, measured_columns
 from cnnlab.config.flat import flat
 from cnnlab.config.resolve import derived_seeds
 from cnnlab.errors import UserError
@@ -88,6 +90,11 @@ class Comparison:
     def unfinished(self) -> list[Entry]:
         """What does not count."""
         return [entry for entry in self.entries if entry.status != "done"]
+
+    @cached_property
+    def measured(self) -> dict[str, Better | None]:
+        """The columns that say how well the runs did, and what counts as better of each."""
+        return measured_columns(entry.run for entry in self.entries if entry.run)
 
     @property
     def over(self) -> str:

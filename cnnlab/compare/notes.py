@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from cnnlab.compare.collect import Comparison, Entry, Observation, same_configuration
-from cnnlab.compare.metrics import format_metric
+from cnnlab.compare.metrics import Better, format_metric
 from cnnlab.compare.statistics import Difference
 from cnnlab.config.flat import flat
 from cnnlab.runs.run import Run
@@ -82,12 +82,14 @@ def _shown(key: str, value: Any) -> str:
     return str(value)[:9] if key == "commit" and value else str(value)
 
 
-def method_notes(paired: Sequence[Difference], of_metric: pd.DataFrame, metric: str, given: bool) -> Iterator[str]:
+def method_notes(
+    paired: Sequence[Difference], of_metric: pd.DataFrame, metric: str, better: Better | None, given: bool
+) -> Iterator[str]:
     """How the verdicts were reached: the baseline, and the correction."""
     if not paired:
         return
     baseline, count = paired[0].baseline, paired[0].comparisons
-    best = "smallest" if metric.endswith("loss") else "largest"
+    best = "smallest" if better == "min" else "largest"
     held_out = max(difference.held_out for difference in paired)
     runs = "folds" if held_out else "seeds"
     several = f" of two {runs} or more" if of_metric["n"].min() < 2 <= of_metric["n"].max() else ""
@@ -111,10 +113,11 @@ def method_notes(paired: Sequence[Difference], of_metric: pd.DataFrame, metric: 
 
 def interval_note(metric: str, confidence: float, over: str) -> str:
     """What the intervals of means are intervals of; `over` is seeds or folds."""
-    scale = "logit" if metric.endswith("accuracy") else "log"
+    scales = {"accuracy": ", on the logit scale", "loss": ", on the log scale"}
+    scale = next((scale for ending, scale in scales.items() if metric.endswith(ending)), "")
     each = f"{_percent(confidence)} each, not corrected"
     corrected = ", widened for the training images they share" if over != "seeds" else ""
-    return f"intervals of means: Student's t over the {over}{corrected}, on the {scale} scale, {each}"
+    return f"intervals of means: Student's t over the {over}{corrected}{scale}, {each}"
 
 
 def _percent(share: float) -> str:

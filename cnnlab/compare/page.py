@@ -10,7 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cnnlab.compare.collect import Comparison, Entry
-from cnnlab.compare.metrics import METRICS, format_metric
+from cnnlab.compare.metrics import format_metric, is_metric
 from cnnlab.reporting.page import figure, style, table
 from cnnlab.runs.files import write_atomically
 
@@ -98,7 +98,7 @@ def _cell(name: str, value: Any) -> dict[str, Any]:
     if value is None or pd.isna(value):
         return {"text": "", "value": "", "number": False}
     if isinstance(value, float):
-        text = format_metric(value, name) if name in METRICS else f"{value:,.0f}"
+        text = format_metric(value, name) if is_metric(name) else f"{value:,.0f}"
         return {"text": text, "value": f"{value:.17g}", "number": True}
     return {"text": str(value), "value": str(value), "number": isinstance(value, int)}
 
@@ -107,4 +107,4 @@ def _rows(differences: pd.DataFrame) -> Iterator[Sequence[str]]:
     """In what two runs differ, the metrics among it as everywhere on the page."""
     yield tuple(differences.columns)
     for kind, key, *texts in differences.itertuples(index=False):
-        yield kind, key, *(format_metric(float(text), key) if text and key in METRICS else text for text in texts)
+        yield kind, key, *(format_metric(float(text), key) if text and is_metric(key) else text for text in texts)

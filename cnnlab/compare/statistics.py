@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from cnnlab.compare.metrics import format_difference
+from cnnlab.compare.metrics import Better, format_difference
 from cnnlab.errors import UserError
 
 POWER = 0.8
@@ -136,20 +136,27 @@ def held_out_share(runs: pd.DataFrame) -> float:
     return 0.0 if math.isnan(mean) else mean
 
 
-def best_configuration(runs: pd.DataFrame, metric: str) -> str:
+def best_configuration(runs: pd.DataFrame, metric: str, better: Better | None) -> str:
     """The configuration with the best mean of a metric.
 
     Among those with two seeds or more where there are any: with one nothing can be compared.
 
+    Args:
+        runs: see `tables.runs_table`.
+        metric: a column.
+        better: what counts as better of it; None where that is not known.
+
     Raises:
-        UserError: no run that counts has the metric.
+        UserError: no run that counts has the metric, or it is not known what is better.
     """
+    if better is None:
+        raise UserError(f"by={metric}: whether less or more is better is not known; give baseline=CONFIGURATION")
     groups = runs[runs["counted"]].groupby("configuration", sort=False)[metric].agg(["mean", "count"]).dropna()
     several = groups[groups["count"] >= 2]
     means = (several if len(several) else groups)["mean"]
     if means.empty:
-        raise UserError(f"metric={metric}: no run that counts has it")
-    return str(means.idxmin() if metric.endswith("loss") else means.idxmax())
+        raise UserError(f"by={metric}: no run that counts has it")
+    return str(means.idxmin() if better == "min" else means.idxmax())
 
 
 def mean_interval(
@@ -157,13 +164,14 @@ def mean_interval(
 ) -> tuple[float, float]:
     """A confidence interval of the mean over seeds, or folds of seeds, that stays within what the metric can be.
 
-    Student's t on the scale of the logit of an accuracy, the logarithm of a loss: f(mean) ± t · s / √n · f'(mean),
-    turned back. It is what R's survey package calls svyciprop(method="xlogit"), and Stata's default for proportions;
-    near 1, where accuracies scatter unevenly, it holds the mean more often than the plain interval does.
+    Student's t on the scale of the logit of an accuracy, the logarithm of a loss, and any other metric itself:
+    f(mean) ± t · s / √n · f'(mean), turned back. It is what R's survey package calls
+    svyciprop(method="xlogit"), and Stata's default for proportions; near 1, where accuracies scatter unevenly, it holds
+    the mean more often than the plain interval does.
 
     Args:
         values: one per seed, or fold of a seed.
-        metric: whose name ends with accuracy, from 0 to 1, or loss, from 0 on.
+        metric: whose name ends with accuracy, from 0 to 1, or loss, from 0 on; of others nothing is known.
         confidence: of the interval.
         held_out: see `held_out_share`; it widens the interval as it does that of a difference.
 
@@ -178,6 +186,8 @@ def mean_interval(
     if metric.endswith("accuracy"):
         middle, half = special.logit(mean), half / (mean * (1 - mean))
         return float(special.expit(middle - half)), float(special.expit(middle + half))
+    if not metric.endswith("loss"):
+        return mean - half, mean + half
     factor = math.exp(min(half / mean, 700.0))
     return mean / factor, mean * factor
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cnnlab.compare.collect import Comparison, Entry
-from cnnlab.compare.metrics import MEASURED, METRICS, format_metric
+from cnnlab.compare.metrics import format_metric, measured_columns, metric_names, metrics_of
 from cnnlab.compare.statistics import Difference, held_out_share, mean_interval
 from cnnlab.runs.run import Run
 
@@ -23,13 +23,13 @@ def runs_table(comparison: Comparison) -> pd.DataFrame:
 
     Columns: run (the folder's name), configuration, the swept keys, seed, fold, status, counted (see
     `collect.Entry.counts`), reason, held_out (of folds: images that validate for each that trains), epochs, steps,
-    `METRICS` (the best is the largest accuracy, the smallest loss), seconds of training, images_per_second (median over
-    the epochs), commit. What was not measured is empty.
+    the metrics (see `metric_names`; the best is the largest accuracy, the smallest loss), seconds of training,
+    images_per_second (median over the epochs), commit. What was not measured is empty.
     """
     rows = [_row(entry, comparison.keys) for entry in comparison.entries]
     columns = ["run", "configuration", *comparison.keys, "seed", "fold", "status", "counted", "reason", "held_out"]
     columns += ["epochs", "steps"]
-    columns += [*METRICS, "seconds", "images_per_second", "commit"]
+    columns += [*metric_names(comparison.measured), "seconds", "images_per_second", "commit"]
     table = pd.DataFrame(rows, columns=[*dict.fromkeys(columns)])
     return table.astype({"held_out": float})
 
@@ -47,7 +47,7 @@ def summary_table(runs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     """
     rows = []
     for configuration, group in runs[runs["counted"]].groupby("configuration", sort=False):
-        for metric in METRICS:
+        for metric in metrics_of(runs):
             values = group[metric].dropna()
             if len(values):
                 interval = mean_interval(values, metric, confidence, held_out_share(group))
@@ -104,10 +104,11 @@ def measured(run: Run) -> dict[str, float]:
         return {}
     row = {"epochs": history["epoch"].iloc[-1], "steps": history["step"].iloc[-1]}
     row |= {"seconds": history["seconds"].sum(), "images_per_second": history["images_per_second"].median()}
-    for metric in MEASURED:
+    for metric, better in measured_columns([run]).items():
         values = pd.to_numeric(history[metric]).dropna() if metric in history else pd.Series(dtype=float)
         if len(values):
-            row[f"best_{metric}"] = values.max() if metric.endswith("accuracy") else values.min()
+            if better:
+                row[f"best_{metric}"] = values.max() if better == "max" else values.min()
             row[f"final_{metric}"] = values.iloc[-1]
             row[f"mean_{metric}"] = values.mean()
     return row

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from cnnlab.config.arguments import given_overrides, overridden, prepare
+from cnnlab.config.defaults import fill_defaults
 from cnnlab.config.explain import decoding_hint, explain
 from cnnlab.config.once import is_one_job, run_once
 from cnnlab.config.resolve import resolve
@@ -115,6 +116,7 @@ class _Job:
         with open_dict(config):
             config.pop("sweep", None)  # a run knows nothing of the sweep it is part of
         try:
+            fill_defaults(config)
             validate(config, self.command, overrides)
             resolve(config)
         except OmegaConfBaseException as error:

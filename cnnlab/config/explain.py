@@ -148,7 +148,7 @@ def _retold(error: Exception, arguments: Sequence[str]) -> str:
         group = found[1] or found[2]
         return f"{_as_given(group, arguments)}: the group has an option already; leave out the +"
     if found := re.match(r"Could not override '(.*)'\. No match in the defaults list", message):
-        return f"{_as_given(found[1], arguments)}: this configuration has no group {found[1]} to choose from"
+        return f"{_as_given(found[1], arguments)}: this command has no group {found[1]}{renamed(found[1])}"
     if found := re.match(r"Error merging override (.*)$", message):
         return f"{found[1]}: {str(error.__cause__).splitlines()[0]}"
     if "Config group override must be" in message or isinstance(error, TypeError):

@@ -6,6 +6,7 @@ from typing import Any
 from cnnlab.errors import UserError
 
 ADAPTERS = "cnnlab.training.loggers."
+HUB = "cnnlab.models.hub.hub"
 DATABASES = ("sqlite:", "mysql", "postgresql", "mssql")
 """How the URIs of MLflow's databases begin; a server needs no more than its client, mlflow-skinny."""
 
@@ -39,6 +40,16 @@ def require_packages(loggers: dict[str, Any]) -> None:
         missing = [package for package in packages if target.startswith(ADAPTERS) and not is_installed(package)]
         if missing:
             raise UserError(_missing(f"logger={name}", missing[0], extra))
+
+
+def require_model_package(model: dict[str, Any]) -> None:
+    """Check that the package behind a model is installed, without importing it.
+
+    Raises:
+        UserError: it is missing; the message names the extra.
+    """
+    if model["_target_"] == HUB and not is_installed("keras_hub"):
+        raise UserError(_missing(f"model={model['name']}", "keras-hub", "hub"))
 
 
 def explain_missing(group: str, option: str) -> str | None:

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from cnnlab.config.options import Group, Key, Option, option_names, read_groups, read_option
 from cnnlab.config.resolvers import register_resolvers
-from cnnlab.config.schema import COMMANDS, GROUPS, METHODS
+from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, SEVERAL
 from cnnlab.config.signatures import find_signature
 from cnnlab.config.types import members, shown
 from cnnlab.errors import UserError
@@ -91,7 +91,7 @@ def _option(group: str, option: Option) -> str:
     title = f"{group}={option.name}: {' '.join(option.description)}"
     if group == "experiment":  # sets keys of all the groups above
         return _table(title, option.keys, {})
-    inside = group if group not in ("augmentation", "logger") else f"{group}.{option.name}"
+    inside = group if group not in SEVERAL else f"{group}.{option.name}"
     keys = [Key(f"{inside}.{key.name}", key.default, key.comment) for key in option.keys if key.name != "name"]
     return _table(title, keys, _hints(group, option, inside))
 

@@ -14,7 +14,8 @@ def instantiate(node: DictConfig | None, /, *, drop: Collection[str] = (), **kwa
     """Call the `_target_` of `node` with the node's other keys as arguments.
 
     Nested nodes that have a `_target_` are built first. Lists and mappings arrive as plain `list` and
-    `dict`. The key `name` is a label for people and never handed on.
+    `dict`. The key `name` is a label for people and never handed on. With `_partial_: true` the target is not called:
+    what is returned is the function itself, the other keys being its last arguments.
 
     Args:
         node: a group of the composed configuration, e.g. `config.optimizer`; None gives None.
@@ -32,7 +33,8 @@ def instantiate(node: DictConfig | None, /, *, drop: Collection[str] = (), **kwa
     arguments._set_parent(node._get_parent())  # interpolations reach the whole configuration
     try:
         # Partial first, so that Hydra does not turn the objects in kwargs into configuration nodes.
-        return hydra_instantiate(arguments, _convert_="all", _partial_=True)(**kwargs)
+        build = hydra_instantiate(arguments, _convert_="all", _partial_=True)
+        return build if node.get("_partial_") else build(**kwargs)
     except InstantiationException as error:
         cause = error.__cause__
         if cause is None or isinstance(cause, TypeError | ValueError | ImportError):

@@ -10,6 +10,7 @@ RENAMED = {
     "trainer.resident_limit_mib": "trainer.cache_limit_mib",
     "trainer.data=resident": "trainer.data=cached",
     "dataset.strict": "dataset.on_error",
+    "metric": "by",  # of compare
     "seeds.order": "seeds.shuffle",
 }
 

@@ -15,7 +15,8 @@ def resolve(config: DictConfig) -> None:
     - each of `seeds` that is null, from `seed`;
     - `dataset.image_shape` and `dataset.num_classes`, from `input_shape` and `num_classes` where those are set;
     - paths become absolute, `~` expanded, so that they still hold when a run is resumed from elsewhere; of
-      `images`, which may be patterns, only `~` is expanded. The same goes for MLflow's SQLite file.
+      `images`, which may be patterns, only `~` is expanded. The same goes for MLflow's SQLite file, and for a
+      `model.preset` that is a folder.
     """
     with open_dict(config):
         if "seeds" in config:
@@ -31,6 +32,9 @@ def resolve(config: DictConfig) -> None:
         uri = OmegaConf.select(config, "logger.mlflow.tracking_uri")
         if uri is not None and uri.startswith(SQLITE):
             config.logger.mlflow.tracking_uri = f"{SQLITE}{_absolute(uri.removeprefix(SQLITE))}"
+        preset = OmegaConf.select(config, "model.preset")
+        if preset is not None and Path(preset).expanduser().is_dir():  # and not a name
+            config.model.preset = _absolute(preset)
         images = config.get("images")
         if images is not None:
             config.images = _at_home(images) if isinstance(images, str) else [_at_home(image) for image in images]

@@ -6,10 +6,13 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from cnnlab.config.defaults import target_name
+
 
 def register_resolvers() -> None:
     """Make the resolvers known to OmegaConf; to do so again changes nothing."""
     OmegaConf.register_new_resolver("path_name", _path_name, replace=True)
+    OmegaConf.register_new_resolver("target_name", target_name, replace=True)
     OmegaConf.register_new_resolver("suited", _suited, replace=True)
 
 

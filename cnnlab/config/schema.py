@@ -66,7 +66,13 @@ class ManyHeaded(TypedDict, total=False):
     auxiliary_loss_weight: Annotated[float, AT_LEAST_0]
 
 
-class Model(ManyHeaded):
+class OwnModel(TypedDict, total=False):
+    """The key of models of one's own: what they end in; cnnlab's end in logits."""
+
+    outputs: Literal["auto", "logits", "probabilities"]
+
+
+class Model(ManyHeaded, OwnModel):
     """The keys of conf/model that are not the builder's."""
 
     name: str
@@ -88,11 +94,24 @@ class Schedule(TypedDict):
     warmup: DurationLike
 
 
-class Loss(TypedDict):
+class LossByName(TypedDict, total=False):
+    """The key of loss=keras."""
+
+    loss: str
+
+
+class Loss(LossByName):
     """The keys of conf/loss that are not the loss's."""
 
     name: str
     class_weight: Literal["balanced"] | dict[str, Annotated[float, AT_LEAST_0]] | None
+
+
+class Metric(TypedDict, total=False):
+    """The keys of conf/metric that are not the metric's: of metric=keras the class."""
+
+    name: str
+    metric: str
 
 
 class Lookahead(TypedDict, total=False):
@@ -125,12 +144,16 @@ GROUPS: dict[str, Any] = {
     "model": Model,
     "initializer": Initializer,
     "loss": Loss,
+    "metric": Metric,
     "optimizer": Optimizer,
     "schedule": Schedule,
     "trainer": Unnamed,
     "logger": Named,
 }
 
+
+SEVERAL = ("augmentation", "metric", "logger")
+"""Groups of which several options may be chosen, each of which is built of a `_target_` of its own."""
 
 METHODS: dict[str, type] = {"method": Named}
 """The group that only `visualize` has."""
@@ -162,6 +185,7 @@ class Train(TypedDict):
     model: dict[str, Any]
     initializer: dict[str, Any]
     loss: dict[str, Any]
+    metric: dict[str, Any]
     optimizer: dict[str, Any]
     schedule: dict[str, Any]
     trainer: dict[str, Any]
@@ -216,7 +240,7 @@ class Compare(TypedDict):
     """conf/compare.yaml."""
 
     runs: str | list[str]
-    metric: str | None
+    by: str | None
     baseline: str | None
     smoothing: Count
     confidence: Annotated[float, SHARE]

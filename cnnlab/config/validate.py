@@ -8,10 +8,11 @@ from omegaconf import DictConfig
 from cnnlab.config.crops import require_crops_first, require_larger, require_streamed
 from cnnlab.config.draws import check_draws
 from cnnlab.config.explain import shipped_options
-from cnnlab.config.extras import require_packages
+from cnnlab.config.extras import require_model_package, require_packages
 from cnnlab.config.flat import plain
 from cnnlab.config.initializer_choice import reported_initializers
-from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, Named
+from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, SEVERAL
+from cnnlab.config.scoring import check_scoring
 from cnnlab.config.signatures import Signature, find_signature
 from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets, find_in_working_directory
 from cnnlab.config.types import check, shown
@@ -64,6 +65,7 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
             _check_complete(values)
     _check_chosen(values, "augmentation", "operation")
     _check_chosen(values, "logger", "logger")
+    _check_chosen(values, "metric", "metric")
     if command == "train":
         require_packages(values.get("logger", {}))
     if "trainer" in values:
@@ -106,10 +108,10 @@ def _check_length(trainer: dict[str, Any]) -> None:
 
 
 def _nodes(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The groups, and where `method` is several, each of them, by key."""
+    """The groups, and of several methods or metrics each, by key."""
     for group in (*GROUPS, *METHODS):
         node = values.get(group)
-        if group in METHODS and node and "_target_" not in node:
+        if group in (*METHODS, "metric") and node and "_target_" not in node:
             yield from ((f"{group}.{name}", item) for name, item in node.items() if isinstance(item, dict))
         elif node is not None:
             yield group, node
@@ -137,7 +139,7 @@ def _check_builder(target: str) -> None:
 def _check_present(values: dict[str, Any]) -> None:
     """A group from a file of the user's own may lack a key of ours, and ~key takes one out."""
     for group, schema in GROUPS.items():
-        required = set() if schema is Named else schema.__required_keys__
+        required = set() if group in SEVERAL else schema.__required_keys__
         if group == "trainer":
             _check_trainer(values["trainer"])
             required = (find_signature(TRAINER) or Signature()).hints.keys()
@@ -209,6 +211,7 @@ def _check_chosen(values: dict[str, Any], group: str, kind: str) -> None:
 
 def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:
     trainer = values["trainer"]
+    check_scoring(values)
     if "trainer.epochs" in given and trainer["steps"] is not None:
         raise UserError(
             f"trainer.epochs={trainer['epochs']}: trainer.steps={trainer['steps']} sets the length already; "
@@ -224,6 +227,7 @@ def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:
             "use steps_per_call=auto or data=cached"
         )
     _check_pretrained(values["model"], values["initializer"])
+    require_model_package(values["model"])
     _check_pairs(values)
     _check_crops(values)
     if "tta" in values:
@@ -238,7 +242,7 @@ def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:
 
 
 def _check_pretrained(model: dict[str, Any], initializer: dict[str, Any]) -> None:
-    for name, value in model["preprocessing"].items() if "backbone" in model else ():
+    for name, value in model["preprocessing"].items() if {"backbone", "preset"} & model.keys() else ():
         raise UserError(f"model.preprocessing.{name}={shown(value)}: the backbone brings its own; leave the key out")
     weights = model.get("weights")
     if weights is not None and (initializer["_target_"] is not None or initializer["bias"] is not None):

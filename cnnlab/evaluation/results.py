@@ -23,6 +23,7 @@ def write_results(
     title: str,
     about: Mapping[str, Any],
     positions: np.ndarray,
+    scores: Mapping[str, float],
 ) -> dict[str, Any]:
     """Write metrics.json, four CSV tables and three figures; each replaces its predecessor whole.
 
@@ -36,6 +37,7 @@ def write_results(
         title: of the figures: the dataset and the split.
         about: what was evaluated, put before the figures in metrics.json.
         positions: (N,) where the images are in the split as it is on disk.
+        scores: the values of the configuration's metrics, which stand as `metrics` in metrics.json.
 
     Returns:
         The content of metrics.json.
@@ -54,7 +56,7 @@ def write_results(
     draw_reliability(reliability, figures["ece"], folder / "calibration.png", f"{title} · calibration")
     gallery = f"{title} · most confident mistakes (red: predicted)"
     draw_mistakes(split, probabilities, class_names, folder / "mistakes.png", gallery, positions=positions)
-    metrics = {**about, **figures}
+    metrics = {**about, **figures, "metrics": dict(scores)}
     write_json(folder / "metrics.json", metrics)
     return metrics
 

@@ -1,6 +1,7 @@
 """Fresh weights for every kernel of a built model, whatever its layers were built with."""
 
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import keras
 import numpy as np
@@ -8,7 +9,20 @@ from omegaconf import DictConfig
 
 from cnnlab.config.instantiate import instantiate
 from cnnlab.initializers.kernels import kernel_layers, kernels
-from cnnlab.initializers.lsuv import LSUV
+
+
+@runtime_checkable
+class DataInitializer(Protocol):
+    """Sets the kernels of a whole network by what images make of it, such as LSUV.
+
+    Attributes:
+        batch_size: how many training images it looks at.
+    """
+
+    batch_size: int
+
+    def apply(self, network: keras.Model, images: np.ndarray) -> None:
+        """Change the network in place; `images` are float32 (n, H, W, C), as they reach it."""
 
 
 def apply_initializer(node: DictConfig, network: keras.Model, seed: int, images: Callable[[int], np.ndarray]) -> None:
@@ -17,8 +31,8 @@ def apply_initializer(node: DictConfig, network: keras.Model, seed: int, images:
     Frozen layers keep their weights.
 
     Args:
-        node: `_target_`, a random initializer of keras.initializers or LSUV (None leaves the kernels as they
-            were built), its arguments, and `bias`, the value biases get (None leaves them as they were built).
+        node: `_target_`, a random initializer of keras.initializers or a `DataInitializer` (None leaves the kernels as
+            they were built), its arguments, and `bias`, the value biases get (None leaves them as they were built).
         network: the model; changed in place.
         seed: every kernel draws from a seed of its own that depends on this and on the kernel's position.
         images: gives so many (fewer where there are no more) training images as they reach the network,
@@ -34,7 +48,7 @@ def apply_initializer(node: DictConfig, network: keras.Model, seed: int, images:
     if node._target_ is None:
         return
     initializer = instantiate(node, drop=["bias"], seed=seed)
-    if isinstance(initializer, LSUV):
+    if isinstance(initializer, DataInitializer):
         initializer.apply(network, images(initializer.batch_size))
     else:
         for position, kernel in enumerate(kernels(network)):

@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig
 
 from cnnlab.config.instantiate import instantiate
+from cnnlab.config.scoring import LOSS_LABELS
+from cnnlab.config.signatures import find_signature
+from cnnlab.config.types import shown
 from cnnlab.data.dataset import Dataset
 from cnnlab.errors import UserError
 from cnnlab.losses.class_weight import class_weights
+from cnnlab.losses.keras_loss import KerasLoss
 
 LossFunction = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 """(targets (n, classes), logits (n, classes)) -> (n,), all float32."""
@@ -37,6 +42,11 @@ class WeightedLoss:
         self._class_weight = class_weight
         self._auxiliary_weight = auxiliary_weight
 
+    @property
+    def takes_mixed(self) -> bool:
+        """Whether targets may be shares of several classes; a function of one's own is trusted with them."""
+        return getattr(self._function, "takes_mixed", True)
+
     def __call__(self, targets: tf.Tensor, heads: Sequence[tf.Tensor]) -> tf.Tensor:
         """The (n,) float32 losses.
 
@@ -60,16 +70,83 @@ def build_loss(config: DictConfig, dataset: Dataset, heads: int) -> WeightedLoss
         heads: how many outputs the network has.
 
     Raises:
-        UserError: a weight for a class the dataset does not have, or auxiliary heads without a weight.
+        UserError: a weight for a class the dataset does not have, auxiliary heads without a weight, or a loss that
+            is none, or not one value per example.
     """
     if heads > 1 and "auxiliary_loss_weight" not in config.model:
         raise UserError(
             f"model.auxiliary_loss_weight: is missing, and {config.model.name} has {heads} outputs; "
             "give +model.auxiliary_loss_weight=…, the factor of the losses of all but the first"
         )
+    num_classes = len(dataset.class_names)
+    function = _build_function(config.loss)
+    _require_per_example(function, num_classes, f"loss={config.loss.name}")
     return WeightedLoss(
-        instantiate(config.loss, drop=["class_weight"]),
-        len(dataset.class_names),
+        function,
+        num_classes,
         class_weights(config.loss.get("class_weight"), dataset),
         config.model.get("auxiliary_loss_weight", 0.0),
     )
+
+
+def require_whole_labels(loss: WeightedLoss, mixing: str | None, name: str) -> None:
+    """Check that a loss is not given mixed labels if it does not know them.
+
+    Args:
+        loss: what is minimised.
+        mixing: the augmentation that mixes labels; None where none does.
+        name: of the loss.
+
+    Raises:
+        UserError: it is.
+    """
+    if mixing and not loss.takes_mixed:
+        raise UserError(
+            f"loss={name}: knows whole labels only, which augmentation={mixing} mixes; leave one of them out, or use "
+            "loss=crossentropy"
+        )
+
+
+def _build_function(node: DictConfig) -> LossFunction:
+    key = f"loss={node.name}"
+    if node.get("reduction") not in (None, "none"):
+        raise UserError(f"loss.reduction={node.reduction}: the training step sums the examples itself; leave it out")
+    loss = instantiate(node, drop=LOSS_LABELS, **_from_logits(node))
+    if isinstance(loss, keras.losses.Loss):
+        return KerasLoss(loss)
+    if not callable(loss):
+        returns = f"{node._target_} returns {type(loss).__name__}"
+        raise UserError(f"{key}: {returns}, not a function of targets and logits; see docs/own_code.md")
+    return loss
+
+
+def _from_logits(node: DictConfig) -> dict[str, bool]:
+    """Keras's losses that can start from logits do so, which is more exact than to undo a softmax."""
+    target = str(node._target_)
+    signature = find_signature(target) if target.startswith("keras.") else None
+    takes_it = signature is not None and "from_logits" in signature.hints and "from_logits" not in node
+    return {"from_logits": True} if takes_it else {}
+
+
+def _require_per_example(function: LossFunction, num_classes: int, key: str) -> None:
+    """Check on made-up logits that there is a number for each example, which is that of the example alone."""
+    examples = num_classes + 1
+    targets = tf.one_hot(np.arange(examples) % num_classes, num_classes)
+    logits = tf.constant(np.random.default_rng(0).normal(size=(examples, num_classes)), tf.float32)
+    try:
+        losses, first = (tf.convert_to_tensor(function(targets[:n], logits[:n])) for n in (examples, 2))
+    except (ValueError, TypeError, NotImplementedError, tf.errors.OpError) as error:
+        reason = " ".join(str(error).partition("Arguments received by")[0].split()) or type(error).__name__
+        raise UserError(
+            f"{key}: cannot be computed from targets and logits of {shown([examples, num_classes])}; {reason}"
+        ) from error
+    if losses.shape != (examples,):
+        raise UserError(
+            f"{key}: returns the shape {shown([*losses.shape])} for {examples} examples, not one value per example, "
+            f"{shown([examples])}; sum or average over the classes, and over nothing else (axis=-1)"
+        )
+    if not np.allclose(losses[:2], first, rtol=1e-4, atol=1e-6, equal_nan=True):
+        raise UserError(
+            f"{key}: what an example costs depends on the others of its batch; it must be a function of the example "
+            "alone, so that batches can be shared among devices"
+        )

@@ -1,9 +1,10 @@
 """What cnnlab asks of a network, and bringing a model of the user's own to it."""
 
 import logging
-from typing import Any
+from typing import Any, Literal
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import KerasTensor, tree
 
@@ -23,31 +24,43 @@ SMALLEST = {"Softmax": 1e-30, "Sigmoid": 1e-7}
 """Probabilities below are taken for it where a logarithm makes logits of them."""
 
 
-def conform(model: Any, image_shape: ImageShape, outputs: int, key: str) -> keras.Model:
+EndsIn = Literal["auto", "logits", "probabilities"]
+
+LOOKED_AT = 8
+"""Made-up images whose outputs show whether they are probabilities, where the graph does not."""
+
+CLOSE = 0.02
+"""How far from 1 probabilities in bfloat16 may sum."""
+
+
+def conform(model: Any, image_shape: ImageShape, outputs: int, key: str, ends_in: EndsIn = "auto") -> keras.Model:
     """Make of what a builder returned a functional model from images to logits, as all of cnnlab expects it.
 
     A subclassed model becomes the one layer of a functional model. A softmax or sigmoid at the end is taken off,
-    or, where the model hides it, undone by a logarithm: the loss and the exported model have their own.
+    or, where the model hides it, undone by a logarithm: the loss and the exported model have their own. It is
+    recognised by TensorFlow's graph, and where that ends otherwise, by what made-up images come to: probabilities are
+    not negative and sum to 1.
 
     Args:
         model: what the builder returned; may be changed in place.
         image_shape: (height, width, channels) of the preprocessed images.
         outputs: how many logits there must be.
         key: names the model in messages, such as "model._target_=mynet.build".
+        ends_in: what `model.outputs` says the model returns; auto finds it out.
 
     Returns:
         A functional or sequential model from float images (N, H, W, C) to logits (N, outputs), or a list of
         these, one per head.
 
     Raises:
-        UserError: it is no Keras model, or takes or returns something else.
+        UserError: it is no Keras model, or takes or returns something else, also than `ends_in` says.
     """
     if not isinstance(model, keras.Model):
         raise UserError(f"{key}: returns {type(model).__name__}, not a keras.Model")
     network = _functional(model, image_shape, key)
     _require_images(network, image_shape, key)
     _require_logits(network, outputs, key)
-    return _without_probabilities(network, image_shape, key)
+    return _without_probabilities(network, image_shape, key, ends_in)
 
 
 def _functional(model: keras.Model, image_shape: ImageShape, key: str) -> keras.Model:
@@ -99,11 +112,20 @@ def _require_logits(network: keras.Model, outputs: int, key: str) -> None:
             )
 
 
-def _without_probabilities(network: keras.Model, image_shape: ImageShape, key: str) -> keras.Model:
+def _without_probabilities(network: keras.Model, image_shape: ImageShape, key: str, ends_in: EndsIn) -> keras.Model:
     endings = _endings(network, image_shape)
+    if ends_in == "logits":
+        for ending in filter(None, endings):
+            log.warning(
+                "%s: ends in a %s, whose values are taken for logits, as model.outputs says", key, ending.lower()
+            )
+        return network
+    by_values: list[str | None] = [None] * len(endings)
+    if None in endings:
+        by_values = [_ending_by_values(values, key, ends_in) for values in _looked_at(network, image_shape)]
     outputs = [
-        output if ending is None else _logits(output, ending, key)
-        for output, ending in zip(network.outputs, endings, strict=True)
+        output if ending is None and seen is None else _logits(output, ending, seen, key)
+        for output, ending, seen in zip(network.outputs, endings, by_values, strict=True)
     ]
     if all(ours is theirs for ours, theirs in zip(outputs, network.outputs, strict=True)):
         return network
@@ -126,8 +148,38 @@ def _endings(network: keras.Model, image_shape: ImageShape) -> list[str | None]:
     return endings
 
 
-def _logits(output: KerasTensor, ending: str, key: str) -> KerasTensor:
-    """The logits whose softmax or sigmoid `output` is; the same tensor where its layer now returns them itself."""
+def _looked_at(network: keras.Model, image_shape: ImageShape) -> list[np.ndarray]:
+    images = np.random.default_rng(0).uniform(size=(LOOKED_AT, *image_shape)).astype("float32")
+    return [np.asarray(keras.ops.cast(head, "float32")) for head in tree.flatten(network(images, training=False))]
+
+
+def _ending_by_values(outputs: np.ndarray, key: str, ends_in: EndsIn) -> str | None:
+    """What outputs (n, K) look like: "Softmax" where each row is of probabilities of classes, else None.
+
+    Raises:
+        UserError: they are no probabilities, which `ends_in` says they are.
+    """
+    sums_to_1 = np.isclose(outputs.sum(axis=1), 1, atol=CLOSE).all() and outputs.shape[1] > 1
+    are_shares = (outputs >= 0).all() and (outputs <= 1 + CLOSE).all()
+    if ends_in == "probabilities":
+        if not are_shares:
+            low, high = outputs.min(), outputs.max()
+            raise UserError(
+                f"model.outputs=probabilities: {key} returns values from {low:.3g} to {high:.3g}; end it in a softmax "
+                "or sigmoid, or use model.outputs=logits"
+            )
+        return "Softmax" if sums_to_1 else "Sigmoid"
+    return "Softmax" if are_shares and sums_to_1 else None
+
+
+def _logits(output: KerasTensor, known: str | None, seen: str | None, key: str) -> KerasTensor:
+    """The logits whose softmax or sigmoid `output` is; the same tensor where its layer now returns them itself.
+
+    Args:
+        known: what it ends in by the graph; None where that does not tell.
+        seen: what it ends in by its values.
+    """
+    ending = known or str(seen)
     name, width = ending.lower(), output.shape[1]
     node, alone, is_last = _final_use(output)
     operation = node.operation
@@ -141,7 +193,8 @@ def _logits(output: KerasTensor, ending: str, key: str) -> KerasTensor:
         output = _log_odds(output, ending)
     own = "sigmoid" if width == 1 else "softmax"
     exclusive = f", for {width} classes exclude each other" if name != own else ""
-    log.warning("%s: ends in a %s, %s: the loss and the exported model have a %s%s", key, name, how, own, exclusive)
+    told = "ends in" if known else "returns the probabilities (if not, use model.outputs=logits) of"
+    log.warning("%s: %s a %s, %s: the loss and the exported model have a %s%s", key, told, name, how, own, exclusive)
     return output
 
 

@@ -16,9 +16,9 @@ from cnnlab.errors import UserError
 from cnnlab.models.blocks import Collapsed
 from cnnlab.models.contract import conform
 from cnnlab.models.contrast_normalization import ContrastNormalization
-from cnnlab.models.whitening import PatchWhitening, ZCAWhitening
+from cnnlab.models.whitening import AdaptedLayer, ZCAWhitening
 
-LABELS = ("preprocessing", "head", "auxiliary_loss_weight")
+LABELS = ("preprocessing", "head", "auxiliary_loss_weight", "outputs")
 """Keys of a model group that are no arguments of its builder."""
 
 FITTING_BATCH = 512
@@ -66,9 +66,12 @@ def build_network(
             f"input_shape={shown([*image_shape])}: too small for model={config.name}, whose layer {error.layer} gets "
             f"{error.height}x{error.width} pixels; use input_shape={shown([*_large_enough(build, image_shape)])}"
         ) from error
-    if is_ours(config._target_):
-        return network
-    return conform(network, image_shape, outputs, f"model._target_={config._target_}")
+    ends_in = config.get("outputs", "auto")
+    if not is_ours(config._target_):
+        return conform(network, image_shape, outputs, f"model._target_={config._target_}", ends_in)
+    if ends_in == "probabilities":
+        raise UserError("model.outputs=probabilities: is for models of your own; cnnlab's end in logits")
+    return network
 
 
 def is_ours(target: str) -> bool:
@@ -124,7 +127,7 @@ def fit_preprocessing(preprocessing: keras.Model, split: Split, seed: int) -> No
     Raises:
         UserError: a file of the sample cannot be decoded.
     """
-    layers = [layer for layer in preprocessing.layers if hasattr(layer, "adapt")]
+    layers = [layer for layer in preprocessing.layers if _is_fitted(layer)]
     if not layers:
         return
     images = _fitting_images(split, seed)
@@ -133,7 +136,9 @@ def fit_preprocessing(preprocessing: keras.Model, split: Split, seed: int) -> No
 
 
 def fit_network(network: keras.Model, preprocessing: keras.Model, split: Split, seed: int) -> None:
-    """Fit the layers of a network that are fitted to images rather than trained (PatchWhitening).
+    """Fit the layers of a network that are fitted to images rather than trained: see `AdaptedLayer`.
+
+    Keras's own layers that could be are left as they were built: in a backbone they hold what belongs to its weights.
 
     Args:
         network: what `build_network` returned.
@@ -141,13 +146,26 @@ def fit_network(network: keras.Model, preprocessing: keras.Model, split: Split, 
         split, seed: as for `fit_preprocessing`.
 
     Raises:
-        UserError: a file of the sample cannot be decoded.
+        UserError: a file of the sample cannot be decoded, or such a layer lies inside of another one.
     """
-    for layer in network.layers:
-        if isinstance(layer, PatchWhitening):
+    for layer in network._flatten_layers(include_self=False):
+        if _is_fitted(layer) and not type(layer).__module__.startswith("keras."):
+            _require_in_graph(layer, network)
             before = keras.Model(network.input, layer.input)
             path = keras.Model(preprocessing.input, before(preprocessing.output))
             layer.adapt(_outputs(path, _fitting_images(split, seed)))
+
+
+def _is_fitted(layer: keras.Layer) -> bool:
+    return isinstance(layer, AdaptedLayer)
+
+
+def _require_in_graph(layer: keras.Layer, network: keras.Model) -> None:
+    if layer not in network.layers:
+        raise UserError(
+            f"{network.name}: {layer.name} is to be fitted to what reaches it, but lies inside of another layer or a "
+            "subclassed model; build a functional model of which it is a layer"
+        )
 
 
 def finalize_preprocessing(preprocessing: keras.Model) -> None:

@@ -60,8 +60,8 @@ def transfer(
     blocks = Blocks(l2=l2)
     images = keras.Input(input_shape, name="images")
     whole = build_backbone(backbone, images)
-    maps = whole.output if cut is None else _find_layer(whole, cut, "cut", backbone).output
-    _freeze(keras.Model(images, maps), fine_tune_from, backbone)
+    maps = whole.output if cut is None else find_layer(whole, cut, "cut", backbone).output
+    freeze(keras.Model(images, maps), fine_tune_from, backbone)
     if weights is not None:
         load_backbone(whole, backbone, weights)
     x = POOLINGS[pooling](name="pooling")(maps)
@@ -69,16 +69,25 @@ def transfer(
     return keras.Model(images, blocks.logits(x, num_classes), name="transfer")
 
 
-def _freeze(network: keras.Model, until: str | None, backbone: Backbone) -> None:
-    """Keep all layers before the one named `until`, or all of them, as they are."""
-    stop = None if until is None else network.layers.index(_find_layer(network, until, "fine_tune_from", backbone))
+def freeze(network: keras.Model, until: str | None, backbone: str) -> None:
+    """Keep all layers before the one named `until`, or all of them, as they are.
+
+    Raises:
+        UserError: there is no such layer.
+    """
+    stop = None if until is None else network.layers.index(find_layer(network, until, "fine_tune_from", backbone))
     for layer in network.layers[:stop]:
         layer.trainable = False
         if hasattr(layer, "rate"):  # Dropout does not ask whether it is trainable
             layer.rate = 0.0
 
 
-def _find_layer(network: keras.Model, name: str, option: str, backbone: Backbone) -> keras.layers.Layer:
+def find_layer(network: keras.Model, name: str, option: str, backbone: str) -> keras.layers.Layer:
+    """The layer of a backbone that `model.OPTION` names.
+
+    Raises:
+        UserError: there is none.
+    """
     names = [layer.name for layer in network.layers]
     if name not in names:
         hint = did_you_mean(name, names) or "; cnnlab inspect lists them"

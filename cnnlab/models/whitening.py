@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 import numpy as np
@@ -12,6 +12,14 @@ import tensorflow as tf
 from cnnlab.models.layers import REGISTRY
 
 ADAPT_BATCH = 1024
+
+
+@runtime_checkable
+class AdaptedLayer(Protocol):
+    """A layer that is fitted to training images before the training, rather than trained."""
+
+    def adapt(self, data: Iterable[np.ndarray]) -> None:
+        """Fit the layer to batches (n, H, W, C) of what reaches it."""
 
 
 @keras.saving.register_keras_serializable(package=REGISTRY)

@@ -31,7 +31,13 @@ def describe(figures: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             low_high = figures.get(f"{key}_interval")
             interval = f"{low_high[0]:{form}} to {low_high[1]:{form}}" if low_high else ""
             rows.append((name.format(classes=_classes(figures, key)), f"{figures[key]:{form}}", interval))
-    return rows
+    scores = figures.get("metrics", {})
+    return rows + [(name, f"{value:{score_format(name)}}", "") for name, value in scores.items()]
+
+
+def score_format(name: str) -> str:
+    """How people read a column of metrics.csv: accuracies in percent, losses and other metrics in four digits."""
+    return ".2%" if name.endswith("accuracy") else ".4f"
 
 
 def _classes(figures: Mapping[str, Any], key: str) -> str:

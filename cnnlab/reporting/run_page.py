@@ -13,8 +13,9 @@ from urllib.parse import quote
 from omegaconf import OmegaConf
 
 from cnnlab.config.options import read_option
+from cnnlab.config.scoring import NO_SCORES
 from cnnlab.errors import UserError
-from cnnlab.reporting.describe import UNDEFINED, describe
+from cnnlab.reporting.describe import UNDEFINED, describe, score_format
 from cnnlab.reporting.page import figure, render, table
 from cnnlab.reporting.words import first_few, reasons
 from cnnlab.runs.files import write_atomically
@@ -116,8 +117,7 @@ def _tiles(run: Run, evaluations: Mapping[Path, Mapping[str, Any]]) -> Iterator[
         yield f"{figures['accuracy']:.2%}", f"accuracy, {folder.name}"
     best = run.record.get("best")
     if best and best["monitor"]:
-        form = ".4f" if best["monitor"].endswith("loss") else ".2%"
-        yield f"{best['value']:{form}}", f"best {best['monitor']}, epoch {best['epoch']}"
+        yield f"{best['value']:{score_format(best['monitor'])}}", f"best {best['monitor']}, epoch {best['epoch']}"
     history = run.history()
     if history:
         yield f"{history[-1]['epoch']}", "epochs trained"
@@ -155,7 +155,7 @@ def _measured(name: str, value: float | None) -> str:
     """A number of metrics.csv, as people read it."""
     if value is None:
         return UNDEFINED
-    form = ".2%" if name.endswith("accuracy") else ".4f" if name.endswith("loss") else ".4g"
+    form = ".4g" if name in NO_SCORES else score_format(name)
     return f"{value:,}" if isinstance(value, int) else f"{value:{form}}"
 
 

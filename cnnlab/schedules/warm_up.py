@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cnnlab.schedules.plateau import Plateau
+from cnnlab.schedules.history import HistorySchedule
 
 
 @keras.saving.register_keras_serializable(package="cnnlab")
@@ -28,8 +28,8 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         return self.schedule(step) * (tf.cast(risen, tf.float32) / self.warmup_steps)
 
     def update(self, history: list[dict[str, Any]]) -> None:
-        """Let a schedule that follows the validation do so (see Plateau.update)."""
-        if isinstance(self.schedule, Plateau):
+        """Let a schedule that follows the validation do so."""
+        if isinstance(self.schedule, HistorySchedule):
             self.schedule.update(history)
 
     def get_config(self) -> dict[str, Any]:

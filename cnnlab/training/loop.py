@@ -3,11 +3,11 @@
 import logging
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGINT, Signals
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,6 +15,8 @@ import tensorflow as tf
 
 from cnnlab.data.data_loader import DataLoader
 from cnnlab.errors import Diverged, Interrupted, Unreadable, UserError
+from cnnlab.metrics.metric_set import MetricSet
+from cnnlab.schedules.history import HistorySchedule
 from cnnlab.training.checkpoint_monitor import CheckpointMonitor
 from cnnlab.training.loop_state import Best, LoopState
 from cnnlab.training.outputs import DIVERGENCE_ADVICE, Outputs
@@ -26,13 +28,6 @@ log = logging.getLogger(__name__)
 
 CHUNK_SECONDS = 1.0  # how long the device works between two looks at its results
 LONGEST_CHUNK = 1024  # steps
-
-
-@runtime_checkable
-class HistorySchedule(Protocol):
-    """A learning-rate schedule that also follows the validation, such as plateau."""
-
-    def update(self, history: list[dict[str, Any]]) -> None: ...
 
 
 @dataclass
@@ -48,7 +43,9 @@ class Loop:
         state: where the training stands; changed in place.
         data_loader, train_call, batch_size: the training images and the compiled step.
         steps_per_call: updates per call of `train_call`.
+        metrics: of the training images; part of the compiled step.
         validate: scores the validation split; None where there is none.
+        validation_columns: what it measures beside val_loss and val_accuracy.
         checkpoint_monitor: chooses the best model.
         outputs: the run directory's writer.
         display: the progress display.
@@ -65,7 +62,9 @@ class Loop:
     train_call: Callable[[Any, tf.Tensor, int], tf.Tensor]
     batch_size: int
     steps_per_call: int
+    metrics: MetricSet
     validate: Callable[[], dict[str, float]] | None
+    validation_columns: Sequence[str]
     checkpoint_monitor: CheckpointMonitor
     outputs: Outputs
     display: ProgressDisplay
@@ -171,6 +170,7 @@ class Loop:
         count = min(self._chunk, self.plan.next_stop(state.step) - state.step)
         epoch = self.plan.epoch_of(state.step + 1)
         if state.sums.steps == 0:
+            self.metrics.reset()  # not where an epoch ends, since a longer training may go on inside of it
             self.callbacks.on_epoch_begin(epoch - 1)
         started, step, pending, traced = time.monotonic(), state.step, [], False
         unreadable = None
@@ -226,7 +226,8 @@ class Loop:
             sums.timed_seconds += seconds
         means = sums.loss / sums.steps, sums.accuracy / sums.steps
         steady, self._steady = self._steady and seconds is not None, True
-        self.display.chunk(Pulse(state.step, self.plan.epoch_of(state.step), *means, sums.images_per_second, steady))
+        epoch, scores = self.plan.epoch_of(state.step), self.metrics.results()
+        self.display.chunk(Pulse(state.step, epoch, *means, sums.images_per_second, steady, scores))
 
     def _next_chunk(self, steps_per_second: float) -> int:
         calls = min(steps_per_second * CHUNK_SECONDS, LONGEST_CHUNK) / self.steps_per_call
@@ -235,7 +236,7 @@ class Loop:
     def _close_epoch(self, epoch: int) -> None:
         now = time.monotonic()
         self.state.sums.seconds, self._mark = self.state.sums.seconds + now - self._mark, now
-        row = self.state.close_epoch(epoch)
+        row = self.state.close_epoch(epoch, self.metrics.results(), self.validation_columns)
         if self.schedule:
             self.schedule.update(self.state.history)
         self.outputs.epoch(self.state)

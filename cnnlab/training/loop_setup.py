@@ -11,18 +11,21 @@ from omegaconf import DictConfig
 
 from cnnlab.augmentation.pipeline import build_pipeline
 from cnnlab.config.extras import is_installed
+from cnnlab.config.scoring import loss_column, validation_columns
 from cnnlab.data.data_loader import DataLoader, StreamLoader, build_data_loader
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.sampler import BalancedSampler, EvaluationSampler, TrainingSampler
 from cnnlab.errors import UserError
 from cnnlab.losses.example_weight import example_weights
-from cnnlab.losses.loss import build_loss
+from cnnlab.losses.loss import WeightedLoss, build_loss, require_whole_labels
+from cnnlab.metrics.metric_set import build_metrics
 from cnnlab.models.network import export, finalize_preprocessing
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import agreement, has_gpu
+from cnnlab.schedules.history import HistorySchedule
 from cnnlab.training.checkpoint_monitor import build_checkpoint_monitor
 from cnnlab.training.checkpoints import Checkpoints
-from cnnlab.training.loop import HistorySchedule, Loop
+from cnnlab.training.loop import Loop
 from cnnlab.training.loop_state import LoopState
 from cnnlab.training.outputs import Outputs
 from cnnlab.training.plan import Plan
@@ -67,10 +70,12 @@ def build_loop(
         cache_limit_mib=trainer.cache_limit_mib,
         cropping=augmentation.host_cropping(config.seeds.augmentation, trainer.batch_size),
     )
+    loss = build_loss(config, dataset, len(train_state.network.outputs))
+    require_whole_labels(loss, augmentation.mixing, config.loss.name)
     train_call = compile_training(
         train_state,
         data_loader,
-        build_loss(config, dataset, len(train_state.network.outputs)),
+        loss,
         augmentation,
         example_weights(train_split),
         batch_size=trainer.batch_size,
@@ -87,8 +92,10 @@ def build_loop(
         train_call=train_call,
         batch_size=trainer.batch_size,
         steps_per_call=_steps_per_call(trainer, data_loader, strategy),
-        validate=_validation(trainer, dataset, train_state),
-        checkpoint_monitor=build_checkpoint_monitor(trainer),
+        metrics=train_state.metrics,
+        validate=_validation(config, trainer, dataset, train_state, loss),
+        validation_columns=validation_columns(config.loss, config.metric),
+        checkpoint_monitor=build_checkpoint_monitor(trainer, loss_column(config.loss), train_state.metrics),
         outputs=Outputs(run, train_state, exported, dataset.own_names, trainer.keep_checkpoints),
         display=display,
         callbacks=_callbacks(trainer, loggers, exported, plan),
@@ -148,7 +155,7 @@ def _require_nothing_lost(directory: Path) -> None:
 
 
 def _validation(
-    trainer: TrainerConfig, dataset: Dataset, train_state: TrainState
+    config: DictConfig, trainer: TrainerConfig, dataset: Dataset, train_state: TrainState, loss: WeightedLoss
 ) -> Callable[[], dict[str, float]] | None:
     split = dataset.splits.get("validation")
     if split is None:
@@ -157,7 +164,8 @@ def _validation(
     data_loader = build_data_loader(
         split, sampler, train_state.strategy, mode=trainer.data, cache_limit_mib=trainer.cache_limit_mib
     )
-    return build_validation(train_state, data_loader, sampler.steps)
+    metrics, column = build_metrics(config.metric, len(dataset.class_names)), loss_column(config.loss)
+    return build_validation(train_state, data_loader, sampler.steps, metrics, (column, loss) if column else None)
 
 
 def _jit(trainer: TrainerConfig, strategy: tf.distribute.Strategy) -> bool:

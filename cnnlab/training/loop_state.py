@@ -1,5 +1,6 @@
 """What the loop must know to resume, beside the variables: it travels in every checkpoint."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -69,7 +70,7 @@ class LoopState:
         history: the rows of metrics.csv.
         sums: the epoch under way.
         closed: the sums behind the last row, which is taken back if a longer training resumes inside its epoch.
-        validation: val_loss and val_accuracy if measured in the epoch under way.
+        validation: val_loss, val_accuracy and other columns of val_, if measured in the epoch under way.
         best: the best model so far, if any.
         reference: the monitored value at the last progress, which early stopping measures the next against.
         stale: validations since then.
@@ -99,8 +100,16 @@ class LoopState:
             self.history.pop()
             self.sums, self.closed = self.closed, None
 
-    def close_epoch(self, epoch: int) -> dict[str, Any]:
-        """Turn the sums into a row of metrics.csv, append it and begin a new epoch."""
+    def close_epoch(
+        self, epoch: int, metrics: Mapping[str, float] | None = None, validation_columns: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Turn the sums into a row of metrics.csv, append it and begin a new epoch.
+
+        Args:
+            epoch: its number, from 1.
+            metrics: of the training images.
+            validation_columns: what is validated beside loss and accuracy; empty cells where this epoch was not.
+        """
         sums, validation = self.sums, self.validation or {}
         speed = sums.images_per_second
         row = {
@@ -108,8 +117,10 @@ class LoopState:
             "step": self.step,
             "loss": sums.loss / sums.steps,
             "accuracy": sums.accuracy / sums.steps,
+            **(metrics or {}),
             "val_loss": validation.get("val_loss"),
             "val_accuracy": validation.get("val_accuracy"),
+            **{name: validation.get(name) for name in validation_columns},
             "learning_rate": sums.learning_rate,
             "seconds": round(sums.seconds, 3),
             "images_per_second": None if speed is None else round(speed, 1),

@@ -3,9 +3,9 @@
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import fill
 from typing import Any, Literal, Protocol
@@ -13,6 +13,8 @@ from typing import Any, Literal, Protocol
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
+
+from cnnlab.config.scoring import NO_SCORES
 
 log = logging.getLogger(__name__)
 
@@ -22,19 +24,11 @@ HEARTBEAT_SECONDS = 30.0  # at least one line this often in a log, however long 
 BAR = (5, 20)  # the narrowest and the widest bar; below, it is left out
 COMPILING = "compiling the training step"
 
-COLUMNS = (
-    ("epoch", 7),
-    ("loss", 8),
-    ("accuracy", 8),
-    ("val_loss", 8),
-    ("val_accuracy", 12),
-    ("images/s", 9),
-    ("left", 8),
-)
-"""Titles and least widths of the columns of a training in a terminal."""
+WIDTHS = {"epoch": 7, "val_accuracy": 12, "images/s": 9}
+"""Least widths of columns of a training in a terminal; of the others, 8 or that of the title."""
 
 KEPT = ("epoch", "val_accuracy", "val_loss", "loss", "accuracy", "left", "images/s")
-"""The columns by importance: in a narrow terminal the last ones go."""
+"""The columns by importance: in a narrow terminal those go that are not among them, and then the last ones."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +42,7 @@ class Pulse:
         accuracy: mean training accuracy of the epoch so far, 0 to 1.
         images_per_second: training speed of the epoch so far; None before it is known.
         steady: whether nothing was traced or compiled since the pulse before, so that the time tells of the rest.
+        scores: the metrics of the epoch so far.
     """
 
     step: int
@@ -56,6 +51,7 @@ class Pulse:
     accuracy: float
     images_per_second: float | None
     steady: bool
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 class ProgressDisplay(Protocol):
@@ -146,14 +142,15 @@ class RichProgress:
 
     Args:
         epochs, total_steps: as PlainProgress.
-        validates: whether there is a validation split.
+        scores: the columns of the training beside epoch, speed and time left.
         console: of the terminal.
     """
 
-    def __init__(self, epochs: int, total_steps: int, *, validates: bool, console: Console):
+    def __init__(self, epochs: int, total_steps: int, *, scores: Sequence[str], console: Console):
         self._epochs = epochs
         self._total_steps = total_steps
-        self._columns = [column for column in COLUMNS if validates or not column[0].startswith("val_")]
+        titles = ("epoch", *scores, "images/s", "left")
+        self._columns = [(title, WIDTHS.get(title, max(8, len(title)))) for title in titles]
         self._console = console
         self._clock = RemainingTime(total_steps)
         self._pulse: Pulse | None = None
@@ -248,15 +245,16 @@ class RemainingTime:
 
 
 def epoch_cells(row: dict[str, Any], epochs: int, left: str) -> dict[str, str]:
-    """One row of metrics.csv as text, by the titles of `COLUMNS`; what was not measured is empty."""
-    numbers = {key: _number(row[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy")}
+    """One row of metrics.csv as text, by the titles of columns; what was not measured is empty."""
+    numbers = {key: _number(value) for key, value in row.items() if key not in NO_SCORES}
     speed = row["images_per_second"]
     return {"epoch": f"{row['epoch']}/{epochs}", **numbers, "images/s": _speed(speed), "left": left}
 
 
 def pulse_cells(pulse: Pulse, left: str) -> dict[str, str]:
-    """The numbers of the epoch under way as text, by the titles of `COLUMNS`."""
-    numbers = {"loss": _number(pulse.loss), "accuracy": _number(pulse.accuracy)}
+    """The numbers of the epoch under way as text, by the titles of columns."""
+    scores = {"loss": pulse.loss, "accuracy": pulse.accuracy, **pulse.scores}
+    numbers = {title: _number(value) for title, value in scores.items()}
     return {**numbers, "images/s": _speed(pulse.images_per_second), "left": left}
 
 
@@ -264,9 +262,9 @@ def fitting(cells: dict[str, str], width: int | None) -> list[str]:
     """The cells that fit into `width` characters (None: all) with two between each, the most important ones.
 
     Args:
-        cells: texts by title; a title is one of `KEPT`.
+        cells: texts by title.
     """
-    shown = sorted(cells, key=KEPT.index)
+    shown = sorted(cells, key=lambda title: KEPT.index(title) if title in KEPT else len(KEPT))
     while width is not None and len(shown) > 1 and len("  ".join(cells[title] for title in shown)) > width:
         shown.pop()
     return [text for title, text in cells.items() if title in shown]
@@ -280,11 +278,11 @@ def progress_kind(kind: Literal["auto", "rich", "plain", "none"]) -> Kind:
     return "rich" if console.is_terminal and not console.is_dumb_terminal else "plain"
 
 
-def build_progress(kind: Kind, epochs: int, total_steps: int, *, validates: bool) -> ProgressDisplay:
+def build_progress(kind: Kind, epochs: int, total_steps: int, *, scores: Sequence[str]) -> ProgressDisplay:
     """The display of a kind; see PlainProgress and RichProgress for the arguments."""
     match kind:
         case "rich":
-            return RichProgress(epochs, total_steps, validates=validates, console=Console(stderr=True))
+            return RichProgress(epochs, total_steps, scores=scores, console=Console(stderr=True))
         case "plain":
             return PlainProgress(epochs, total_steps)
         case _:

@@ -10,7 +10,11 @@ from cnnlab.augmentation.pipeline import Pipeline
 from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.data.data_loader import DataLoader
 from cnnlab.losses.loss import WeightedLoss
+from cnnlab.metrics.metric_set import MetricSet
 from cnnlab.training.train_state import TrainState
+
+Scored = tuple[tf.Tensor, ...]
+"""What metrics compare: labels and logits, and of an evaluation their indices; nothing where there are no metrics."""
 
 
 def compile_training(
@@ -38,7 +42,8 @@ def compile_training(
     Returns:
         A function (inputs of the data_loader, first step, count) -> float32 (count, 3): the loss, the accuracy and
         the learning rate of each step, left on the device. The loss is the mean of the weighted loss function over
-        the batch, without the network's L2 penalties; the accuracy counts all examples alike.
+        the batch, without the network's L2 penalties; the accuracy counts all examples alike. The metrics of the train
+        state are updated on the way.
     """
     strategy = train_state.strategy
     replicas = strategy.num_replicas_in_sync
@@ -48,21 +53,23 @@ def compile_training(
     if jit and replicas > 1:
         gradients = tf.function(gradients, autograph=False, jit_compile=True)
 
-    def replica_step(inputs: Any, number: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+    def replica_step(inputs: Any, number: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, Scored]:
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group if replicas > 1 else 0
-        grads, loss, accuracy = gradients(inputs, number, step, replica)
+        grads, loss, accuracy, scored = gradients(inputs, number, step, replica)
         learning_rate = tf.cast(train_state.optimizer.learning_rate, tf.float32)
         if replicas > 1:
             grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
         train_state.optimizer.apply(grads, train_state.network.trainable_variables)
         if train_state.lookahead:
             train_state.lookahead.after(step + 1)
-        return tf.stack([loss, accuracy, learning_rate / replicas])
+        return tf.stack([loss, accuracy, learning_rate / replicas]), scored
 
     @tf.autograph.experimental.do_not_convert
     def one_step(inputs: Any, number: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        result = strategy.run(replica_step, args=(inputs, number, step))
+        result, scored = strategy.run(replica_step, args=(inputs, number, step))
+        if train_state.metrics:
+            train_state.metrics.update(*gathered(strategy, scored))
         return strategy.reduce(tf.distribute.ReduceOp.SUM, result, axis=None) if replicas > 1 else result
 
     @tf.function(jit_compile=jit and replicas == 1)
@@ -87,9 +94,9 @@ def _gradients(
     batches_per_pass: int,
     seed: int,
 ) -> Callable[[Any, tf.Tensor, tf.Tensor, tf.Tensor], tuple[Any, ...]]:
-    """A replica's part of a step: (inputs, number, step, replica) -> gradients, loss, accuracy.
+    """A replica's part of a step: (inputs, number, step, replica) -> gradients, loss, accuracy, what metrics compare.
 
-    Summed over the replicas, each of the three is that of the global batch.
+    Summed over the replicas, each of the first three is that of the global batch.
     """
     replicas = train_state.strategy.num_replicas_in_sync
     share = batch_size // replicas
@@ -116,32 +123,55 @@ def _gradients(
             scaled = train_state.optimizer.scale_loss(loss + penalty)
         correct = tf.equal(tf.argmax(heads[0], axis=-1), tf.argmax(targets, axis=-1))
         accuracy = tf.reduce_sum(tf.cast(correct, tf.float32)) / batch_size
-        return tape.gradient(scaled, weights), loss, accuracy
+        scored = (tf.argmax(targets, axis=-1), heads[0]) if train_state.metrics else ()
+        return tape.gradient(scaled, weights), loss, accuracy, scored
 
     return gradients
 
 
-def compile_evaluation(train_state: TrainState, data_loader: DataLoader) -> Callable[[Any], tf.Tensor]:
+def gathered(strategy: tf.distribute.Strategy, values: Scored) -> Scored:
+    """What each replica has of a batch, put together in their order."""
+    if strategy.num_replicas_in_sync == 1:
+        return values
+    return tuple(strategy.gather(value, axis=0) for value in values)
+
+
+def compile_evaluation(
+    train_state: TrainState, data_loader: DataLoader, loss_function: WeightedLoss | None, metrics: MetricSet
+) -> Callable[[Any], tf.Tensor]:
     """Compile the evaluation of one batch.
 
+    Args:
+        loss_function: to be measured beside the cross-entropy; None for none.
+        metrics: to be updated.
+
     Returns:
-        A function (inputs of the data_loader) -> float32 (3,): the summed cross-entropy in nats, the number of
-        correct examples and the number of examples, padding left out, over all replicas.
+        A function (inputs of the data_loader) -> float32 (3,), or with a loss function (4,): the number of examples,
+        the summed cross-entropy in nats, the number of correct examples and the summed losses, padding left out, over
+        all replicas.
     """
     strategy = train_state.strategy
 
-    def replica_evaluation(inputs: Any) -> tf.Tensor:
+    def replica_evaluation(inputs: Any) -> tuple[tf.Tensor, Scored]:
         context = tf.distribute.get_replica_context()
         images, labels, indices = data_loader.select(inputs, 0, context.replica_id_in_sync_group)
         logits = train_state.logits(images, training=False)[0]
         real = tf.cast(indices >= 0, tf.float32)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1), labels), tf.float32)
-        return tf.stack([tf.reduce_sum(losses * real), tf.reduce_sum(correct * real), tf.reduce_sum(real)])
+        sums = [tf.reduce_sum(real), tf.reduce_sum(losses * real), tf.reduce_sum(correct * real)]
+        if loss_function:
+            sums.append(tf.reduce_sum(loss_function(tf.one_hot(labels, loss_function.num_classes), [logits]) * real))
+        return tf.stack(sums), (labels, logits, indices) if metrics else ()
 
     @tf.function(autograph=False)
     def call(inputs: Any) -> tf.Tensor:
-        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica_evaluation, args=(inputs,)), axis=None)
+        sums, scored = strategy.run(replica_evaluation, args=(inputs,))
+        if metrics:
+            labels, logits, indices = gathered(strategy, scored)
+            real = indices >= 0
+            metrics.update(tf.boolean_mask(labels, real), tf.boolean_mask(logits, real))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
     return call
 

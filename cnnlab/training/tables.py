@@ -1,7 +1,7 @@
 """metrics.csv and steps.csv: the run's history, in files any tool reads."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -9,24 +9,13 @@ import numpy as np
 
 from cnnlab.runs.files import write_atomically
 
-EPOCH_COLUMNS = (
-    "epoch",
-    "step",
-    "loss",
-    "accuracy",
-    "val_loss",
-    "val_accuracy",
-    "learning_rate",
-    "seconds",
-    "images_per_second",
-)
 STEP_COLUMNS = ("step", "epoch", "loss", "accuracy", "learning_rate")
 
 
-def write_epochs(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write metrics.csv whole; a value that was not measured is an empty cell."""
+def write_epochs(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write metrics.csv whole, one row at least; a value that was not measured is an empty cell."""
     with write_atomically(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, EPOCH_COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.sample import sample
 from cnnlab.initializers.apply import apply_initializer
+from cnnlab.metrics.metric_set import MetricSet, build_metrics
 from cnnlab.models.network import build_network, build_preprocessing, fit_network, fit_preprocessing, is_ours
 from cnnlab.models.saved import require_saveable
 from cnnlab.models.weights import load_weights, tell_other_classes
@@ -30,6 +31,7 @@ class TrainState:
         optimizer: built on the network's trainable variables.
         strategy: the strategy in whose scope all of these were made.
         lookahead: draws the weights back every few steps; None where nothing does.
+        metrics: of the epoch's training images so far.
     """
 
     preprocessing: keras.Model
@@ -37,6 +39,7 @@ class TrainState:
     optimizer: keras.optimizers.Optimizer
     strategy: tf.distribute.Strategy
     lookahead: Lookahead | None
+    metrics: MetricSet
 
     def logits(self, images: tf.Tensor, training: bool) -> list[tf.Tensor]:
         """The float32 logits (n, num_classes) of uint8 images, of every head; the one that counts comes first."""
@@ -63,7 +66,8 @@ def build_train_state(
     from the initializer, then from `config.weights` where that is set.
 
     Raises:
-        UserError: the weights do not fit, or the network is not cnnlab's and cannot be saved (`require_saveable`).
+        UserError: the weights do not fit, a metric is none, or the network is not cnnlab's and cannot be saved
+            (`require_saveable`).
     """
     keras.config.set_dtype_policy(POLICIES[precision])
     with strategy.scope():
@@ -84,7 +88,8 @@ def build_train_state(
         lookahead = build_lookahead(config.optimizer, network.weights, total_steps)
     if strategy.num_replicas_in_sync > 1:
         reduce_gradients_once(optimizer)
-    return TrainState(preprocessing, network, optimizer, strategy, lookahead)
+    metrics = build_metrics(config.metric, len(dataset.class_names))
+    return TrainState(preprocessing, network, optimizer, strategy, lookahead, metrics)
 
 
 def build_initialized(config: DictConfig, dataset: Dataset, preprocessing: keras.Model) -> keras.Model:

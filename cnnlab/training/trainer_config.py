@@ -27,7 +27,8 @@ class TrainerConfig:
     steps_per_epoch: Count | None
     validation_steps: Count | None
     validate_every: DurationLike
-    monitor: Literal["val_accuracy", "val_loss"]
+    monitor: str
+    mode: Literal["auto", "min", "max"]
     early_stopping_patience: Count | None
     early_stopping_min_delta: Annotated[float, AT_LEAST_0]
     checkpoint_every: TimedDurationLike

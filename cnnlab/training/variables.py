@@ -13,8 +13,8 @@ def training_variables(train_state: TrainState) -> dict[str, keras.Variable]:
     """Everything a checkpoint holds, by its place, in a fixed order.
 
     "network/conv1/kernel" and "preprocessing/normalization/mean" are variables of layers,
-    "optimizer/conv1/kernel/momentum" is the optimizer's for a weight, "optimizer/iteration" its own, and
-    "lookahead/conv1/kernel" the slow copy of a weight.
+    "optimizer/conv1/kernel/momentum" is the optimizer's for a weight, "optimizer/iteration" its own,
+    "lookahead/conv1/kernel" the slow copy of a weight, and "metric/auc/true_positives" part of a metric's state.
     """
     network = train_state.network
     places = dict(zip((v.path for v in network.variables), variable_places(network.variables), strict=True))
@@ -25,6 +25,7 @@ def training_variables(train_state: TrainState) -> dict[str, keras.Variable]:
     named += zip((f"preprocessing/{place}" for place in variable_places(preprocessing)), preprocessing, strict=True)
     if train_state.lookahead:
         named += [(f"lookahead/{places[fast.path]}", slow) for fast, slow in train_state.lookahead.pairs]
+    named += [(f"metric/{name}", variable) for name, variable in train_state.metrics.variables]
     return dict(zip(_distinct(name for name, _ in named), (variable for _, variable in named), strict=True))
 
 

@@ -1,7 +1,9 @@
 """Choosing layers and channels of a network, and what these layers return."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -49,8 +51,23 @@ def convolutions(network: keras.Model) -> list[str]:
     layers = computing_layers(network)
     names = [name for name, layer in layers.items() if isinstance(layer, CONVOLUTIONS)]
     if not names:
+        require_graph(network)
         raise UserError(f"{network.name}: has no convolution to look at; its layers are {', '.join(layers)}")
     return names
+
+
+def require_graph(network: keras.Model) -> None:
+    """Check that no layers hide inside of a subclassed model or a layer of the user's own.
+
+    Raises:
+        UserError: some do, so that it is not known how they are put together.
+    """
+    for name, layer in computing_layers(network).items():
+        if layer._layers and not type(layer).__module__.startswith("keras."):
+            raise UserError(
+                f"{name}: is a subclassed model or a layer of layers, which has no graph of layers for this method to "
+                "follow; saliency, smoothgrad, integrated_gradients, grad_cam and occlusion do without"
+            )
 
 
 def some_convolutions(network: keras.Model) -> list[str]:
@@ -93,9 +110,22 @@ def activated(network: keras.Model, name: str) -> str:
 def spatial_layer(network: keras.Model, layer: str | None) -> str:
     """The name of a layer that returns feature maps; of None, that of the last convolution or of its activation.
 
+    In a network without a graph of layers it may be a layer inside of a subclassed model, and is the one that is
+    called last of those that return feature maps.
+
     Raises:
         UserError: there is no such layer, or it returns no feature maps.
     """
+    inside = _inner_shapes(network)
+    if layer is None and not any(isinstance(each, CONVOLUTIONS) for each in computing_layers(network).values()):
+        maps = [name for name, shape in inside.items() if len(shape) == 4 and shape[1] * shape[2] > 1]
+        layer = maps[-1] if maps else None
+    if layer in inside and len(inside[layer]) == 4:
+        return layer
+    known = [*computing_layers(network), *inside]
+    if inside and layer is not None and layer not in known:
+        near = did_you_mean(layer, known)
+        raise UserError(f"method.layer={layer}: no such layer{near}; the layers are {', '.join(known)}")
     name = layer or activated(network, convolutions(network)[-1])
     shape = choose_layers(network, [name], "method.layer")[0].output.shape[1:]
     if len(shape) != 3 or shape[0] * shape[1] == 1:
@@ -163,12 +193,14 @@ def layer_outputs(
 
     Args:
         network: from pixels to logits.
-        names: of the layers.
+        names: of the layers, also of those inside of subclassed models.
 
     Returns:
         A function from inputs (n, H, W, C) to the outputs by layer name (of a layer used several times, the last) and
         the network's logits (n, K). It is differentiable, and may be traced.
     """
+
+    inside = {name: layer for name, layer in _inner_layers(network).items() if name in names}
 
     def evaluate(inputs: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         kept: dict[str, tf.Tensor] = {}
@@ -179,7 +211,50 @@ def layer_outputs(
                 kept[operation.name] = output
             return output
 
-        logits = run_graph(network, inputs, visit)[0]
+        with _listening(inside, kept.__setitem__):
+            logits = run_graph(network, inputs, visit)[0]
         return kept, logits
 
     return evaluate
+
+
+def _inner_layers(network: keras.Model) -> dict[str, keras.Layer]:
+    """The layers inside of subclassed models and layers of layers, by their name, or where several have it, number."""
+    found: dict[str, keras.Layer] = {}
+    for layer in computing_layers(network).values():
+        for inner in layer._flatten_layers(include_self=False):
+            number = sum(name.partition("#")[0] == inner.name for name in found)
+            found[f"{inner.name}#{number}" if number else inner.name] = inner
+    return found
+
+
+def _inner_shapes(network: keras.Model) -> dict[str, tuple[int, ...]]:
+    """What inner layers return for one image, in the order in which they are called."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    inside = _inner_layers(network)
+    if inside:
+        with _listening(inside, lambda name, output: shapes.__setitem__(name, tuple(output.shape))):
+            network(tf.zeros((1, *network.input_shape[1:])), training=False)
+    return shapes
+
+
+@contextmanager
+def _listening(layers: Mapping[str, keras.Layer], hear: Callable[[str, tf.Tensor], None]) -> Iterator[None]:
+    """Hear what layers return whenever they are called, by whatever code calls them."""
+
+    def heard(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def call_and_tell(*args: Any, **kwargs: Any) -> Any:
+            output = call(*args, **kwargs)
+            if tf.is_tensor(output):
+                hear(name, output)
+            return output
+
+        return call_and_tell
+
+    for name, layer in layers.items():
+        layer.call = heard(name, layer.call)
+    try:
+        yield
+    finally:
+        for layer in layers.values():
+            del layer.call  # the class's own is back

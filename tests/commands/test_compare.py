@@ -237,13 +237,13 @@ def test_a_run_that_was_killed_does_not_count(sweep_of_four, tmp_path):
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("metric=final_val_acuracy", "did you mean final_val_accuracy?"),
+        ("by=final_val_acuracy", "did you mean final_val_accuracy?"),
         (
             "baseline=optimizer=adamm",
             "no such configuration; did you mean optimizer=adam?; there are optimizer=adam; optimizer=sgd",
         ),
         ("baseline=", "baseline=: no such configuration; there are optimizer=adam"),
-        ("metric=val_loss", "did you mean final_val_loss?"),
+        ("by=val_loss", "did you mean final_val_loss?"),
         ("runs=/nowhere", "runs=/nowhere: no such folder"),
         ("runs=[]", "runs=[]: give a sweep's folder, or runs"),
         ("confidence=1.5", "confidence=1.5"),

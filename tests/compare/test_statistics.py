@@ -30,7 +30,7 @@ def test_all_intervals_together_hold_the_true_differences_as_often_as_they_promi
     held = 0
     for _ in range(REPETITIONS):
         runs = simulated(rng, EFFECTS, 4)
-        baseline = best_configuration(runs, "accuracy") if chosen else "a"
+        baseline = best_configuration(runs, "accuracy", "max") if chosen else "a"
         found = paired_differences(runs, "accuracy", baseline, chosen=chosen)
         held += all(each.low <= EFFECTS[each.configuration] - EFFECTS[baseline] <= each.high for each in found)
     assert stats.binomtest(held, REPETITIONS, 0.95, alternative="less").pvalue > 0.001
@@ -42,7 +42,7 @@ def test_where_nothing_differs_any_of_six_configurations_is_called_different_in_
     alarms = 0
     for _ in range(REPETITIONS):
         runs = simulated(rng, dict.fromkeys("abcdef", 0.0), 5)
-        baseline = best_configuration(runs, "accuracy") if chosen else "a"
+        baseline = best_configuration(runs, "accuracy", "max") if chosen else "a"
         found = paired_differences(runs, "accuracy", baseline, chosen=chosen)
         alarms += any(each.distinguishable for each in found)
     assert stats.binomtest(alarms, REPETITIONS, 0.05, alternative="greater").pvalue > 0.01
@@ -180,16 +180,16 @@ def test_where_it_is_close_the_seeds_that_would_tell_are_more_than_there_are():
 def test_the_best_configuration_has_the_highest_accuracy_or_the_lowest_loss():
     runs = simulated(np.random.default_rng(8), {"a": 0.0, "b": 0.1}, 3)
     runs["loss"] = -runs["accuracy"]
-    assert (best_configuration(runs, "accuracy"), best_configuration(runs, "loss")) == ("b", "b")
+    assert (best_configuration(runs, "accuracy", "max"), best_configuration(runs, "loss", "min")) == ("b", "b")
     runs["counted"] = False
-    with pytest.raises(UserError, match=r"^metric=accuracy: no run that counts has it$"):
-        best_configuration(runs, "accuracy")
+    with pytest.raises(UserError, match=r"^by=accuracy: no run that counts has it$"):
+        best_configuration(runs, "accuracy", "max")
 
 
 def test_the_best_of_several_seeds_is_preferred_to_a_lucky_one():
     runs = simulated(np.random.default_rng(9), {"a": 0.0, "b": 0.01, "c": 0.1}, 3)
     runs.loc[(runs["configuration"] == "c") & (runs["seed"] > 0), "counted"] = False
-    assert best_configuration(runs, "accuracy") == "b"
+    assert best_configuration(runs, "accuracy", "max") == "b"
 
 
 # folds

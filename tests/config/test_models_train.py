@@ -38,7 +38,7 @@ def contents(group: str) -> dict[str, dict]:
 
 def test_every_builder_is_trained_here_or_by_a_recipe():
     builders = {name: node["_target_"] for name, node in contents("model").items()}
-    assert {builders[name] for name in (*TRAINED, *BY_A_RECIPE)} == set(builders.values())
+    assert {builders[name] for name in (*TRAINED, *BY_A_RECIPE, "hub")} == set(builders.values())  # see test_hub.py
     chosen = [entry for recipe in contents("experiment").values() for entry in recipe["defaults"]]
     assert {entry["override /model"] for entry in chosen if "override /model" in entry} == BY_A_RECIPE
 

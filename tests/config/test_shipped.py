@@ -11,6 +11,7 @@ from cnnlab.config.schema import (
     COMMANDS,
     GROUPS,
     METHODS,
+    SEVERAL,
     Compare,
     Doctor,
     Eval,
@@ -23,8 +24,6 @@ from cnnlab.config.schema import (
 from cnnlab.config.signatures import find_signature
 
 CONF = files("cnnlab.conf")
-SEVERAL = {"augmentation", "logger"}
-"""Groups of which several options may be chosen at once."""
 OPTIONS = {
     group: sorted(file.name.removesuffix(".yaml") for file in (CONF / group).iterdir() if file.name.endswith(".yaml"))
     for group in (*GROUPS, *METHODS, "experiment")
@@ -34,6 +33,7 @@ NEEDED = {
     **dict.fromkeys(OWN_DATA[:3], "dataset.root=."),
     "tfds": "dataset.name=imagenet2012",
     "random_crop": "dataset.resize_size=600",
+    "hub": "model.preset=resnet_18_imagenet",
 }
 """What an option does not do without."""
 ALONE = (*METHODS, "logger", "experiment")
@@ -47,7 +47,8 @@ TOGETHER = [
 
 
 @pytest.mark.parametrize("options", TOGETHER, ids=lambda options: " ".join(map("=".join, options.items())))
-def test_every_option_composes_and_is_valid(compose, options):
+def test_every_option_composes_and_is_valid(compose, options, monkeypatch):
+    monkeypatch.setattr("cnnlab.config.extras.is_installed", lambda package: True)
     needed = [NEEDED[option] for option in options.values() if option in NEEDED]
     config, _ = compose("train", *map("=".join, options.items()), *needed)
     for group, option in options.items():
@@ -67,14 +68,14 @@ def test_every_method_logger_and_recipe_composes_and_is_valid(compose, group, op
 def assert_chosen(config: DictConfig, group: str, option: str) -> None:
     if group in SEVERAL:
         assert list(config[group]) == ([] if option == "none" else [option])
-    elif "name" in get_type_hints((GROUPS | METHODS).get(group, dict)) and option not in OWN_DATA:
+    elif "name" in get_type_hints((GROUPS | METHODS).get(group, dict)) and option not in (*OWN_DATA, "keras"):
         assert config[group].name == option
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_schema_has_the_keys_of_the_yaml(command):
     own = {
-        "train": set(get_type_hints(Train)) - {*GROUPS} | SEVERAL | {"sweep"},
+        "train": set(get_type_hints(Train)) - {*GROUPS} | {*SEVERAL} | {"sweep"},
         "eval": {*get_type_hints(Eval)} - {*get_type_hints(Train)} | {"weights"},
         "predict": {*get_type_hints(Predict)} - {*get_type_hints(Train)},
         "inspect": {*get_type_hints(Inspect)} - {*get_type_hints(Train)},

@@ -115,7 +115,7 @@ def test_the_one_operation_of_an_older_run_is_understood(compose, stored_run):
 
 
 def test_a_recipe_can_not_be_laid_over_a_run(compose, stored_run):
-    with pytest.raises(UserError, match=r"^experiment=recipe: this configuration has no group experiment"):
+    with pytest.raises(UserError, match=r"^experiment=recipe: this command has no group experiment"):
         compose("eval", f"run={stored_run}", "experiment=recipe")
 
 

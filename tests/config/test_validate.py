@@ -55,6 +55,15 @@ MISTAKES = {
     "logger.mlflow.experiment=a": r"logger\.mlflow\.experiment=a: no such key in logger",
     "+logger.mlflow.experiment=a": r"mlflow is not among the chosen loggers; choose it, logger=\[mlflow\]",
     "+logger.mlflow=http://localhost": r"logger\.mlflow=http://localhost: is no logger; .* logger\.mlflow\.OPTION",
+    # losses and metrics
+    "loss=focl": r"loss=focl: no such option; did you mean focal\?",
+    "metric=uac": r"metric=uac: no such option; did you mean auc\?",
+    "+metric._target_=keras.metrics.AUC": r"a metric has a name; give \+metric\.NAME\._target_=keras\.metrics\.AUC",
+    "+metric.m._target_=keras.metrics.AUk": r"keras\.metrics\.AUk: no AUk in .*; did you mean AUC\?",
+    "+metric.m._target_=keras.metrics.categorical_hinge": r"is a function; give a class, such as CategoricalHinge$",
+    "+metric.accuracy._target_=keras.metrics.AUC": r"metric\.accuracy=accuracy: the column accuracy is there in any",
+    "+metric.val_auc._target_=keras.metrics.AUC": r"metric\.val_auc=val_auc: names a column of metrics\.csv",
+    "+metric.m={_target_:keras.metrics.AUC,curv:PR}": r"metric\.m\.curv=PR: no such key in .*; did you mean curve\?",
     # grammar
     "seed": r"seed: expected key=value",
     "name=a=b": r"name=a=b: cannot be read .*; quote the value: \"name='a=b'\"",
@@ -189,6 +198,17 @@ CONTRADICTIONS = [
         ["dataset.sampling=balanced", "augmentation.shift.flip=alternating"],
         r"^dataset\.sampling=balanced: augmentation\.shift\.flip=alternating .*; use augmentation\.shift\.flip=true$",
     ),
+    (["schedule=plateau", "schedule.monitor=auc"], r"^schedule\.monitor=auc: is not measured; choose one of val_loss"),
+    (["metric=auc", "trainer.monitor=auc"], r"^trainer\.monitor=auc: is not measured; did you mean val_auc\?"),
+    (
+        ["loss=keras", "loss.loss=CategoricalHing"],
+        r"^loss\._target_=keras\.losses\.CategoricalHing: no .*; did you mean CategoricalHinge\?$",
+    ),
+    (["loss=keras", "+loss.dleta=1", "loss.loss=Huber"], r"^loss\.dleta=1: no such key in loss; did you mean delta\?$"),
+    (["loss=focal", "loss.name=accuracy"], r"^loss\.name=accuracy: the column accuracy is there in any case"),
+    (["loss=focal", "metric=auc", "+metric.auc.name=focal"], r"^metric\.auc\.name=focal: val_focal is the column of"),
+    (["metric=[auc,f1]", "+metric.f1.name=auc"], r"^metric\.f1\.name=auc: metric\.auc is called so; choose another"),
+    (["loss=binary_crossentropy", "model.head=sigmoid"], r"^loss=binary_crossentropy: model\.head=sigmoid has one out"),
     (
         ["dataset=image_folder", "dataset.root=.", "dataset.group=IMG"],
         r"^dataset\.group=IMG: has no \(…\), which marks",
@@ -258,14 +278,12 @@ def test_a_value_that_must_be_given_is_asked_for(compose, tmp_path):
 
 
 def test_a_key_of_ours_that_a_file_lacks_is_asked_for(compose, tmp_path):
-    (tmp_path / "mine" / "model").mkdir(parents=True)
-    (tmp_path / "mine" / "model" / "headless.yaml").write_text(
-        "_target_: cnnlab.models.mnist_cnn.mnist_cnn\nname: headless\npreprocessing: {}\n"
-    )
-    arguments = ["--config-dir", str(tmp_path / "mine"), "model=headless"]
-    with pytest.raises(UserError, match=r"^model\.head: is missing; give it, as \+model\.head=… or in the file"):
+    (tmp_path / "mine" / "optimizer").mkdir(parents=True)
+    (tmp_path / "mine" / "optimizer" / "nameless.yaml").write_text("_target_: keras.optimizers.SGD\n")
+    arguments = ["--config-dir", str(tmp_path / "mine"), "optimizer=nameless"]
+    with pytest.raises(UserError, match=r"^optimizer\.name: is missing; give it, as \+optimizer\.name=… or"):
         compose("train", *arguments)
-    compose("train", *arguments, "+model.head=softmax")
+    compose("train", *arguments, "+optimizer.name=mine", "+optimizer.learning_rate=0.1")
     with pytest.raises(UserError, match=r"^trainer\.batch_size: is missing"):
         compose("train", "~trainer.batch_size")
 
@@ -339,6 +357,20 @@ def test_a_recipe_whose_keys_do_not_reach_the_top_is_told_its_first_line(compose
     (tmp_path / "mine" / "experiment" / "low.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"^experiment=\{.*begin its file with the line `# @package _global_`"):
         compose("train", "--config-dir", str(tmp_path / "mine"), "experiment=low")
+
+
+def test_of_a_model_and_a_loss_of_ones_own_the_target_is_enough(compose, tmp_path):
+    for group, target in (("model", "cnnlab.models.mnist_cnn.mnist_cnn"), ("loss", "keras.losses.Poisson")):
+        (tmp_path / "mine" / group).mkdir(parents=True)
+        (tmp_path / "mine" / group / "mine.yaml").write_text(f"_target_: {target}\n")
+    config, directory = compose("train", "--config-dir", str(tmp_path / "mine"), "model=mine", "loss=mine")
+    assert (config.model.name, config.model.head, config.model.preprocessing.rescaling) == (
+        "mnist_cnn",
+        "softmax",
+        True,
+    )
+    assert (config.loss.name, config.loss.class_weight) == ("Poisson", None)
+    assert directory.parent.name == config.name == "mnist_cnn-digits"
 
 
 @pytest.mark.parametrize("value", ["1", "2.5e-3", "true"])

@@ -145,3 +145,44 @@ def test_what_does_not_fit_is_refused_in_one_line_with_a_hint(case):
     with pytest.raises(UserError, match=f"^{KEY}: {message}") as error:
         conform(build(), SHAPE, outputs, KEY)
     assert "\n" not in str(error.value)
+
+
+class ByHand(Subclassed):
+    """A softmax that no operation of TensorFlow's is called by."""
+
+    def call(self, images, training=None):
+        powers = keras.ops.exp(super().call(images, training=training))
+        return powers / keras.ops.sum(powers, axis=-1, keepdims=True)
+
+
+def test_probabilities_that_the_graph_does_not_tell_are_known_by_their_values(caplog):
+    model = ByHand(3, None)
+    probabilities = np.asarray(model(IMAGES))
+    network = conform(model, SHAPE, 3, KEY)
+    np.testing.assert_allclose(keras.ops.softmax(network(IMAGES)), probabilities, rtol=1e-4)
+    (message,) = caplog.messages
+    told = f"{KEY}: returns the probabilities (if not, use model.outputs=logits) of a softmax, which is undone by a log"
+    assert message.startswith(told)
+
+
+def test_what_the_user_says_they_are_wins(caplog):
+    by_hand, ending_in_softmax = ByHand(3, None), a_model("dense", "softmax", 3)
+    for model in (by_hand, ending_in_softmax):
+        before = np.asarray(model(IMAGES))
+        np.testing.assert_array_equal(conform(model, SHAPE, 3, KEY, "logits")(IMAGES), before)
+    assert caplog.messages == [f"{KEY}: ends in a softmax, whose values are taken for logits, as model.outputs says"]
+
+
+def test_shares_that_do_not_sum_to_1_are_probabilities_if_the_user_says_so():
+    images = keras.Input(SHAPE)
+    halves = keras.ops.exp(-keras.ops.relu(layers.Dense(3)(layers.Flatten()(images))))
+    model = keras.Model(images, halves)
+    before = np.asarray(model(IMAGES))
+    assert conform(model, SHAPE, 3, KEY) is model
+    network = conform(model, SHAPE, 3, KEY, "probabilities")
+    np.testing.assert_allclose(keras.ops.sigmoid(network(IMAGES)), before, atol=1e-5)
+
+
+def test_what_cannot_be_probabilities_is_refused_if_the_user_says_so():
+    with pytest.raises(UserError, match=r"^model\.outputs=probabilities: model\._target_=mynet\.build returns values"):
+        conform(a_model("dense", None, 3), SHAPE, 3, KEY, "probabilities")

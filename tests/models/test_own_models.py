@@ -124,10 +124,35 @@ def test_it_is_evaluated_predicted_with_visualised_and_resumed(run, image):
         ["eval", f"run={run}"],
         ["predict", f"run={run}", f"images={image}"],
         ["visualize", f"run={run}", "method=saliency", "method.images=1"],
+        ["visualize", f"run={run}", "method=grad_cam", "method.images=1"],
         ["train", f"resume={run}", "trainer.steps=5"],
     ):
         forget()
         assert cli.main([*command, TRUST]) == 0
+
+
+def test_a_method_that_follows_the_graph_is_refused(run, capsys):
+    for method in ("deconvnet", "guided_backprop", "feature_maps"):
+        forget()
+        assert cli.main(["visualize", f"run={run}", f"method={method}", TRUST]) == 2
+        (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("error: "))
+        assert "is a subclassed model or a layer of layers, which has no graph" in line
+
+
+def test_its_files_open_with_keras_alone_once_its_classes_are_registered(run):
+    import_mynet(run)
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), np.uint8)
+    for name in ("model.keras", "last.keras"):
+        probabilities = np.asarray(keras.models.load_model(run / name)(images))
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_the_target_alone_makes_an_option(tmp_path, project):
+    (project / "conf" / "model").mkdir(parents=True)
+    (project / "conf" / "model" / "mine.yaml").write_text("_target_: mynet.Net\n")
+    short = ("trainer.steps=1", "trainer.progress=none", "input_shape=[8,8,1]", f"hydra.run.dir={tmp_path}/run")
+    assert cli.main(["train", "--config-dir", str(project / "conf"), "model=mine", TRUST, *short]) == 0
+    assert load_model(tmp_path / "run" / "model.keras", "run=R", ["mynet"]).output_shape == (None, 10)
 
 
 def test_no_command_imports_it_unasked_whatever_the_run_says(run, image, capsys):

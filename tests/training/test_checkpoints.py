@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from cnnlab.errors import UserError
+from cnnlab.metrics.metric_set import MetricSet
 from cnnlab.training.checkpoints import Checkpoints
 from cnnlab.training.train_state import TrainState
 from cnnlab.training.variables import training_variables
@@ -101,7 +102,7 @@ def train_state_of(*layers: str, unnamed: bool = False) -> TrainState:
     optimizer = keras.optimizers.SGD(momentum=0.9)
     optimizer.build(network.trainable_variables)
     preprocessing = keras.Sequential([keras.Input((4,)), keras.layers.Rescaling(2.0)])
-    return TrainState(preprocessing, network, optimizer, tf.distribute.get_strategy(), None)
+    return TrainState(preprocessing, network, optimizer, tf.distribute.get_strategy(), None, MetricSet({}, 10))
 
 
 def test_every_variable_is_named_by_its_place():

@@ -70,7 +70,7 @@ def rows(run: Path) -> pd.DataFrame:
     return pd.read_csv(run / "metrics.csv").drop(columns=["seconds", "images_per_second"])
 
 
-TWENTY = ("trainer.steps=20", "augmentation=[shift_flip,mixup]")
+TWENTY = ("trainer.steps=20", "augmentation=[shift_flip,mixup]", "loss=focal", "metric=[auc,f1]")
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,13 @@ def test_gradients_are_clipped_by_the_norm_of_the_whole_batch(tmp_path):
 
 @pytest.mark.slow
 def test_batch_normalisation_and_dropout_train_on_two_devices_and_resume_exactly(tmp_path):
-    options = ("model.batch_norm=true", "model.dropout=0.5", "trainer.devices=2", "trainer.steps_per_epoch=4")
+    options = (
+        "model.batch_norm=true",
+        "model.dropout=0.5",
+        "trainer.devices=2",
+        "trainer.steps_per_epoch=4",
+        "metric=auc",
+    )
     whole = train_apart(tmp_path / "whole", *options, "trainer.epochs=2", devices=2)
     part = train_apart(tmp_path / "part", *options, "trainer.epochs=1", devices=2)
     process = start("train", f"resume={part}", "trainer.epochs=2", devices=2)

@@ -32,10 +32,13 @@ def clock(monkeypatch):
     return Clock
 
 
+SCORES = ["loss", "accuracy", "val_loss", "val_accuracy"]
+
+
 def shown(width: int, *, validates: bool = True) -> list[str]:
     """The lines of a training of 200 epochs in a terminal: title, a row, and all states of the live line."""
     console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
-    display = RichProgress(200, 40_000, validates=validates, console=console)
+    display = RichProgress(200, 40_000, scores=SCORES if validates else SCORES[:2], console=console)
     display.start(0)
     display.chunk(PULSE)
     display.epoch(ROW if validates else ROW | {"val_loss": None, "val_accuracy": None})

@@ -16,7 +16,9 @@ from cnnlab.visualize.layers import (
     computing_layers,
     convolutions,
     layer_outputs,
+    require_graph,
     some_convolutions,
+    spatial_layer,
 )
 
 PIXELS = tf.random.stateless_uniform((2, 8, 8, 3), [0, 0])
@@ -69,6 +71,56 @@ def test_an_unknown_layer_is_refused_with_the_nearest_and_the_list(nested):
 def test_a_network_without_convolutions_is_refused():
     with pytest.raises(UserError, match=r"no convolution to look at; its layers are flat"):
         convolutions(keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(name="flat")]))
+
+
+class Subclassed(keras.Model):
+    """Two convolutions of one name, of which the one that is made first is called last, and a dense layer."""
+
+    def __init__(self):
+        super().__init__(name="subclassed")
+        self.second = layers.Conv2D(5, 3, name="conv")
+        self.first = layers.Conv2D(4, 3, activation="relu", name="conv")
+        self.dense = layers.Dense(2, name="dense")
+
+    def call(self, images):
+        return self.dense(tf.reduce_mean(self.second(self.first(images)), axis=[1, 2]))
+
+
+@pytest.fixture(scope="module")
+def subclassed() -> keras.Model:
+    inputs = keras.Input((8, 8, 3))
+    return keras.Model(inputs, Subclassed()(inputs))
+
+
+def test_of_a_subclassed_model_the_feature_maps_that_are_made_last_are_found_and_kept(subclassed):
+    assert spatial_layer(subclassed, None) == "conv"
+    inside = subclassed.get_layer("subclassed")
+    outputs, logits = layer_outputs(subclassed, ["conv", "conv#1"])(PIXELS)
+    np.testing.assert_allclose(logits, subclassed(PIXELS), rtol=1e-5)
+    np.testing.assert_allclose(outputs["conv#1"], inside.first(PIXELS), rtol=1e-5)
+    np.testing.assert_allclose(outputs["conv"], inside.second(inside.first(PIXELS)), rtol=1e-4, atol=1e-6)
+    assert "call" not in vars(inside.first)
+
+
+def test_the_gradient_towards_an_inner_layer_is_that_of_what_follows_it(subclassed):
+    inside = subclassed.get_layer("subclassed")
+    evaluate = layer_outputs(subclassed, ["conv"])
+    with tf.GradientTape() as tape:
+        tape.watch(pixels := tf.identity(PIXELS))
+        kept, logits = evaluate(pixels)
+        score = logits[:, 1]
+    gradient = tape.gradient(score, kept["conv"])
+    expected = np.broadcast_to(np.asarray(inside.dense.kernel)[:, 1] / 4**2, gradient.shape)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5)
+
+
+def test_a_method_that_needs_the_graph_of_a_subclassed_model_is_refused_in_one_line(subclassed, nested):
+    require_graph(nested)
+    with pytest.raises(UserError, match=r"^subclassed: is a subclassed model .* saliency, smoothgrad,") as refused:
+        convolutions(subclassed)
+    assert "\n" not in str(refused.value)
+    with pytest.raises(UserError, match=r"^method\.layer=con: no such layer; did you mean conv\?; the layers are sub"):
+        spatial_layer(subclassed, "con")
 
 
 def test_filters_are_the_first_or_listed_by_layer():

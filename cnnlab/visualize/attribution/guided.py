@@ -8,7 +8,7 @@ import tensorflow as tf
 from cnnlab.errors import UserError
 from cnnlab.models.graph import run_graph
 from cnnlab.visualize.attribution.gradients import class_gradients
-from cnnlab.visualize.layers import computing_layers
+from cnnlab.visualize.layers import computing_layers, require_graph
 
 
 def guided_backprop(network: keras.Model, images: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
@@ -40,8 +40,9 @@ def require_relu(network: keras.Model) -> list[str]:
         The layers with other activations, such as "conv3 (gelu)".
 
     Raises:
-        UserError: no layer has one.
+        UserError: no layer has one, or some are hidden.
     """
+    require_graph(network)  # inside, gradients would pass unguided
     layers = computing_layers(network)
     found = {name: _activation(layer) for name, layer in layers.items() if not is_relu(layer)}
     others = {name: function for name, function in found.items() if function}

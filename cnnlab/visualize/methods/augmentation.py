@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.augmentation.pipeline import Operation, Pipeline, apply_operation, build_pipeline
+from cnnlab.augmentation.pipeline import Operation, Pipeline, StrengthOperation, apply_operation, build_pipeline
 from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.config.flat import plain
 from cnnlab.config.instantiate import instantiate
@@ -112,7 +112,7 @@ def _loaded(pipeline: Pipeline, split: Split, seed: int) -> tf.Tensor:
 
 def _strength(operation: Operation) -> Sequence[str]:
     """The options that say how strong an operation is; an operation of the user's own need not name any."""
-    return getattr(operation, "strength", ())
+    return operation.strength if isinstance(operation, StrengthOperation) else ()
 
 
 def _at_strengths(

@@ -16,6 +16,7 @@ from scipy.stats import spearmanr
 
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, UNIT
 from cnnlab.errors import UserError
+from cnnlab.models.whitening import AdaptedLayer
 from cnnlab.reporting.figure import COLORS, MUTED_COLOR, new_figure, save_figure, style_axes
 from cnnlab.visualize.attribution.gradients import class_gradients, grad_cam, integrated_gradients, smoothgrad
 from cnnlab.visualize.attribution.guided import guided_backprop, require_relu
@@ -132,7 +133,7 @@ def correlations(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
 
 def _learnt(layer: keras.Layer) -> bool:
     """Whether training, here or elsewhere, has given the layer its weights; frozen ones count."""
-    return bool(layer.weights) and not hasattr(layer, "adapt")
+    return bool(layer.weights) and not isinstance(layer, AdaptedLayer)
 
 
 def _evaluations(network: keras.Model, methods: Sequence[Method]) -> Mapping[Method, Callable[..., np.ndarray]]:
