@@ -4,6 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from cnnlab.config.plugin_options import plugin_record
 from cnnlab.data.file_list import FILE_LIST, write_file_list
 from cnnlab.data.load import load_dataset
 from cnnlab.data.overlap import tell_shared
@@ -75,7 +76,7 @@ def train(config: DictConfig, directory: Path) -> None:
             run.update(
                 precision=precision, precision_reason=reason, seeds=dict(config.seeds), threads=same_threads(run)
             )
-            run.update(**model_record(train_state), **data_record(dataset))
+            run.update(**model_record(train_state), **data_record(dataset), plugins=plugin_record(config))
             list_skipped(output / "skipped_files.csv", dataset.skipped)
             write_file_list(output / FILE_LIST, dataset)
             loop.run()

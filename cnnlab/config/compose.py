@@ -18,17 +18,22 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from cnnlab.config.arguments import given_overrides, overridden, prepare
+from cnnlab.config.arguments import given_overrides, overridden, path_argument, prepare
 from cnnlab.config.explain import decoding_hint, explain
 from cnnlab.config.once import is_one_job, run_once
+from cnnlab.config.plugin_options import check_options, project_arguments
 from cnnlab.config.resolve import resolve
 from cnnlab.config.resolvers import register_resolvers
-from cnnlab.config.stored import check_resumable, primary_config, stored_run
+from cnnlab.config.stored import RUN_KEYS, check_resumable, primary_config, stored_run
 from cnnlab.config.validate import validate
 from cnnlab.errors import Interrupted, UserError, WrongType
+from cnnlab.plugins.project import FILE as PROJECT_FILE
 from cnnlab.runs.run import Run
 
 log = logging.getLogger(__name__)
+
+COMPOSES_TRAIN = frozenset({"train", "inspect", "eval", "visualize"})
+"""Commands that compose conf/train.yaml, unless they are given a run."""
 
 Task = Callable[[DictConfig, Path], None]
 TrainJob = Callable[[HydraConf, DictConfig, Path], None]
@@ -59,6 +64,7 @@ def launch(command: str, arguments: Sequence[str], task: Task, train_job: TrainJ
     for argument, later in overridden(arguments):
         log.warning("%s: does not count, since %s comes later", argument, later)
     register_resolvers()
+    arguments = [*_from_plugins(command, arguments), *arguments]
     run = stored_run(command, arguments)
     job = _Job(command, run, task, train_job, arguments)
     argv = [sys.argv[0], *prepare(arguments)]
@@ -73,6 +79,21 @@ def launch(command: str, arguments: Sequence[str], task: Task, train_job: TrainJ
             raise UserError(f"{error.filename}: cannot be made ({error.strerror}); choose hydra.run.dir=…") from error
     if job.failures:
         raise job.failures[0]
+
+
+def _from_plugins(command: str, arguments: Sequence[str]) -> list[str]:
+    """Check what plug-ins add to the groups; return what the project around puts before the arguments."""
+    if command in ONCE:
+        return []
+    added = project_arguments(command in COMPOSES_TRAIN and not _is_of_run(command, arguments), arguments)
+    check_options()
+    for argument in added:
+        log.warning("%s: as the project says in its %s", argument, PROJECT_FILE)
+    return added
+
+
+def _is_of_run(command: str, arguments: Sequence[str]) -> bool:
+    return path_argument(arguments, RUN_KEYS.get(command, "")) is not None
 
 
 class _Job:
