@@ -94,9 +94,7 @@ COMMANDS = {
         ),
     ),
     "compare": Command("cnnlab.commands.compare:compare", "compare the runs of a sweep: tables, curves, verdicts"),
-    "new": Command(
-        "cnnlab.commands.new:new", "write a project of your own: model, layer, loss, data, recipe", operand="DIR"
-    ),
+    "new": Command("cnnlab.commands.new:new", "write a project for code of your own", operand="DIR"),
     "trust": Command("cnnlab.commands.trust:trust", "let the code of a project folder run", operand="[DIR]"),
 }
 

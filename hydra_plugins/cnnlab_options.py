@@ -7,7 +7,7 @@ OURS = "pkg://cnnlab.conf"
 
 
 class PluginOptions(SearchPathPlugin):
-    """Adds the folders conf/ of active plug-ins after cnnlab's own, for cnnlab alone and no other program of Hydra's."""
+    """Adds the folders conf/ of active plug-ins after cnnlab's own; other programs that use Hydra are left alone."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         from cnnlab.plugins.active import active_plugins

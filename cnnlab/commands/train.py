@@ -35,11 +35,20 @@ from cnnlab.training.trainer_config import build_trainer_config
 
 
 def train(config: DictConfig, directory: Path) -> None:
-    """Train a model, or resume the run in `directory` if `config.resume` is set; print the run's path.
+    """Train as `train_run` does, and print the run's path."""
+    if train_run(config, directory):
+        print(directory)
+
+
+def train_run(config: DictConfig, directory: Path) -> bool:
+    """Train a model, or resume the run in `directory` if `config.resume` is set.
 
     Args:
         config: the resolved and validated configuration (conf/train.yaml).
         directory: the run directory.
+
+    Returns:
+        Whether this process is the one that writes the run.
 
     Raises:
         UserError: the data or the machine do not fit the configuration, the directory holds another run, or the
@@ -80,5 +89,4 @@ def train(config: DictConfig, directory: Path) -> None:
             list_skipped(output / "skipped_files.csv", dataset.skipped)
             write_file_list(output / FILE_LIST, dataset)
             loop.run()
-    if is_chief(strategy):
-        print(directory)
+    return is_chief(strategy)

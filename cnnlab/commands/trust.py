@@ -5,8 +5,8 @@ from pathlib import Path
 
 from cnnlab.errors import UserError
 from cnnlab.plugins.project import FILE, find_project
-from cnnlab.plugins.trust import trust_file, trusted_projects
 from cnnlab.plugins.trust import trust as put_on_list
+from cnnlab.plugins.trust import trust_file, trusted_projects
 
 
 def trust(arguments: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cnnlab.config.arguments import given_overrides, overridden, path_argument, prepare
 from cnnlab.config.explain import decoding_hint, explain
-from cnnlab.config.once import is_one_job, run_once
+from cnnlab.config.once import asks_for_one_job, run_once
 from cnnlab.config.plugin_options import check_options, project_arguments
 from cnnlab.config.resolve import resolve
 from cnnlab.config.resolvers import register_resolvers
@@ -42,7 +42,9 @@ ONCE = frozenset({"doctor", "compare"})
 """Commands that are not repeated with -m."""
 
 
-def launch(command: str, arguments: Sequence[str], task: Task, train_job: TrainJob | None = None) -> None:
+def launch(
+    command: str, arguments: Sequence[str], task: Task, train_job: TrainJob | None = None, *, is_one_job: bool = False
+) -> None:
     """Compose the configuration of a command and call `task` with it: once, or with -m once per combination.
 
     Hydra's flags that only print (--help, --cfg, --info, completion) do that instead.
@@ -53,6 +55,7 @@ def launch(command: str, arguments: Sequence[str], task: Task, train_job: TrainJ
         task: called with the resolved configuration and the directory to write into.
         train_job: called for every job of a sweep of trainings, with Hydra's configuration of the job, the job's own,
             not yet checked, and its directory; None runs them in this process, as those of other commands.
+        is_one_job: whether a configuration that is a sweep, as of some recipes, is refused.
 
     Raises:
         UserError: the command line or the configuration is wrong.
@@ -71,7 +74,11 @@ def launch(command: str, arguments: Sequence[str], task: Task, train_job: TrainJ
     with primary_config(command, run) as name, _environment("HYDRA_FULL_ERROR", "1"), _arguments(argv):
         try:
             flags = get_args_parser().parse_args()
-            if not (is_one_job(flags) and run_once(name, flags, job)):
+            if not (asks_for_one_job(flags) and run_once(name, flags, job)):
+                if is_one_job:
+                    raise UserError(
+                        f"{' '.join(arguments)}: is a sweep; give it to the command line, cnnlab {command} -m"
+                    )
                 hydra.main(version_base="1.3", config_path="pkg://cnnlab.conf", config_name=name)(job)()
         except (HydraException, OmegaConfBaseException, yaml.YAMLError, TypeError, ValueError) as error:
             raise UserError(explain(error, arguments)) from error

@@ -1,6 +1,8 @@
 """The options that plug-ins add to the groups, and what a run tells of plug-ins."""
 
 import logging
+import re
+import shlex
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -49,13 +51,17 @@ def project_arguments(composes_train: bool, arguments: Sequence[str]) -> list[st
 
 
 def _require_named(folder: Path, plugins: Sequence[Plugin], arguments: Sequence[str]) -> None:
-    named = " ".join(argument for argument in arguments if argument.startswith("targets="))
     for plugin in plugins:
-        if plugin.package not in named.replace("[", " ").replace("]", " ").replace(",", " ").replace("=", " ").split():
+        if plugin.package not in _named(arguments):
             raise UserError(
                 f"{folder / FILE}: this project brings code of its own, {plugin.package}, and you have not said that "
-                f"you trust it; read it, then: cnnlab trust {folder}"
+                f"you trust it; read it, then: cnnlab trust {shlex.quote(str(folder))}"
             )
+
+
+def _named(arguments: Sequence[str]) -> set[str]:
+    """The packages that the command line trusts by `targets`."""
+    return {word for argument in arguments if argument.startswith("targets=") for word in re.findall(r"\w+", argument)}
 
 
 def check_options() -> None:
@@ -134,7 +140,7 @@ def require_plugins(run: Run, key: str, arguments: Sequence[str]) -> None:
         if name in active:
             if active[name].version != version:
                 log.warning("%s=%s: was trained with %s %s, and this is %s", key, run.path, name, version, active[name])
-        elif not any(argument.startswith("targets=") and str(package) in argument for argument in arguments):
+        elif package not in _named(arguments):
             raise UserError(
                 f"{key}={run.path}: needs the plug-in {name} {version}, which is not installed; install it, or work in "
                 f"its project folder{_where(run)}"

@@ -1,6 +1,7 @@
 """Writing a project: a small package with one thing of each kind, which works as it is."""
 
 import keyword
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -44,9 +45,7 @@ def write_project(folder: Path) -> list[Path]:
 def _check_name(name: str) -> None:
     """A project becomes a Python package of its name, found after all that is installed."""
     if not name.isidentifier() or keyword.iskeyword(name) or not name.isascii():
-        letters = (
-            "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name).strip("_").lower()
-        )
+        letters = re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_")
         possible = letters if letters.isidentifier() and not keyword.iskeyword(letters) else f"my_{letters}".rstrip("_")
         raise UserError(f"{name}: is no name for a Python package; try {possible}")
     spec = find_spec(name)

@@ -74,7 +74,7 @@ def enter(project: Project) -> None:
         found = plugin.location
         if found is None:
             raise UserError(
-                f"{project.folder / FILE}: names {plugin.module}, but there is no {plugin.package} beside it"
+                f"{project.folder / FILE}: there is no {plugin.package} beside it, which it names as a plug-in"
             )
         if not found.resolve().is_relative_to(project.folder.resolve()):
             raise UserError(
