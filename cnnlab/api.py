@@ -152,10 +152,10 @@ class TrainedRun:
         Raises:
             UserError: the line that the command would print.
         """
-        from cnnlab.evaluation.prediction_table import prediction_frame
 
         def work(config: DictConfig, directory: Path) -> pd.DataFrame:
             from cnnlab.commands.predict import predict_files
+            from cnnlab.evaluation.prediction_table import prediction_frame
 
             return prediction_frame(predict_files(config))
 

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from cnnlab.config.arguments import given_overrides, overridden, path_argument, prepare
 from cnnlab.config.explain import decoding_hint, explain
 from cnnlab.config.once import asks_for_one_job, run_once
-from cnnlab.config.plugin_options import check_options, project_arguments
+from cnnlab.config.plugin_options import check_options, project_arguments, require_trust
 from cnnlab.config.resolve import resolve
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.config.stored import RUN_KEYS, check_resumable, primary_config, stored_run
@@ -92,6 +92,7 @@ def _from_plugins(command: str, arguments: Sequence[str]) -> list[str]:
     """Check what plug-ins add to the groups; return what the project around puts before the arguments."""
     if command in ONCE:
         return []
+    require_trust(arguments)
     added = project_arguments(command in COMPOSES_TRAIN and not _is_of_run(command, arguments), arguments)
     check_options()
     for argument in added:

@@ -5,7 +5,6 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -36,26 +35,30 @@ def project_arguments(composes_train: bool, arguments: Sequence[str]) -> list[st
         composes_train: whether the command composes the configuration of a training, and not that of a run.
         arguments: of the command; a key that they set is theirs alone.
 
-    Raises:
-        UserError: the project is not trusted, and the command line does not name its packages as `targets` either.
+    Returns:
+        Nothing where there is no project, or the user does not trust it.
     """
     project = find_project()
-    if project is None:
-        return []
-    if not project.is_trusted:
-        _require_named(project.folder, project.plugins, arguments)
+    if project is None or not composes_train or not project.is_trusted:
         return []
     given = {argument.lstrip("+~").partition("=")[0] for argument in arguments}
-    added = [each for each in project.arguments if each.lstrip("+~").partition("=")[0] not in given]
-    return added if composes_train else []
+    return [each for each in project.arguments if each.lstrip("+~").partition("=")[0] not in given]
 
 
-def _require_named(folder: Path, plugins: Sequence[Plugin], arguments: Sequence[str]) -> None:
-    for plugin in plugins:
+def require_trust(arguments: Sequence[str]) -> None:
+    """Check that the user trusts the project that the working directory lies in, if any.
+
+    Raises:
+        UserError: they do not, and the command line does not name its packages as `targets` either.
+    """
+    project = find_project()
+    if project is None or project.is_trusted:
+        return
+    for plugin in project.plugins:
         if plugin.package not in _named(arguments):
             raise UserError(
-                f"{folder / FILE}: this project brings code of its own, {plugin.package}, and you have not said that "
-                f"you trust it; read it, then: cnnlab trust {shlex.quote(str(folder))}"
+                f"{project.folder / FILE}: this project brings code of its own, {plugin.package}, and you have not "
+                f"said that you trust it; read it, then: cnnlab trust {shlex.quote(str(project.folder))}"
             )
 
 

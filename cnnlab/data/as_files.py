@@ -36,7 +36,7 @@ def as_files(images: Images) -> Iterator[tuple[str, list[str] | None]]:
 
 
 def _save_pixels(images: np.ndarray, folder: Path) -> list[str]:
-    check_pixels(images, "images")
+    check_pixels(images, "pixels")
     for number, pixels in enumerate(images):
         file = _subfolder(folder, number) / f"{number}.png"
         Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(file)
