@@ -247,7 +247,7 @@ class TrainedRun:
             ("status", " · ".join(filter(None, (self.status, self._run.status.reason)))),
             ("model", f"{self.config.model.name}, {self.record.get('total_params', 0):,} parameters"),
             ("dataset", self.config.dataset.name),
-            ("best", self._best.removeprefix(", ")),
+            ("best", self._best.removeprefix(", best ")),
             ("folder", str(self.path)),
         ]
         rows = [row for row in rows if row[1]]
@@ -257,7 +257,7 @@ class TrainedRun:
     @property
     def _best(self) -> str:
         best = self.record.get("best") or {}
-        return f", {best['monitor']} {best['value']:.4g} in epoch {best['epoch']}" if "monitor" in best else ""
+        return f", best {best['monitor']} {best['value']:.4g} in epoch {best['epoch']}" if "monitor" in best else ""
 
     def _table(self, name: str) -> pd.DataFrame:
         file = self.path / name
