@@ -17,10 +17,10 @@ from cnnlab.errors import Diverged, Interrupted, UserError
 from cnnlab.models.registration import register_with_keras
 
 if TYPE_CHECKING:
-    from cnnlab.api import TrainedRun, load_run, train
+    from cnnlab.api import TrainedRun, compare_runs, load_run, train
 
 __version__ = "0.1.0"
-__all__ = ["Diverged", "Interrupted", "TrainedRun", "UserError", "load_run", "runs", "train"]
+__all__ = ["Diverged", "Interrupted", "TrainedRun", "UserError", "compare_runs", "load_run", "runs", "train"]
 
 
 class _Runs(ModuleType):
@@ -34,7 +34,7 @@ cnnlab.runs.__class__ = _Runs
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("TrainedRun", "load_run", "train"):
+    if name in ("TrainedRun", "compare_runs", "load_run", "train"):
         return getattr(import_module("cnnlab.api"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -10,6 +10,7 @@ Mistakes are `UserError`s with the one line that the command would print; a trai
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 from omegaconf import DictConfig
 
 from cnnlab.config.arguments import quoted
@@ -92,6 +94,51 @@ def runs(pattern: str | Sequence[str] = "outputs/**") -> pd.DataFrame:
     table = runs_table(comparison)
     table.insert(0, "path", [str(entry.path) for entry in comparison.entries])
     return table
+
+
+def compare_runs(pattern: str | Sequence[str], **options: Any) -> "Comparison":
+    """Compare runs as `cnnlab compare` does, which writes tables, figures and a page.
+
+    Args:
+        pattern: a folder of a sweep, or a glob of runs.
+        options: keys of the command, such as metric="best_val_accuracy" or baseline="initializer=default".
+
+    Raises:
+        UserError: the line that the command would print.
+    """
+
+    def work(config: DictConfig, directory: Path) -> Comparison:
+        from cnnlab.commands.compare import compare_runs
+
+        found = compare_runs(config, directory)
+        return Comparison(found.folder, found.summary, tuple(found.verdicts), tuple(found.notes))
+
+    return _call("compare", _arguments({"runs": pattern} | options), work)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What runs have come to, side by side.
+
+    Attributes:
+        folder: with the tables, the figures and report.html.
+        summary: a row per configuration: the mean over its seeds of the metric, and an interval.
+        verdicts: sentences, each about a difference.
+        notes: what to know of the numbers.
+    """
+
+    folder: Path
+    summary: pd.DataFrame
+    verdicts: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def figure(self, name: str) -> Picture:
+        """A figure, such as "epochs"; see `TrainedRun.figure`."""
+        return _picture(self.folder, name)
+
+    def _repr_html_(self) -> str:
+        table = self.summary.to_html(index=False, border=0, float_format="{:.4f}".format)
+        return render("comparison.html", table=Markup(table), sentences=[*self.verdicts, *self.notes])
 
 
 class TrainedRun:
@@ -187,13 +234,14 @@ class TrainedRun:
         return self._call("eval", {"split": split} | options, work)
 
     def explain(
-        self, images: Images | int | Sequence[int] = 4, method: str = "grad_cam", **options: Any
+        self, images: Images | int | Sequence[int] | None = 4, method: str = "grad_cam", **options: Any
     ) -> Explanation:
         """What a method of `cnnlab visualize` finds in images; the run's own figures stay as they are.
 
         Args:
-            images: files or pixels; or how many to draw from the test split; or their positions in it.
-            method: of those that look at images: saliency, grad_cam, occlusion, feature_maps, …
+            images: files or pixels; or how many to draw from the test split; or their positions in it; None for
+                methods that look at none, such as kernels.
+            method: of conf/method: saliency, grad_cam, occlusion, feature_maps, …
             options: of the method, such as target="cat".
 
         Returns:
@@ -211,6 +259,8 @@ class TrainedRun:
                 return _explanation(method, Path(folder))
 
         chosen: dict[str, Any] = {"method": method} | {f"method.{name}": value for name, value in options.items()}
+        if images is None:
+            return self._call("visualize", chosen, work)
         positions = [each for each in images if isinstance(each, Integral)] if isinstance(images, Sequence) else []
         if isinstance(images, int) or positions:
             return self._call("visualize", chosen | {"method.images": positions or images}, work)
@@ -226,17 +276,7 @@ class TrainedRun:
         Raises:
             UserError: there is no such figure, or there are several.
         """
-        found = {
-            file.relative_to(self.path).with_suffix("").as_posix(): file for file in sorted(self.path.rglob("*.png"))
-        }
-        matching = [path for path in found if path == name or path.endswith(f"/{name}")]
-        if len(matching) != 1:
-            options = matching or list(found)
-            what = "several figures are called so" if matching else f"{self.path} has no such figure"
-            last = [path.rpartition("/")[2] for path in options]
-            hint = "" if matching else did_you_mean(name, [*options, *last])
-            raise UserError(f"figure={name}: {what}{hint}; figures: {', '.join(options) or 'none yet'}")
-        return Picture(matching[0], found[matching[0]].read_bytes())
+        return _picture(self.path, name)
 
     def __repr__(self) -> str:
         return f"<run {self.path}: {self.status}{self._best}>"
@@ -267,7 +307,7 @@ class TrainedRun:
         given = {"run": str(self.path), **options}
         if self.targets != DEFAULT_PACKAGES:
             given["targets"] = self.targets
-        return _call(command, [f"{key}={_written(value)}" for key, value in given.items()], work)
+        return _call(command, _arguments(given), work)
 
 
 def _call(command: str, arguments: Sequence[str], work: Callable[[DictConfig, Path], T]) -> T:
@@ -297,6 +337,10 @@ def _command_line(arguments: list[str]) -> Iterator[None]:
         sys.argv = before
 
 
+def _arguments(options: Mapping[str, Any]) -> list[str]:
+    return [f"{key}={_written(value)}" for key, value in options.items()]
+
+
 def _written(value: Any) -> str:
     """A value as the command line has it."""
     match value:
@@ -309,6 +353,17 @@ def _written(value: Any) -> str:
         case Sequence():
             return f"[{','.join(map(_written, value))}]"
     return str(value)
+
+
+def _picture(folder: Path, name: str) -> Picture:
+    found = {file.relative_to(folder).with_suffix("").as_posix(): file for file in sorted(folder.rglob("*.png"))}
+    matching = [path for path in found if path == name or path.endswith(f"/{name}")]
+    if len(matching) != 1:
+        options = matching or list(found)
+        what = "several figures are called so" if matching else f"{folder} has no such figure"
+        hint = "" if matching else did_you_mean(name, [*options, *(path.rpartition("/")[2] for path in options)])
+        raise UserError(f"figure={name}: {what}{hint}; figures: {', '.join(options) or 'none yet'}")
+    return Picture(matching[0], found[matching[0]].read_bytes())
 
 
 def _explanation(method: str, folder: Path) -> Explanation:
