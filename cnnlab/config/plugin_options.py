@@ -114,11 +114,16 @@ def import_plugins_of(config: DictConfig) -> None:
     import_plugins(target_packages(plain(config)))
 
 
-def plugin_record(config: DictConfig) -> dict[str, dict[str, str]]:
-    """What run.json keeps of the plug-ins that a configuration names: package and version by name."""
+def plugin_record(config: DictConfig) -> dict[str, dict[str, str | None]]:
+    """What run.json keeps of the plug-ins that a configuration names: by name the package, the version, and the
+    project's folder, or None where it is installed."""
     packages = target_packages(plain(config))
     return {
-        plugin.name: {"package": plugin.package, "version": plugin.version}
+        plugin.name: {
+            "package": plugin.package,
+            "version": plugin.version,
+            "project": str(plugin.project) if plugin.project else None,
+        }
         for plugin in active_plugins()
         if plugin.package in packages
     }
@@ -144,17 +149,11 @@ def require_plugins(run: Run, key: str, arguments: Sequence[str]) -> None:
             if active[name].version != version:
                 log.warning("%s=%s: was trained with %s %s, and this is %s", key, run.path, name, version, active[name])
         elif package not in _named(arguments):
-            raise UserError(
-                f"{key}={run.path}: needs the plug-in {name} {version}, which is not installed; install it, or work in "
-                f"its project folder{_where(run)}"
-            )
+            project = recorded.get("project")
+            way_out = f"work in its project, which was in {project}, or install it" if project else "install it"
+            raise UserError(f"{key}={run.path}: needs the plug-in {name} {version}, which is not installed; {way_out}")
 
 
 def _recorded(run: Run) -> list[tuple[str, dict[str, Any]]]:
     plugins = run.record.get("plugins")
     return [item for item in plugins.items() if isinstance(item[1], dict)] if isinstance(plugins, dict) else []
-
-
-def _where(run: Run) -> str:
-    folder = run.record.get("working_directory")
-    return f": it was trained in {folder}" if folder else ""

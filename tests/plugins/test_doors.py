@@ -60,7 +60,9 @@ def test_everything_of_it_is_trained_with(run, door):
     named.append(config["augmentation"][f"{door.name}_noise"]["_target_"])
     assert {target.partition(".")[0] for target in named} == {door.name}
     assert record["status"] == "completed"
-    assert record["plugins"] == {door.name: {"package": door.name, "version": record["plugins"][door.name]["version"]}}
+    project = str(door.folder) if not door.recipe else None
+    version = "1.0" if door.recipe else "0.1.0"
+    assert record["plugins"] == {door.name: {"package": door.name, "version": version, "project": project}}
 
 
 def test_its_run_is_resumed_evaluated_predicted_with_and_visualised(run, door, tmp_path):
