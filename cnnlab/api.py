@@ -25,8 +25,8 @@ from omegaconf import DictConfig
 from cnnlab.config.arguments import quoted
 from cnnlab.config.compose import launch
 from cnnlab.config.nearest import did_you_mean
-from cnnlab.config.plugin_options import import_plugins_of
-from cnnlab.config.targets import DEFAULT_PACKAGES
+from cnnlab.config.plugin_options import import_plugins_of, require_plugins
+from cnnlab.config.targets import DEFAULT_PACKAGES, find_in_working_directory
 from cnnlab.data.as_files import Images, as_files
 from cnnlab.errors import UserError
 from cnnlab.reporting.page import render
@@ -180,6 +180,8 @@ class TrainedRun:
         Raises:
             UserError: there is none yet, or it needs code that is not trusted.
         """
+        require_plugins(self._run, "run", [f"targets={self.targets}"])
+        find_in_working_directory(self.targets)
         import_tensorflow()
         from cnnlab.evaluation.load_model import load_best
 

@@ -82,7 +82,7 @@ def check_options() -> None:
                     f"{key}: is cnnlab's own, and {plugin} has one of that name; rename its {_file(plugin, key)}"
                 )
             other = owners.setdefault(key, plugin)
-            if other != plugin:
+            if other.options != plugin.options:  # a package may name several plug-ins
                 raise UserError(f"{key}: {other} and {plugin} both have it; uninstall one, or rename an option")
 
 
@@ -144,8 +144,8 @@ def require_plugins(run: Run, key: str, arguments: Sequence[str]) -> None:
     """
     active = {plugin.name: plugin for plugin in active_plugins()}
     for name, recorded in _recorded(run):
-        package, version = recorded.get("package"), recorded.get("version")
-        if name in active:
+        package, version = str(recorded.get("package")), recorded.get("version")
+        if name in active and active[name].package == package:
             if active[name].version != version:
                 log.warning("%s=%s: was trained with %s %s, and this is %s", key, run.path, name, version, active[name])
         elif package not in _named(arguments):

@@ -49,7 +49,10 @@ def find_project(directory: Path | None = None) -> Project | None:
     Raises:
         UserError: its pyproject.toml cannot be read, or says something else than it should.
     """
-    here = directory or Path.cwd()
+    try:
+        here = directory or Path.cwd()
+    except FileNotFoundError:  # it has been removed meanwhile
+        return None
     for folder in (here, *here.parents):
         file = folder / FILE
         try:

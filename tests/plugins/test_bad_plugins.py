@@ -6,9 +6,11 @@ import keras
 import numpy as np
 import pytest
 
+import cnnlab
 from cnnlab import cli
 from cnnlab.errors import UserError
 from cnnlab.models.saved import load_model
+from cnnlab.plugins.plugin import installed_plugins
 
 NET = "# A net.\n_target_: {package}.build\nname: {package}\nhead: softmax\npreprocessing: {{rescaling: true, \
 contrast_normalization: false, normalization: false, zca_epsilon: null}}\n"
@@ -64,6 +66,14 @@ def test_two_with_one_option_are_refused(plugin, capsys):
     )
 
 
+def test_a_package_may_name_several_plug_ins(plugin):
+    package = plugin("own_twice", options={"model/own_twice.yaml": NET.format(package="own_twice")})
+    entries = package.parent / "own_twice-1.0.dist-info" / "entry_points.txt"
+    entries.write_text("[cnnlab.plugins]\nfirst = own_twice\nsecond = own_twice:build\n")
+    installed_plugins.cache_clear()
+    assert cli.main(["train", "model=own_twice", "--cfg", "job"]) == 0
+
+
 def test_an_option_of_cnnlabs_own_cannot_be_replaced(plugin, capsys):
     text = "# Mine.\n_target_: keras.optimizers.SGD\nname: adam\n"
     package = plugin("own_shadow", options={"optimizer/adam.yaml": text})
@@ -113,4 +123,8 @@ def test_a_run_that_was_trained_with_another_version_tells_both(plugin, small_ru
     run.record["plugins"] = {"own_gone": {"package": "own_gone", "version": "1.0"}}
     with pytest.raises(UserError, match=r"^run=.*: needs the plug-in own_gone 1\.0, which is not installed"):
         require_plugins(run, "run", [])
+    opened = cnnlab.TrainedRun(run)
+    with pytest.raises(UserError, match=r"^run=.*: needs the plug-in own_gone 1\.0"):
+        _ = opened.model
+    assert len(opened.metrics) == 2  # tables need none of it
     require_plugins(run, "run", ["targets=[cnnlab,keras,own_gone]"])
