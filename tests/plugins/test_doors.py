@@ -95,6 +95,12 @@ def test_its_options_stand_in_the_help_in_completion_and_in_what_errors_suggest(
     assert f"model={door.name}_net" in capsys.readouterr().out
 
 
+def test_doctor_lists_it(door, capsys, monkeypatch):
+    monkeypatch.setattr("cnnlab.commands.doctor.examine", dict)
+    assert cli.main(["doctor", "format=json"]) == 0
+    assert door.name in json.loads(capsys.readouterr().out)["plugins"]
+
+
 def test_it_is_inspected(door, capsys):
     assert cli.main(["inspect", f"model={door.name}_net", "input_shape=[32,32,1]", "format=json"]) == 0
     assert json.loads(capsys.readouterr().out)
@@ -118,6 +124,8 @@ def test_elsewhere_its_run_asks_for_it_and_imports_nothing(run, door, tmp_path, 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if str(door.folder) not in entry])
     installed_plugins.cache_clear()
+    for name in [name for name in sys.modules if name.partition(".")[0] == door.name]:
+        monkeypatch.delitem(sys.modules, name)
     for command in ("eval", "predict", "visualize"):
         extra = {"predict": ["images=x.png"], "visualize": ["method=saliency"]}.get(command, [])
         assert cli.main([command, f"run={run}", *extra]) == 2
@@ -125,5 +133,6 @@ def test_elsewhere_its_run_asks_for_it_and_imports_nothing(run, door, tmp_path, 
         assert line in (told := capsys.readouterr().err)
         assert "which is not installed" in told
     assert cli.main(["train", f"resume={run}"]) == 2
+    assert door.name not in sys.modules
     monkeypatch.undo()
     installed_plugins.cache_clear()
