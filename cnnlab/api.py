@@ -52,16 +52,16 @@ def train(*arguments: str) -> "TrainedRun":
         Diverged, Interrupted: see the module.
     """
 
-    def work(config: DictConfig, directory: Path) -> Path:
+    def work(config: DictConfig, directory: Path) -> "TrainedRun":
         import keras
 
         from cnnlab.commands.train import train_run
 
         keras.utils.clear_session(free_memory=False)  # layers without a name are numbered as in a new process
         train_run(config, directory)
-        return directory
+        return TrainedRun(Run.open(directory), list(config.targets))
 
-    return TrainedRun(Run.open(_call("train", arguments, work)))
+    return _call("train", arguments, work)
 
 
 def load_run(path: Path | str, targets: Sequence[str] = DEFAULT_PACKAGES) -> "TrainedRun":
@@ -116,7 +116,7 @@ def compare_runs(pattern: str | Sequence[str], **options: Any) -> "Comparison":
     return _call("compare", _arguments({"runs": pattern} | options), work)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tables have no one answer
 class Comparison:
     """What runs have come to, side by side.
 

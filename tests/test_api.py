@@ -93,6 +93,29 @@ def test_a_training_equals_the_commands_byte_for_byte(tmp_path, cnnlab_process, 
     assert run.record["command"].startswith("cnnlab train 'input_shape=[8,8,1]' model.padding=same ")
 
 
+def test_code_that_a_training_is_trusted_with_its_run_is_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "own_api.py").write_text("""
+import keras
+
+class Twice(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+def build(input_shape, num_classes, **options):
+    images = keras.Input(input_shape)
+    return keras.Model(images, keras.layers.Dense(num_classes)(keras.layers.Flatten()(Twice()(images))))
+""")
+    trusted = ["cnnlab", "keras", "own_api"]
+    own = ("targets=[cnnlab,keras,own_api]", "model._target_=own_api.build", "trainer.steps_per_epoch=1")
+    run = cnnlab.train(*TINY, *own, "hydra.run.dir=run")
+    assert run.model.output_shape == (None, 10)
+    assert len(cnnlab.load_run("run", targets=trusted).predict(np.zeros((1, 8, 8, 1), np.uint8))) == 1
+    with pytest.raises(cnnlab.UserError, match=r"if you trust own_api, add 'targets="):
+        _ = cnnlab.load_run("run").model
+
+
 def test_a_run_is_resumed(run):
     longer = cnnlab.train(f"resume={run.path}", "trainer.epochs=3")
     assert longer.path == run.path

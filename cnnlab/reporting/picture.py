@@ -30,7 +30,7 @@ class Picture:
         return f"data:image/png;base64,{base64.b64encode(self.png).decode('ascii')}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one answer
 class Explanation(Mapping[str, Any]):
     """What a method of `cnnlab visualize` has found: arrays by name, and its figures.
 
