@@ -33,11 +33,13 @@ class Command:
         target: "module:function" of the function that runs it with (config, directory).
         summary: one line for the help.
         uses: what its help shows of the groups and keys it shares with `train`; None for all.
+        operand: what it takes in place of a configuration, for the help; its function is called with the arguments.
     """
 
     target: str
     summary: str
     uses: tuple[str, ...] | None = ()
+    operand: str | None = None
 
 
 COMMANDS = {
@@ -92,6 +94,8 @@ COMMANDS = {
         ),
     ),
     "compare": Command("cnnlab.commands.compare:compare", "compare the runs of a sweep: tables, curves, verdicts"),
+    "new": Command("cnnlab.commands.new:new", "write a project for code of your own", operand="DIR"),
+    "trust": Command("cnnlab.commands.trust:trust", "let the code of a project folder run", operand="[DIR]"),
 }
 
 HELP = """\
@@ -108,6 +112,7 @@ examples:
   cnnlab inspect model=all_cnn_c dataset=cifar10
   cnnlab visualize run=RUN method=grad_cam method.images='photos/*.jpg'
   cnnlab compare runs=outputs/sweeps/NAME
+  cnnlab new DIR                                           a project for code of your own
 
 cnnlab COMMAND --help lists the groups, their options and all keys; --cfg job prints the composed configuration.
 Completion in bash or zsh: eval "$(cnnlab -sc install=bash)"
@@ -183,6 +188,8 @@ def _dispatch(arguments: list[str]) -> int:
     if command is None:
         commands = [known for known in COMMANDS if COMMANDS[known].target]
         raise UserError(f"{name}: no such command{did_you_mean(name, COMMANDS)}; commands: {', '.join(commands)}")
+    if command.operand is not None:
+        return _run_without_configuration(name, command, rest)
     if {"-h", "--help"} & {*rest}:
         from cnnlab.config.help import command_help
 
@@ -191,12 +198,23 @@ def _dispatch(arguments: list[str]) -> int:
     return _run(name, command.target, rest)
 
 
+def _run_without_configuration(name: str, command: Command, arguments: list[str]) -> int:
+    if {"-h", "--help"} & {*arguments}:
+        print(f"cnnlab {name}: {command.summary}\nusage: cnnlab {name} {command.operand}")
+    else:
+        module, _, function = command.target.partition(":")
+        getattr(import_module(module), function)(arguments)
+    return 0
+
+
 def _run(name: str, target: str, arguments: list[str]) -> int:
     from cnnlab.config.compose import launch
+    from cnnlab.config.plugin_options import import_plugins_of
 
     def work(config: "DictConfig", directory: Path) -> None:
         with _loading(name, config, directory):
             function = _load(target)
+            import_plugins_of(config)
         function(config, directory)
 
     try:

@@ -8,7 +8,7 @@ import cnnlab
 ROOT = Path(cnnlab.__file__).parent
 ORDER = [
     {"cli"},
-    {"commands"},
+    {"commands", "api"},
     {"compare"},
     {"sweeps"},
     {"visualize"},
@@ -19,6 +19,7 @@ ORDER = [
     {"data"},
     {"reporting"},
     {"config"},
+    {"plugins"},
     {"runs"},
     {"runtime"},
     {"errors"},

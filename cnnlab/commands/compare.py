@@ -1,7 +1,9 @@
 """`cnnlab compare`: what the runs of a sweep have come to, and which of them truly differ."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 from omegaconf import DictConfig
 
 from cnnlab.compare.choose import choose_metric, find_configuration
@@ -16,8 +18,34 @@ from cnnlab.compare.tables import differences_table, print_summary, runs_table, 
 from cnnlab.runs.files import write_atomically, write_table
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What a comparison has come to.
+
+    Attributes:
+        folder: where it is written.
+        summary: of the chosen metric, see `tables.summary_table`.
+        shown: the same as text, its heads first.
+        verdicts: sentences, each about a difference.
+        notes: what to know of the numbers, such as what did not count.
+    """
+
+    folder: Path
+    summary: pd.DataFrame
+    shown: list[tuple[str, ...]]
+    verdicts: list[str]
+    notes: list[str]
+
+
 def compare(config: DictConfig, directory: Path) -> None:
-    """Write tables, curves, verdicts and a page about runs; print the folder.
+    """Compare as `compare_runs` does; print the summary, the verdicts and the folder."""
+    compared = compare_runs(config, directory)
+    print_summary(compared.shown, [*compared.verdicts, *compared.notes])
+    print(compared.folder)
+
+
+def compare_runs(config: DictConfig, directory: Path) -> Compared:
+    """Write tables, curves, verdicts and a page about runs.
 
     A sweep is compared in SWEEP/compare/, other runs in `directory`. Writes runs.csv, summary.csv,
     paired_differences.csv (see `statistics.Difference`), verdicts.txt, the figures and report.html; for exactly two
@@ -59,5 +87,4 @@ def compare(config: DictConfig, directory: Path) -> None:
         temporary.write_text("".join(f"{line}\n" for line in [*verdicts, *method, *notes]), "utf-8")
     shown = shown_summary(of_metric, config.confidence, comparison.over)
     write_page(folder, comparison, runs, shown, metric, verdicts, method, notes, figures, differing)
-    print_summary(shown, [*verdicts, *method, *notes])
-    print(folder)
+    return Compared(folder, of_metric, shown, verdicts, [*method, *notes])

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from cnnlab.plugins.active import active_plugins
 from cnnlab.runtime.examine import examine
 
 WIDTH = 120  # columns of the table where the output is no terminal
@@ -16,7 +17,7 @@ WIDTH = 120  # columns of the table where the output is no terminal
 
 def doctor(config: DictConfig, directory: Path) -> None:
     """Print the report as a table or as JSON (`format`); nothing is written to `directory`."""
-    report = examine()
+    report = examine() | {"plugins": {plugin.name: plugin.version for plugin in active_plugins()}}
     if config.format == "json":
         print(json.dumps(report, indent=2))
     else:
@@ -29,7 +30,7 @@ def _print_table(report: dict[str, dict[str, Any]]) -> None:
     table.add_column()
     table.add_column(overflow="fold")
     for section, values in report.items():
-        for index, (name, value) in enumerate(values.items()):
+        for index, (name, value) in enumerate((values or {"none": None}).items()):
             title = "" if index else section.replace("_", " ")
             table.add_row(title, name.replace("_gib", " GiB").replace("_", " "), _text(value))
     Console(width=None if sys.stdout.isatty() else WIDTH).print(table)

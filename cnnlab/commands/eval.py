@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
@@ -32,13 +33,23 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(config: DictConfig, directory: Path) -> None:
-    """Evaluate a run's best model, or weights from a file, on one split; print the figures and where they are.
+    """Evaluate as `evaluate_split` does; print the figures and where they are."""
+    folder, title, metrics = evaluate_split(config, directory)
+    print_summary(title, metrics)
+    print(folder)
+
+
+def evaluate_split(config: DictConfig, directory: Path) -> tuple[Path, str, dict[str, Any]]:
+    """Evaluate a run's best model, or weights from a file, on one split.
 
     Args:
         config: the resolved and validated configuration (conf/eval.yaml).
         directory: of a run, whose results go to RUN/eval/SPLIT/ and into its report (RUN/eval/SPLIT-TTA/ with
             test-time augmentation; RUN/eval/SPLIT-NAME/, or NAME-2, …, on other data than the run's); without
             `config.run`, where the results of the weights go.
+
+    Returns:
+        The folder of the results, their title, and what its metrics.json says.
 
     Raises:
         UserError: the data have no such split, or the model does not fit them or cannot be loaded.
@@ -80,5 +91,4 @@ def evaluate(config: DictConfig, directory: Path) -> None:
     tell_undefined(split.labels, probabilities.argmax(axis=1), dataset.class_names)
     if config.tta != "none" and (validation := validation_images(config, dataset, class_names)):
         compare_views(config, model, validation, (probabilities, plain))
-    print_summary(title, metrics)
-    print(folder)
+    return folder, title, metrics

@@ -9,7 +9,7 @@ from cnnlab.data.classes import numbered_classes
 from cnnlab.data.find_files import find_files
 from cnnlab.data.image_files import check_given
 from cnnlab.errors import UserError
-from cnnlab.evaluation.classify_files import classify_files
+from cnnlab.evaluation.classify_files import Prediction, classify_files
 from cnnlab.evaluation.load_model import class_count, load_best, run_classes
 from cnnlab.evaluation.prediction_table import print_table, write_csv
 from cnnlab.runs.run import Run
@@ -26,17 +26,26 @@ def predict(config: DictConfig, directory: Path) -> None:
     Raises:
         UserError: nothing matches `images`, no file can be decoded, `output` exists, or the run has no model.
     """
+    output = _output(config.output, directory)
+    predictions = predict_files(config)
+    write_csv(output, predictions)
+    print_table(predictions)
+    print(output)
+
+
+def predict_files(config: DictConfig) -> list[Prediction]:
+    """What a run's best model takes the files for that `config.images` names.
+
+    Raises:
+        UserError: nothing matches, no file can be decoded, or the run has no model.
+    """
     configure_runtime(config.trainer)
     files = find_files([config.images] if isinstance(config.images, str) else config.images)
-    output = _output(config.output, directory)
     run = Run.open(config.run)
     model = load_best(run, config.targets)
     class_names = run_classes(run) or numbered_classes(class_count(model))
     checked = check_given(files, f"images={config.images}")
-    predictions = classify_files(config, model, files, checked, class_names)
-    write_csv(output, predictions)
-    print_table(predictions)
-    print(output)
+    return classify_files(config, model, files, checked, class_names)
 
 
 def _output(requested: str | None, directory: Path) -> Path:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from cnnlab.config.plugin_options import plugin_record
 from cnnlab.config.scoring import loss_column, score_columns
 from cnnlab.data.file_list import FILE_LIST, write_file_list
 from cnnlab.data.load import load_dataset
@@ -36,11 +37,20 @@ from cnnlab.training.trainer_config import build_trainer_config
 
 
 def train(config: DictConfig, directory: Path) -> None:
-    """Train a model, or resume the run in `directory` if `config.resume` is set; print the run's path.
+    """Train as `train_run` does, and print the run's path."""
+    if train_run(config, directory):
+        print(directory)
+
+
+def train_run(config: DictConfig, directory: Path) -> bool:
+    """Train a model, or resume the run in `directory` if `config.resume` is set.
 
     Args:
         config: the resolved and validated configuration (conf/train.yaml).
         directory: the run directory.
+
+    Returns:
+        Whether this process is the one that writes the run.
 
     Raises:
         UserError: the data or the machine do not fit the configuration, the directory holds another run, or the
@@ -79,9 +89,9 @@ def train(config: DictConfig, directory: Path) -> None:
                 precision=precision, precision_reason=reason, seeds=dict(config.seeds), threads=same_threads(run)
             )
             better = known_directions(loss_column(config.loss), train_state.metrics)
-            run.update(**model_record(train_state), **data_record(dataset), better=better)
+            run.update(**model_record(train_state), **data_record(dataset))
+            run.update(better=better, plugins=plugin_record(config))
             list_skipped(output / "skipped_files.csv", dataset.skipped)
             write_file_list(output / FILE_LIST, dataset)
             loop.run()
-    if is_chief(strategy):
-        print(directory)
+    return is_chief(strategy)

@@ -65,9 +65,18 @@ def _draw_each(config: DictConfig, parent: Path) -> None:
 def _draw(config: DictConfig, parent: Path) -> Path:
     folder = _folder(parent, config)
     with replace_folder(folder) as temporary:
-        instantiate(config.method, config=config, folder=temporary)
+        draw_method(config, temporary)
         OmegaConf.save(config, temporary / "config.yaml")
     return folder
+
+
+def draw_method(config: DictConfig, folder: Path) -> None:
+    """Call the one method of `config.method`, which writes its figures and arrays into `folder`.
+
+    Raises:
+        UserError: the method refuses what it is given.
+    """
+    instantiate(config.method, config=config, folder=folder)
 
 
 def _folder(parent: Path, config: DictConfig) -> Path:

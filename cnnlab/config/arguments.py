@@ -114,14 +114,14 @@ def quote_path(override: str, *, sweep: bool = False) -> str:
         if choice or len(items) > 1:
             if "" in items:
                 raise UserError(f"{override}: one of the paths is empty")
-            return f"{key}={','.join(i if i == 'null' or _is_quoted(i) else _quoted(i) for i in items)}"
+            return f"{key}={','.join(i if i == 'null' or _is_quoted(i) else quoted(i) for i in items)}"
     if key.lstrip("+") in _LISTS and value.startswith("[") and value.endswith("]"):
         items = [item.strip() for item in _items(value[1:-1].split(","))]
-        return f"{key}=[{','.join(_quoted(item) if _is_plain_path(item) else item for item in items)}]"
+        return f"{key}=[{','.join(quoted(item) if _is_plain_path(item) else item for item in items)}]"
     is_count = key.lstrip("+") == "method.images" and value.isdecimal()
     if value == "null" or is_count or _is_quoted(value):
         return override
-    return f"{key}={_quoted(value)}"
+    return f"{key}={quoted(value)}"
 
 
 def _items(parts: Sequence[str]) -> Iterator[str]:
@@ -148,8 +148,8 @@ def _exists(path: str) -> bool:
     return bool(path) and not path.isdecimal() and Path(path).expanduser().exists()
 
 
-def _quoted(value: str) -> str:
-    """In Hydra's quotes a backslash counts only before a quote, so only there it is doubled."""
+def quoted(value: str) -> str:
+    """A text in Hydra's quotes, in which a backslash counts only before a quote, so only there it is doubled."""
     escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + (r"\'" if found[2] else ""), value)
     return f"'{escaped}'"
 

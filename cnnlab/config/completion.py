@@ -6,7 +6,8 @@ from contextlib import redirect_stderr, suppress
 from io import StringIO
 
 from cnnlab.config.arguments import quote_path
-from cnnlab.config.compose import launch
+from cnnlab.config.compose import COMPOSES_TRAIN, launch
+from cnnlab.config.plugin_options import project_arguments
 
 ANY_COMMAND = "train"  # Hydra's shell script is the same for all of them
 
@@ -34,9 +35,10 @@ def complete(arguments: Sequence[str], commands: Collection[str]) -> int:
         _launch(ANY_COMMAND, arguments)
     elif command in commands:
         *words, typing = rest.split(" ")
-        os.environ["COMP_LINE"] = " ".join([program, *map(quote_path, words), typing])
         runs = [word for word in words if word.startswith(("run=", "resume="))]
         with redirect_stderr(StringIO()), suppress(Exception):  # half a line is no mistake
+            words = [*project_arguments(command in COMPOSES_TRAIN and not runs, words), *words]
+            os.environ["COMP_LINE"] = " ".join([program, *map(quote_path, words), typing])
             _launch(command, [*arguments, *runs])
     return 0
 

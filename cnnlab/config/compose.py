@@ -18,18 +18,23 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from cnnlab.config.arguments import given_overrides, overridden, prepare
+from cnnlab.config.arguments import given_overrides, overridden, path_argument, prepare
 from cnnlab.config.defaults import fill_defaults
 from cnnlab.config.explain import decoding_hint, explain
-from cnnlab.config.once import is_one_job, run_once
+from cnnlab.config.once import asks_for_one_job, run_once
+from cnnlab.config.plugin_options import check_options, project_arguments, require_trust
 from cnnlab.config.resolve import resolve
 from cnnlab.config.resolvers import register_resolvers
-from cnnlab.config.stored import check_resumable, primary_config, stored_run
+from cnnlab.config.stored import RUN_KEYS, check_resumable, primary_config, stored_run
 from cnnlab.config.validate import validate
 from cnnlab.errors import Interrupted, UserError, WrongType
+from cnnlab.plugins.project import FILE as PROJECT_FILE
 from cnnlab.runs.run import Run
 
 log = logging.getLogger(__name__)
+
+COMPOSES_TRAIN = frozenset({"train", "inspect", "eval", "visualize"})
+"""Commands that compose conf/train.yaml, unless they are given a run."""
 
 Task = Callable[[DictConfig, Path], None]
 TrainJob = Callable[[HydraConf, DictConfig, Path], None]
@@ -38,7 +43,9 @@ ONCE = frozenset({"doctor", "compare"})
 """Commands that are not repeated with -m."""
 
 
-def launch(command: str, arguments: Sequence[str], task: Task, train_job: TrainJob | None = None) -> None:
+def launch(
+    command: str, arguments: Sequence[str], task: Task, train_job: TrainJob | None = None, *, is_one_job: bool = False
+) -> None:
     """Compose the configuration of a command and call `task` with it: once, or with -m once per combination.
 
     Hydra's flags that only print (--help, --cfg, --info, completion) do that instead.
@@ -49,6 +56,7 @@ def launch(command: str, arguments: Sequence[str], task: Task, train_job: TrainJ
         task: called with the resolved configuration and the directory to write into.
         train_job: called for every job of a sweep of trainings, with Hydra's configuration of the job, the job's own,
             not yet checked, and its directory; None runs them in this process, as those of other commands.
+        is_one_job: whether a configuration that is a sweep, as of some recipes, is refused.
 
     Raises:
         UserError: the command line or the configuration is wrong.
@@ -60,13 +68,18 @@ def launch(command: str, arguments: Sequence[str], task: Task, train_job: TrainJ
     for argument, later in overridden(arguments):
         log.warning("%s: does not count, since %s comes later", argument, later)
     register_resolvers()
+    arguments = [*_from_plugins(command, arguments), *arguments]
     run = stored_run(command, arguments)
     job = _Job(command, run, task, train_job, arguments)
     argv = [sys.argv[0], *prepare(arguments)]
     with primary_config(command, run) as name, _environment("HYDRA_FULL_ERROR", "1"), _arguments(argv):
         try:
             flags = get_args_parser().parse_args()
-            if not (is_one_job(flags) and run_once(name, flags, job)):
+            if not (asks_for_one_job(flags) and run_once(name, flags, job)):
+                if is_one_job:
+                    raise UserError(
+                        f"{' '.join(arguments)}: is a sweep; give it to the command line, cnnlab {command} -m"
+                    )
                 hydra.main(version_base="1.3", config_path="pkg://cnnlab.conf", config_name=name)(job)()
         except (HydraException, OmegaConfBaseException, yaml.YAMLError, TypeError, ValueError) as error:
             raise UserError(explain(error, arguments)) from error
@@ -74,6 +87,22 @@ def launch(command: str, arguments: Sequence[str], task: Task, train_job: TrainJ
             raise UserError(f"{error.filename}: cannot be made ({error.strerror}); choose hydra.run.dir=…") from error
     if job.failures:
         raise job.failures[0]
+
+
+def _from_plugins(command: str, arguments: Sequence[str]) -> list[str]:
+    """Check what plug-ins add to the groups; return what the project around puts before the arguments."""
+    if command in ONCE:
+        return []
+    require_trust(arguments)
+    added = project_arguments(command in COMPOSES_TRAIN and not _is_of_run(command, arguments), arguments)
+    check_options()
+    for argument in added:
+        log.warning("%s: as the project says in its %s", argument, PROJECT_FILE)
+    return added
+
+
+def _is_of_run(command: str, arguments: Sequence[str]) -> bool:
+    return path_argument(arguments, RUN_KEYS.get(command, "")) is not None
 
 
 class _Job:

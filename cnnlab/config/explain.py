@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
 import yaml
@@ -13,6 +12,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from cnnlab.config.extras import OPTIONS, explain_missing
 from cnnlab.config.flat import plain
 from cnnlab.config.nearest import did_you_mean
+from cnnlab.config.options import option_names, read_option
 from cnnlab.config.renamed import renamed
 from cnnlab.config.schema import GROUPS, METHODS
 
@@ -29,7 +29,7 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     cause = error.__cause__
     match error:
         case MissingConfigException(options=options, missing_cfg_file=str(path)) if "/" in path:
-            return _unknown_option(path, options or shipped_options(path.rpartition("/")[0]))
+            return _unknown_option(path, options or option_names(path.rpartition("/")[0]))
         case OverrideParseException(override=override):
             return _unreadable(override, str(error))
         case yaml.MarkedYAMLError(problem_mark=mark, problem=problem) if mark:
@@ -70,13 +70,6 @@ def _unknown_option(path: str, options: Sequence[str]) -> str:
     return f"{group}={option}: no such option{did_you_mean(option, [*options, *OPTIONS.get(group, ())])}; {listed}"
 
 
-def shipped_options(group: str) -> list[str]:
-    """The options of a group that come with cnnlab, where Hydra does not name them."""
-    folder = files("cnnlab.conf") / group
-    names = (file.name for file in folder.iterdir()) if folder.is_dir() else ()
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
-
-
 def _unreadable(override: str, message: str) -> str:
     key, equals, value = override.partition("=")
     if not equals:
@@ -91,7 +84,7 @@ def _unknown_key(error: OmegaConfBaseException, arguments: Sequence[str]) -> str
     name = str(error.full_key).removeprefix(f"{where}." if where else "")
     if not where and name in METHODS:
         chosen = f"is of a method, which cnnlab visualize {name}=NAME chooses, one of"
-        return f"{_as_given(str(error.full_key), arguments)}: {chosen} {', '.join(shipped_options(name))}"
+        return f"{_as_given(str(error.full_key), arguments)}: {chosen} {', '.join(option_names(name))}"
     known = [str(key) for key in node if key != "hydra"]
     groups = () if where else (group for group in (*GROUPS, "experiment") if group not in (*known, name))
     candidates = [*known, *groups]
@@ -110,9 +103,8 @@ def _unknown_key(error: OmegaConfBaseException, arguments: Sequence[str]) -> str
 def _options_with(group: str, key: str) -> str:
     """Which options of a group have a key that the chosen one lacks; empty where none has."""
     found = []
-    for option in shipped_options(group) if group in GROUP_NAMES else ():
-        file = files("cnnlab.conf") / group / f"{option}.yaml"
-        if re.search(rf"^{re.escape(key)}:", file.read_text("utf-8"), re.MULTILINE):
+    for option in option_names(group) if group in GROUP_NAMES else ():
+        if any(own.name == key for own in read_option(option, group).keys):
             found.append(f"{group}={option}")
     return f"; {' or '.join(found)} {'have' if len(found) > 1 else 'has'} it" if found else ""
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from omegaconf import OmegaConf
 
 from cnnlab.config.options import Group, Key, Option, option_names, read_groups, read_option
+from cnnlab.config.plugin_options import project_arguments
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, SEVERAL
 from cnnlab.config.signatures import find_signature
@@ -36,6 +37,7 @@ def command_help(command: str, summary: str, uses: Collection[str] | None, argum
     Raises:
         UserError: there is no such option.
     """
+    arguments = [*project_arguments(bool(uses is None or uses), arguments), *arguments]
     config_dir = _flag(arguments, "--config-dir", "-cd")
     groups = [
         group for group in _chosen(read_groups(command), arguments) if uses is None or group.name in {*uses, *METHODS}

@@ -21,7 +21,7 @@ from hydra.types import HydraContext, RunMode, TaskFunction
 HANDLED = frozenset({"run", "config_dir", "overrides"})
 
 
-def is_one_job(flags: argparse.Namespace) -> bool:
+def asks_for_one_job(flags: argparse.Namespace) -> bool:
     """Whether Hydra's flags ask for nothing but one job."""
     return not any(value for name, value in vars(flags).items() if name not in HANDLED)
 

@@ -11,6 +11,7 @@ import yaml
 
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import UserError
+from cnnlab.plugins.active import active_plugins
 
 INTERNAL = frozenset({"_target_", "defaults", "hydra"})
 """Keys that say how an option is built, not what a user may set."""
@@ -64,9 +65,9 @@ class Group:
 
 
 def folders(config_dir: str | None = None) -> list[Traversable]:
-    """Where options are looked for: the user's own folder first, then the package's."""
+    """Where options are looked for: the user's own folder first, then the package's, then those of plug-ins."""
     own = [Path(config_dir).expanduser()] if config_dir else []
-    return [*own, files("cnnlab.conf")]
+    return [*own, files("cnnlab.conf"), *(plugin.options for plugin in active_plugins() if plugin.options)]
 
 
 def option_names(group: str, config_dir: str | None = None) -> list[str]:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.arguments import path_argument
 from cnnlab.config.flat import flat, plain
+from cnnlab.config.plugin_options import require_plugins
 from cnnlab.config.schema import GROUPS, METHODS
 from cnnlab.config.targets import DEFAULT_PACKAGES
 from cnnlab.config.types import shown
@@ -49,18 +50,20 @@ def stored_run(command: str, arguments: Sequence[str]) -> Run | None:
     """The run that the command line builds upon (`run=RUN`, for train `resume=RUN`), if any.
 
     Raises:
-        UserError: the path is no run.
+        UserError: the path is no run, or the run needs a plug-in that is not there.
     """
     key = RUN_KEYS.get(command)
     path = path_argument(arguments, key) if key else None
-    if path is None:
+    if key is None or path is None:
         return None
     try:
-        return Run.open(path)
+        run = Run.open(path)
     except UserError as error:
         raise UserError(f"{key}={error}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{key}={path}: its config.yaml cannot be read ({' '.join(str(error).split())})") from error
+    require_plugins(run, key, arguments)
+    return run
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 import sys
 from collections.abc import Collection, Sequence
-from functools import cache
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,9 @@ from cnnlab.config.ranges import check_named_range
 from cnnlab.config.signatures import find_signature
 from cnnlab.config.types import check, check_keys
 from cnnlab.errors import UserError
+from cnnlab.plugins.active import active_plugins
 
 DEFAULT_PACKAGES = ["cnnlab", "keras"]
-PLUGINS = "cnnlab.plugins"
-"""The entry-point group by which an installed package says that cnnlab may run its code."""
 
 _HYDRA_KEYS = frozenset({"_target_", "_args_", "_convert_", "_partial_", "_recursive_"})
 
@@ -26,10 +23,19 @@ _INSTEAD = {  # callbacks that would fight with the loop over what it does itsel
 }
 
 
-@cache
 def plugin_packages() -> frozenset[str]:
-    """The packages of installed plug-ins, which are trusted without being named."""
-    return frozenset(entry.module.partition(".")[0] for entry in entry_points(group=PLUGINS))
+    """The packages of active plug-ins, which are trusted without being named."""
+    return frozenset(plugin.package for plugin in active_plugins())
+
+
+def target_packages(value: Any) -> set[str]:
+    """The packages that the `_target_` nodes of a plain configuration value name."""
+    if isinstance(value, list):
+        return {package for item in value for package in target_packages(item)}
+    if not isinstance(value, dict):
+        return set()
+    own = {str(value["_target_"]).partition(".")[0]} if value.get("_target_") else set()
+    return own.union(*map(target_packages, value.values()))
 
 
 def find_in_working_directory(packages: Sequence[str]) -> None:
@@ -58,7 +64,7 @@ def check_targets(value: Any, key: str, packages: Sequence[str], labels: Collect
     Args:
         value: a plain value of a configuration.
         key: its full key, for error messages.
-        packages: the packages a `_target_` may name, beside installed plug-ins.
+        packages: the packages a `_target_` may name, beside active plug-ins.
         labels: keys of `value` itself that are not arguments of its target.
 
     Raises:

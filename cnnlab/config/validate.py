@@ -7,10 +7,10 @@ from omegaconf import DictConfig
 
 from cnnlab.config.crops import require_crops_first, require_larger, require_streamed
 from cnnlab.config.draws import check_draws
-from cnnlab.config.explain import shipped_options
 from cnnlab.config.extras import require_model_package, require_packages
 from cnnlab.config.flat import plain
 from cnnlab.config.initializer_choice import reported_initializers
+from cnnlab.config.options import option_names
 from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, SEVERAL
 from cnnlab.config.scoring import check_scoring
 from cnnlab.config.signatures import Signature, find_signature
@@ -51,7 +51,7 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
     _check_recipe(values)
     check(values, COMMANDS[command], "")
     if command == "visualize" and values.get("method") is None:
-        options = [name for name in shipped_options("method") if name != "all"]
+        options = [name for name in option_names("method") if name != "all"]
         raise UserError(f"visualize: give method=NAME, one of {', '.join(options)}; method=all draws what says most")
     if "trainer" in values and values.get("run") is None:
         _check_present(values)

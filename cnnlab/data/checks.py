@@ -18,11 +18,7 @@ def checked_split(images: np.ndarray, labels: np.ndarray, num_classes: int, sour
     Raises:
         UserError: the arrays are not like that; the message names `source` and the first bad label.
     """
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise UserError(
-            f"{source}: images are {images.dtype} of shape {images.shape}; "
-            f"expected uint8 (0..255) of shape (N, height, width, 1 or 3){_image_hint(images)}"
-        )
+    check_pixels(images, source)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise UserError(
             f"{source}: labels are {labels.dtype} of shape {labels.shape}; "
@@ -30,8 +26,6 @@ def checked_split(images: np.ndarray, labels: np.ndarray, num_classes: int, sour
         )
     if len(images) != len(labels):
         raise UserError(f"{source}: {len(images)} images, but {len(labels)} labels")
-    if not len(images):
-        raise UserError(f"{source}: holds no images")
     bad = np.flatnonzero((labels < 0) | (labels >= num_classes))
     if len(bad):
         raise UserError(
@@ -39,6 +33,21 @@ def checked_split(images: np.ndarray, labels: np.ndarray, num_classes: int, sour
             f"({len(bad)} such labels)"
         )
     return Split(images, labels.astype(np.int32))
+
+
+def check_pixels(images: np.ndarray, source: str) -> None:
+    """Check that an array holds images: uint8 of shape (N, H, W, C) with C 1 or 3, N at least 1.
+
+    Raises:
+        UserError: it does not; the message begins with `source`.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise UserError(
+            f"{source}: images are {images.dtype} of shape {images.shape}; "
+            f"expected uint8 (0..255) of shape (N, height, width, 1 or 3){_image_hint(images)}"
+        )
+    if not len(images):
+        raise UserError(f"{source}: holds no images")
 
 
 def _image_hint(images: np.ndarray) -> str:

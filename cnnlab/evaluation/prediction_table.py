@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -36,6 +37,20 @@ def write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
             pairs = zip(prediction.classes, prediction.probabilities, strict=True)
             cells = [cell for name, probability in pairs for cell in (name, f"{probability:.6g}")]
             writer.writerow([prediction.file, prediction.fault or "ok", *(cells or [""] * 2 * places)])
+
+
+def prediction_frame(predictions: Sequence[Prediction]) -> pd.DataFrame:
+    """The columns of `write_csv`; what has no class has none there."""
+    rows = []
+    for prediction in predictions:
+        row: dict[str, object] = {"file": prediction.file, "status": prediction.fault or "ok"}
+        for place, (name, probability) in enumerate(
+            zip(prediction.classes, prediction.probabilities, strict=True), start=1
+        ):
+            suffix = f"_{place}" * (place > 1)
+            row |= {f"class{suffix}": name, f"probability{suffix}": probability}
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def print_table(predictions: Sequence[Prediction]) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from cnnlab.config.targets import DEFAULT_PACKAGES, plugin_packages
 from cnnlab.errors import UserError
+from cnnlab.plugins.active import import_plugins
 
 REASON_LENGTH = 300
 BUILTIN = frozenset({"builtins", *DEFAULT_PACKAGES})
@@ -22,7 +23,7 @@ BUILTIN = frozenset({"builtins", *DEFAULT_PACKAGES})
 def load_model(path: Path, key: str, packages: Sequence[str]) -> keras.Model:
     """Load a .keras file. Modules it names are imported first where they are trusted, and never otherwise.
 
-    Trusted are Keras, cnnlab, `packages` and installed plug-ins. Classes of trusted modules need not be registered
+    Trusted are Keras, cnnlab, `packages` and active plug-ins. Classes of trusted modules need not be registered
     with Keras.
 
     Args:
@@ -75,11 +76,13 @@ def _custom_objects(config: dict[str, Any], where: str, packages: Sequence[str])
     Raises:
         UserError: it names others that Keras does not know, or a trusted module cannot be imported.
     """
-    trusted = {*packages, *plugin_packages()}
-    for package in sorted(trusted - BUILTIN):
+    foreign = list(_foreign_nodes(config))
+    import_plugins({node["module"].partition(".")[0] for node in foreign})
+    for package in sorted({*packages} - BUILTIN):
         _import(package, where)
+    trusted = {*packages, *plugin_packages()}
     found = {}
-    for node in _foreign_nodes(config):
+    for node in foreign:
         module, name = node["module"], node["registered_name"] or node["class_name"]
         package = module.partition(".")[0]
         if keras.saving.get_registered_object(name) is not None:
@@ -114,8 +117,9 @@ def _foreign_nodes(value: Any) -> Iterator[dict[str, Any]]:
 def _import(module: str, where: str) -> Any:
     try:
         return import_module(module)
-    except ImportError as error:
-        raise UserError(f"{where} needs {module}, which cannot be imported ({error})") from error
+    except Exception as error:
+        reason = error if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+        raise UserError(f"{where} needs {module}, which cannot be imported ({reason})") from error
 
 
 def _reason(error: Exception) -> str:

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from cnnlab import cli
-from cnnlab.config.targets import DEFAULT_PACKAGES, plugin_packages
+from cnnlab.config.targets import DEFAULT_PACKAGES
 from cnnlab.errors import UserError
 from cnnlab.models.saved import load_model, require_saveable
+from cnnlab.plugins.plugin import installed_plugins
 
 MYNET = '''
 import keras
@@ -87,7 +88,7 @@ def _in_the_project(project, monkeypatch) -> Iterator[None]:
 
 def forget() -> None:
     sys.modules.pop("mynet", None)
-    plugin_packages.cache_clear()
+    installed_plugins.cache_clear()
     known = keras.saving.get_custom_objects()
     for name in [name for name in known if name.startswith("mynet>")]:
         del known[name]

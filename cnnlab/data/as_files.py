@@ -1,0 +1,60 @@
+"""Images that a notebook has at hand, as files: so they take the way that all files take."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from PIL import Image
+
+from cnnlab.data.checks import check_pixels
+from cnnlab.errors import UserError
+
+Images = str | Path | np.ndarray | Sequence[str | Path]
+"""A file, a folder or a glob pattern; several files; or uint8 pixels (n, H, W, C), (H, W, C) for one, C 1 or 3."""
+
+
+@contextmanager
+def as_files(images: Images) -> Iterator[tuple[str, list[str] | None]]:
+    """Yield what stands for images on a command line; where that is a temporary folder, also the names of the images.
+
+    The folder has a numbered subfolder for each image, which holds a link to its file, or a PNG of its pixels.
+
+    Raises:
+        UserError: a file is missing, or there are no such pixels.
+    """
+    if isinstance(images, str | Path):
+        yield str(images), None
+        return
+    with TemporaryDirectory() as folder:
+        if isinstance(images, np.ndarray):
+            names = _save_pixels(images[np.newaxis] if images.ndim == 3 else images, Path(folder))
+        else:
+            names = _link_files([str(path) for path in images], Path(folder))
+        yield folder, names
+
+
+def _save_pixels(images: np.ndarray, folder: Path) -> list[str]:
+    check_pixels(images, "pixels")
+    for number, pixels in enumerate(images):
+        file = _subfolder(folder, number) / f"{number}.png"
+        Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(file)
+    return [str(number) for number in range(len(images))]
+
+
+def _link_files(paths: list[str], folder: Path) -> list[str]:
+    if not paths:
+        raise UserError("images=[]: give a file at least")
+    for number, path in enumerate(paths):
+        file = Path(path).expanduser().absolute()
+        if not file.is_file():
+            raise UserError(f"images={path}: no such file")
+        (_subfolder(folder, number) / file.name).symlink_to(file)
+    return paths
+
+
+def _subfolder(folder: Path, number: int) -> Path:
+    subfolder = folder / f"{number:06d}"
+    subfolder.mkdir()
+    return subfolder
