@@ -216,6 +216,7 @@ def test_a_mistake_is_one_line_without_a_traceback(tmp_path):
         ("cnnlab inspect form", {"format="}, set()),
         ("cnnlab doctor form", {"format="}, {"model="}),
         ("cnnlab train seed=1 data", {"dataset="}, set()),
+        ("cnnlab train mod", {"model="}, {"model"}),
         ("cnnlab nonsense mod", set(), {"model="}),
         ("cnnlab train --nonsense mod", set(), {"model="}),
         ("cnnlab eval run=nowhere spl", set(), set()),

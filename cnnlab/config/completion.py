@@ -1,13 +1,15 @@
 """Shell completion of commands, and through Hydra of groups, options and keys."""
 
 import os
+import re
 from collections.abc import Collection, Sequence
-from contextlib import redirect_stderr, suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 
 from cnnlab.config.arguments import quote_path
 from cnnlab.config.compose import COMPOSES_TRAIN, launch
 from cnnlab.config.plugin_options import project_arguments
+from cnnlab.config.schema import GROUPS
 
 ANY_COMMAND = "train"  # Hydra's shell script is the same for all of them
 
@@ -39,7 +41,10 @@ def complete(arguments: Sequence[str], commands: Collection[str]) -> int:
         with redirect_stderr(StringIO()), suppress(Exception):  # half a line is no mistake
             words = [*project_arguments(command in COMPOSES_TRAIN and not runs, words), *words]
             os.environ["COMP_LINE"] = " ".join([program, *map(quote_path, words), typing])
-            _launch(command, [*arguments, *runs])
+            with redirect_stdout(StringIO()) as printed:
+                _launch(command, [*arguments, *runs])
+            # Hydra offers a group that holds groups too, such as dataset/shared, as a path to those.
+            print(re.sub(rf"(?<!\S)({'|'.join(GROUPS)})(?!\S)", r"\1=", printed.getvalue()), end="")
     return 0
 
 

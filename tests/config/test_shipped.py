@@ -59,7 +59,7 @@ def test_every_option_composes_and_is_valid(compose, options, monkeypatch):
 def test_every_method_logger_and_recipe_composes_and_is_valid(compose, group, option):
     command = "train" if group == "experiment" else "visualize"  # which needs no logger's package
     method = ["method=dataset"] if group == "logger" else []
-    if option.startswith("imagenet_"):
+    if option.startswith(("imagenet_", "photographs")):
         method.append("dataset.root=.")
     config, _ = compose(command, f"{group}={option}", *method, "hydra.mode=RUN")  # a sweep's file would run it
     assert_chosen(config, group, option)

@@ -20,7 +20,7 @@ SEEDS = range(20)
 def examples(labels: Sequence[int], groups: Sequence[object] | None = None) -> Split:
     """Images that are their own number."""
     images = np.arange(len(labels), dtype=np.uint8).reshape(-1, 1, 1, 1)
-    return Split(images, np.array(labels, np.int32), None if groups is None else np.array(groups, str))
+    return Split(images, np.array(labels, np.int32), groups=None if groups is None else np.array(groups, str))
 
 
 def patients(seed: int, count: int = 30) -> Split:
