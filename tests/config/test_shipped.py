@@ -33,7 +33,7 @@ NEEDED = {
     **dict.fromkeys(OWN_DATA[:3], "dataset.root=."),
     "tfds": "dataset.name=imagenet2012",
     "random_crop": "dataset.resize_size=600",
-    "hub": "model.preset=resnet_18_imagenet",
+    "hub": "model.preset=resnet_18_imagenet model.weights=null",
 }
 """What an option does not do without."""
 ALONE = (*METHODS, "logger", "experiment")
@@ -49,7 +49,7 @@ TOGETHER = [
 @pytest.mark.parametrize("options", TOGETHER, ids=lambda options: " ".join(map("=".join, options.items())))
 def test_every_option_composes_and_is_valid(compose, options, monkeypatch):
     monkeypatch.setattr("cnnlab.config.extras.is_installed", lambda package: True)
-    needed = [NEEDED[option] for option in options.values() if option in NEEDED]
+    needed = [word for option in options.values() for word in NEEDED.get(option, "").split()]
     config, _ = compose("train", *map("=".join, options.items()), *needed)
     for group, option in options.items():
         assert_chosen(config, group, option)
