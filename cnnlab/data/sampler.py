@@ -97,6 +97,9 @@ class BalancedSampler:
 class EvaluationSampler:
     """Every example exactly once, in the split's order; the last batch is filled up with PADDING.
 
+    Where the steps are too few for all of them, they are taken at equal distances, since the first ones of a split that
+    is sorted by class would all be of one.
+
     Args:
         size: the number of examples.
         batch_size: the global batch size.
@@ -107,8 +110,9 @@ class EvaluationSampler:
         self.batch_size = batch_size
         self.steps = min(-(-size // batch_size), steps or size)
         self._size = size
+        self._taken = min(size, self.steps * batch_size)
 
     def batch(self, step: int) -> np.ndarray:
         """The (batch_size,) int64 indices of batch `step` (from 0)."""
-        indices = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
-        return np.where(indices < self._size, indices, PADDING)
+        numbers = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        return np.where(numbers < self._taken, numbers * self._size // self._taken, PADDING)

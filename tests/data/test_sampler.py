@@ -39,6 +39,11 @@ def test_evaluation_can_be_limited_to_some_batches():
     assert EvaluationSampler(size=23, batch_size=5, steps=99).steps == 5
 
 
+def test_too_few_evaluation_steps_for_all_take_examples_at_equal_distances():
+    sampler = EvaluationSampler(size=100, batch_size=5, steps=2)
+    assert [*sampler.batch(0), *sampler.batch(1)] == [*range(0, 100, 10)]
+
+
 LABELS = np.array([0] * 50 + [1] * 7 + [3] * 4)  # no example of 2
 
 
