@@ -4,32 +4,27 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from cnnlab.config.plugin_options import plugin_record
-from cnnlab.config.scoring import loss_column, score_columns
-from cnnlab.data.file_list import FILE_LIST, write_file_list
+from cnnlab.config.scoring import score_columns
 from cnnlab.data.load import load_dataset
 from cnnlab.data.overlap import tell_shared
-from cnnlab.data.summary import list_skipped, tell_imbalance
+from cnnlab.data.summary import tell_imbalance
 from cnnlab.runs.lock import sole_writer
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import build_strategy, configure_runtime, is_chief, watch_workers
 from cnnlab.runtime.precision import choose_precision
 from cnnlab.schedules.schedule import build_schedule
-from cnnlab.training.checkpoint_monitor import known_directions
 from cnnlab.training.header import header_lines
 from cnnlab.training.loggers.logger import build_loggers, closing
 from cnnlab.training.loop_setup import build_loop
 from cnnlab.training.plan import build_plan
 from cnnlab.training.progress import build_progress, phase, progress_kind
 from cnnlab.training.run_record import (
-    data_record,
-    model_record,
     open_or_create,
     output_directory,
+    record_training,
     reported,
     requested_precision,
     same_data,
-    same_threads,
 )
 from cnnlab.training.signals import stop_on_signals
 from cnnlab.training.train_state import build_train_state
@@ -85,13 +80,6 @@ def train_run(config: DictConfig, directory: Path) -> bool:
         )
         loop = build_loop(config, trainer, run, dataset, plan, schedule, train_state, directory, stop, display, loggers)
         with reported(run, strategy), closing(loggers, run), run.recorded(), watch_workers(strategy):
-            run.update(
-                precision=precision, precision_reason=reason, seeds=dict(config.seeds), threads=same_threads(run)
-            )
-            better = known_directions(loss_column(config.loss), train_state.metrics)
-            run.update(**model_record(train_state), **data_record(dataset))
-            run.update(better=better, plugins=plugin_record(config))
-            list_skipped(output / "skipped_files.csv", dataset.skipped)
-            write_file_list(output / FILE_LIST, dataset)
+            record_training(run, config, train_state, dataset, precision, reason)
             loop.run()
     return is_chief(strategy)

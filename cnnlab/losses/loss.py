@@ -1,5 +1,6 @@
 """What training minimises, per example."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 import keras
@@ -15,6 +16,8 @@ from cnnlab.data.dataset import Dataset
 from cnnlab.errors import UserError
 from cnnlab.losses.class_weight import class_weights
 from cnnlab.losses.keras_loss import KerasLoss
+
+log = logging.getLogger(__name__)
 
 LossFunction = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 """(targets (n, classes), logits (n, classes)) -> (n,), all float32."""
@@ -81,6 +84,11 @@ def build_loss(config: DictConfig, dataset: Dataset, heads: int) -> WeightedLoss
     num_classes = len(dataset.class_names)
     function = _build_function(config.loss)
     _require_per_example(function, num_classes, f"loss={config.loss.name}")
+    if config.loss._target_ == "keras.losses.BinaryCrossentropy" and config.model.get("head") != "sigmoid":
+        log.info(
+            "loss=%s: trains a sigmoid per class; eval, predict and model.keras give the softmax of the same outputs",
+            config.loss.name,
+        )
     return WeightedLoss(
         function,
         num_classes,

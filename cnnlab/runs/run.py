@@ -19,7 +19,7 @@ from cnnlab.runs.status import Status, status_of
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 """Of a run directory; larger where an older one can no longer be read."""
 
 

@@ -11,11 +11,13 @@ from typing import Any, Literal
 import tensorflow as tf
 from omegaconf import DictConfig
 
+from cnnlab.config.plugin_options import plugin_record
+from cnnlab.config.scoring import loss_column
 from cnnlab.data.classes import differing_names
 from cnnlab.data.dataset import Dataset
-from cnnlab.data.file_list import FILE_LIST, restore_files
+from cnnlab.data.file_list import FILE_LIST, restore_files, write_file_list
 from cnnlab.data.fingerprint import fingerprints
-from cnnlab.data.summary import summarize
+from cnnlab.data.summary import list_skipped, summarize
 from cnnlab.errors import Diverged, Interrupted, UserError
 from cnnlab.reporting.curves import draw_curves
 from cnnlab.reporting.run_page import write_report
@@ -23,6 +25,7 @@ from cnnlab.runs.anew import command_anew
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import is_chief, thread_count
 from cnnlab.runtime.precision import Precision
+from cnnlab.training.checkpoint_monitor import known_directions
 from cnnlab.training.train_state import TrainState
 
 log = logging.getLogger(__name__)
@@ -94,6 +97,24 @@ def _require_same_images(run: Run, dataset: Dataset) -> None:
                 f"resume={run.path}: {dataset.name}, {split}: no longer the images that the run began with (then "
                 f"{images:,}, now {count:,}); restore them, or train a new run, from weights={run.path / 'last.keras'}"
             )
+
+
+def record_training(
+    run: Run, config: DictConfig, train_state: TrainState, dataset: Dataset, precision: Precision, reason: str
+) -> None:
+    """Write down what a training is made of: in run.json, and the lists of the files that it uses and skips."""
+    run.update(
+        precision=precision,
+        precision_reason=reason,
+        seeds=dict(config.seeds),
+        threads=same_threads(run),
+        better=known_directions(loss_column(config.loss), train_state.metrics),
+        plugins=plugin_record(config),
+        **model_record(train_state),
+        **data_record(dataset),
+    )
+    list_skipped(run.path / "skipped_files.csv", dataset.skipped)
+    write_file_list(run.path / FILE_LIST, dataset)
 
 
 def model_record(train_state: TrainState) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def test_a_run_of_an_earlier_format_is_refused_in_one_line(tmp_path, commit, rea
     Run.create(tmp_path, CONFIG).begin()
     earlier = {name: value for name, value in record(tmp_path).items() if name != "format"} | {"commit": commit}
     (tmp_path / "run.json").write_text(json.dumps(earlier))
-    with pytest.raises(UserError, match=rf": is a run of format 1, this cnnlab reads 2; use {reader}.* train anew$"):
+    with pytest.raises(UserError, match=rf": is a run of format 1, this cnnlab reads 3; use {reader}.* train anew$"):
         Run.open(tmp_path)
 
 
