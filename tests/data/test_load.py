@@ -16,7 +16,7 @@ OPTIONS = sorted(path.stem for path in (files("cnnlab.conf") / "dataset").iterdi
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_fits_its_reader(dataset_config, option):
-    config = dataset_config(option)
+    config = dataset_config(option, **({"name": option} if option == "tfds" else {}))
     arguments = inspect.signature(get_method(config._target_)).parameters
     assert config.name == option
     assert {"image_shape", "num_classes", "validation", "folds", "fold", "sampling"} <= config.keys()
