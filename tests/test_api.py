@@ -72,6 +72,7 @@ def test_what_it_does_not_offer_it_does_not_have():
         cnnlab.tarin  # noqa: B018
 
 
+@pytest.mark.slow
 def test_a_training_equals_the_commands_byte_for_byte(tmp_path, cnnlab_process, capsys):
     process = cnnlab_process("train", *TINY, f"hydra.run.dir={tmp_path}/command")
     assert process.wait() == 0, process.communicate()[1]

@@ -247,6 +247,7 @@ def test_a_job_that_takes_too_long_is_stopped_and_the_others_run(sweep):
     assert "no end after 1 minute (sweep.job_timeout)" in sweep.messages
 
 
+@pytest.mark.slow
 def test_a_job_with_another_configuration_is_refused_and_stays_as_it_is(sweep, sweep_here):
     assert sweep.run("seed=0", *SMALL, "trainer.epochs=1", "trainer.threads=1") == 0
     before = (sweep_here.directory / "single" / "run.json").read_bytes()

@@ -38,6 +38,7 @@ def test_several_steps_in_one_call_give_the_same_bits(train, reference):
     assert_same_rows(reference, train(*ONE_EPOCH, "trainer.steps_per_call=4"), tolerance=0)
 
 
+@pytest.mark.slow
 def test_xla_gives_the_same_to_rounding(cnnlab_process, reference, tmp_path):
     run = tmp_path / "run"  # a process of its own: TensorFlow cannot take back that operations be deterministic
     process = cnnlab_process("train", *SMALL, *ONE_EPOCH, "trainer.jit=true", f"hydra.run.dir={run}")
@@ -46,6 +47,7 @@ def test_xla_gives_the_same_to_rounding(cnnlab_process, reference, tmp_path):
     assert_same_rows(reference, run, tolerance=1e-4)
 
 
+@pytest.mark.slow
 def test_lookahead_goes_on_where_it_stopped(train, reference):
     arguments = (*AUGMENTED, "optimizer.lookahead_every=4")
     whole, parts = train(*arguments), train(*arguments, "trainer.epochs=1")
