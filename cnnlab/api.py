@@ -101,7 +101,7 @@ def compare_runs(pattern: str | Sequence[str], **options: Any) -> "Comparison":
 
     Args:
         pattern: a folder of a sweep, or a glob of runs.
-        options: keys of the command, such as metric="best_val_accuracy" or baseline="initializer=default".
+        options: keys of the command, such as by="best_val_accuracy" or baseline="initializer=default".
 
     Raises:
         UserError: the line that the command would print.

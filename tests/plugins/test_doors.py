@@ -75,7 +75,6 @@ def test_its_run_is_resumed_evaluated_predicted_with_and_visualised(run, door, t
     assert cli.main(["visualize", f"run={run}", "method=grad_cam", "method.images=1"]) == 0
 
 
-@pytest.mark.slow
 def test_the_jobs_of_a_sweep_find_it(door):
     assert cli.main(["train", "-m", *door.recipe, *TINY, "seed=1", "sweep.name=own"]) == 0
     record = json.loads((door.folder / "outputs/sweeps/own/single/run.json").read_text())
