@@ -151,7 +151,7 @@ def fit_network(network: keras.Model, preprocessing: keras.Model, split: Split, 
     for layer in network._flatten_layers(include_self=False):
         if _is_fitted(layer) and not type(layer).__module__.startswith("keras."):
             _require_in_graph(layer, network)
-            before = keras.Model(network.input, layer.input)
+            before = keras.Model(network.inputs[0], layer.input)  # of a sequential model, `input` is not known
             path = keras.Model(preprocessing.input, before(preprocessing.output))
             layer.adapt(_outputs(path, _fitting_images(split, seed)))
 
