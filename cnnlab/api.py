@@ -7,9 +7,7 @@ Mistakes are `UserError`s with the one line that the command would print; a trai
 `Interrupted` (Ctrl-C or the stop button of a notebook, after a checkpoint).
 """
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
@@ -23,7 +21,7 @@ from markupsafe import Markup
 from omegaconf import DictConfig
 
 from cnnlab.config.arguments import quoted
-from cnnlab.config.compose import launch
+from cnnlab.config.compose import command_line, launch
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.config.plugin_options import import_plugins_of, require_plugins
 from cnnlab.config.targets import DEFAULT_PACKAGES, find_in_working_directory
@@ -324,19 +322,9 @@ def _call(command: str, arguments: Sequence[str], work: Callable[[DictConfig, Pa
         import_plugins_of(config)
         answers.append(work(config, directory))
 
-    with _command_line(["cnnlab", command, *arguments]):
+    with command_line(["cnnlab", command, *arguments]):
         launch(command, arguments, task, is_one_job=True)
     return answers[0]
-
-
-@contextmanager
-def _command_line(arguments: list[str]) -> Iterator[None]:
-    """A run records the command that would have trained it."""
-    before, sys.argv = sys.argv, arguments
-    try:
-        yield
-    finally:
-        sys.argv = before
 
 
 def _arguments(options: Mapping[str, Any]) -> list[str]:

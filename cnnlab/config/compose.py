@@ -72,7 +72,7 @@ def launch(
     run = stored_run(command, arguments)
     job = _Job(command, run, task, train_job, arguments)
     argv = [sys.argv[0], *prepare(arguments)]
-    with primary_config(command, run) as name, _environment("HYDRA_FULL_ERROR", "1"), _arguments(argv):
+    with primary_config(command, run) as name, _environment("HYDRA_FULL_ERROR", "1"), command_line(argv):
         try:
             flags = get_args_parser().parse_args()
             if not (asks_for_one_job(flags) and run_once(name, flags, job)):
@@ -126,7 +126,7 @@ class _Job:
             return
         try:
             self._check(config, directory)
-            with _arguments(self.argv), _log_to_stderr():  # a run records the command as it was given
+            with command_line(self.argv), _log_to_stderr():  # a run records the command as it was given
                 self.task(config, self.run.path if self.run else directory)
         except BaseException as error:
             if not isinstance(error, Exception):  # Ctrl-C ends everything at once
@@ -201,7 +201,8 @@ def _log_to_stderr() -> Iterator[None]:
 
 
 @contextmanager
-def _arguments(argv: list[str]) -> Iterator[None]:
+def command_line(argv: list[str]) -> Iterator[None]:
+    """What this process was started with, which a run records, while the block lasts."""
     previous, sys.argv = sys.argv, argv
     try:
         yield

@@ -62,14 +62,9 @@ def build_loop(
     augmentation = build_pipeline(config.augmentation)
     augmentation.require_pairs(trainer.batch_size, "trainer.batch_size", strategy.num_replicas_in_sync)
     augmentation.adapt(train_split)
-    data_loader = build_data_loader(
-        augmentation.before(train_split),
-        sampler,
-        strategy,
-        mode=trainer.data,
-        cache_limit_mib=trainer.cache_limit_mib,
-        cropping=augmentation.host_cropping(config.seeds.augmentation, trainer.batch_size),
-    )
+    cropping = augmentation.host_cropping(config.seeds.augmentation, trainer.batch_size)
+    source, mode, limit = augmentation.before(train_split), trainer.data, trainer.cache_limit_mib
+    data_loader = build_data_loader(source, sampler, strategy, mode=mode, cache_limit_mib=limit, cropping=cropping)
     loss = build_loss(config, dataset, len(train_state.network.outputs))
     require_whole_labels(loss, augmentation.mixing, config.loss.name)
     train_call = compile_training(
