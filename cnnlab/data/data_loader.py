@@ -5,7 +5,6 @@ Both data loaders do the host's part in `inputs` (once per call into TensorFlow)
 replicas share the batch: replica r takes positions r·b … (r+1)·b - 1.
 """
 
-import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ import tensorflow as tf
 
 from cnnlab.config.crops import require_streamed
 from cnnlab.data.dataset import ImageFiles, Split
-from cnnlab.data.decode import decode_file, encoded, find_damaged, load_images
+from cnnlab.data.decode import decode_file, encoded, find_damaged, from_python, load_images
 from cnnlab.data.sampler import PADDING
 from cnnlab.errors import Unreadable
 
@@ -193,13 +192,9 @@ class StreamLoader:
         first = self._first_local_replica() * self._size
         last = first + self._local_replicas() * self._size
 
-        def examples() -> Iterator[tuple[Any, ...]]:
-            steps = (
-                itertools.count(first_step) if self._sampler.steps is None else range(first_step, self._sampler.steps)
-            )
-            for step in steps:
-                indices = self._sampler.batch(step)[first:last]
-                yield step, indices, *self._sources(np.maximum(indices, 0))
+        def examples(step: np.int64) -> tuple[Any, ...]:
+            indices = self._sampler.batch(int(step))[first:last]
+            return step, indices, *self._sources(np.maximum(indices, 0))
 
         @tf.autograph.experimental.do_not_convert
         def drawn(step: tf.Tensor, *examples: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -208,8 +203,9 @@ class StreamLoader:
         signature = [tf.TensorSpec((), tf.int64), tf.TensorSpec((last - first,), tf.int64)]
         if isinstance(self._images, ImageFiles):
             signature.append(tf.TensorSpec((last - first,), tf.string))
+        end = np.iinfo(np.int64).max if self._sampler.steps is None else self._sampler.steps
         return (
-            tf.data.Dataset.from_generator(examples, output_signature=tuple(signature))
+            from_python(tf.data.Dataset.range(first_step, end), examples, *signature)
             .map(drawn)
             .unbatch()
             .map(self._example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -217,9 +213,9 @@ class StreamLoader:
             .prefetch(AHEAD)
         )
 
-    def _sources(self, rows: np.ndarray) -> list[list[bytes]]:
+    def _sources(self, rows: np.ndarray) -> list[np.ndarray]:
         """What the examples of a batch are decoded from, where they are not arrays."""
-        return [encoded(self._images, rows)] if isinstance(self._images, ImageFiles) else []
+        return [np.array(encoded(self._images, rows), object)] if isinstance(self._images, ImageFiles) else []
 
     def _example(self, index: tf.Tensor, *rest: tf.Tensor) -> Selected:
         row = tf.maximum(index, 0)
