@@ -144,7 +144,7 @@ def decoding(files: ImageFiles, window: Window | None = None) -> tf.data.Dataset
         return decode_file(files, source, orientation, window)
 
     def sources(start: np.int64) -> tuple[np.ndarray, np.ndarray]:
-        rows = np.arange(start, min(start + DECODE_BATCH, len(files)))
+        rows = np.arange(int(start), min(int(start) + DECODE_BATCH, len(files)))
         return np.array(encoded(files, rows), object), files.orientations[rows]
 
     batches = tf.data.Dataset.range(0, len(files), DECODE_BATCH)
