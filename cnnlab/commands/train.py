@@ -68,7 +68,7 @@ def train_run(config: DictConfig, directory: Path) -> bool:
     plan = build_plan(trainer, len(dataset.splits["train"]))
     schedule = build_schedule(config.schedule, config.optimizer.learning_rate, plan.steps_per_epoch, plan.total_steps)
     with phase("building the model", progress), watch_workers(strategy):
-        train_state = build_train_state(config, dataset, strategy, schedule, precision, plan.total_steps)
+        train_state = build_train_state(config, dataset, strategy, schedule, precision, plan)
     with stop_on_signals() as stop, output_directory(directory, strategy) as output, sole_writer(output):
         run = open_or_create(output, config)
         loggers = build_loggers(config.logger, run) if is_chief(strategy) else []

@@ -122,7 +122,15 @@ class Lookahead(TypedDict, total=False):
     lookahead_power: Annotated[float, AT_LEAST_0]
 
 
-class Optimizer(Lookahead):
+class LayerRates(TypedDict, total=False):
+    """The keys of optimizers for layers that learn more slowly, or later; those of one's own need none."""
+
+    layer_multipliers: dict[str, Annotated[float, AT_LEAST_0]] | None
+    layer_decay: Annotated[float, SHARE] | None
+    layer_starts: dict[str, DurationLike] | None
+
+
+class Optimizer(Lookahead, LayerRates):
     """The keys of conf/optimizer that are not the Keras optimizer's."""
 
     name: str

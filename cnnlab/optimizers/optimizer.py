@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from cnnlab.config.instantiate import instantiate
 from cnnlab.errors import UserError
+from cnnlab.optimizers.layer_rates import LAYER_RATES
 from cnnlab.optimizers.lookahead import Lookahead
 
 LOOKAHEAD = ("lookahead_every", "lookahead_decay", "lookahead_power")
@@ -19,7 +20,7 @@ def build_optimizer(
     """Build the optimizer of `config.optimizer`, in the scope of the strategy it will work under.
 
     Args:
-        node: `_target_`, a class of keras.optimizers, and its arguments; `lookahead_*` are not among them.
+        node: `_target_`, a class of keras.optimizers, and its arguments, without `lookahead_*` and `layer_*`.
         learning_rate: what the optimizer's learning rate follows, instead of the constant in `node`.
 
     Raises:
@@ -32,7 +33,7 @@ def build_optimizer(
             f"optimizer.gradient_accumulation_steps={accumulated}: Keras cannot accumulate gradients on {replicas} "
             "replicas; use null and a larger trainer.batch_size, or a single device"
         )
-    return instantiate(node, drop=LOOKAHEAD, learning_rate=learning_rate)
+    return instantiate(node, drop=(*LOOKAHEAD, *LAYER_RATES), learning_rate=learning_rate)
 
 
 def build_lookahead(node: DictConfig, weights: Sequence[keras.Variable], total_steps: int) -> Lookahead | None:

@@ -16,9 +16,11 @@ from cnnlab.metrics.metric_set import MetricSet, build_metrics
 from cnnlab.models.network import build_network, build_preprocessing, fit_network, fit_preprocessing, is_ours
 from cnnlab.models.saved import require_saveable
 from cnnlab.models.weights import load_weights, tell_other_classes
+from cnnlab.optimizers.layer_rates import set_layer_rates
 from cnnlab.optimizers.lookahead import Lookahead
 from cnnlab.optimizers.optimizer import build_lookahead, build_optimizer
 from cnnlab.runtime.precision import POLICIES
+from cnnlab.training.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def build_train_state(
     strategy: tf.distribute.Strategy,
     learning_rate: keras.optimizers.schedules.LearningRateSchedule | float,
     precision: str,
-    total_steps: int,
+    plan: Plan,
 ) -> TrainState:
     """Build everything a step reads or changes, with the weights training starts from.
 
@@ -84,8 +86,10 @@ def build_train_state(
         optimizer = build_optimizer(config.optimizer, learning_rate)
         if precision == "float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-        optimizer.build(network.trainable_variables)
-        lookahead = build_lookahead(config.optimizer, network.weights, total_steps)
+        trained = network.trainable_variables
+        optimizer.build(trained)
+        set_layer_rates(optimizer, config.optimizer, trained, plan.steps_per_epoch, plan.total_steps)
+        lookahead = build_lookahead(config.optimizer, network.weights, plan.total_steps)
     if strategy.num_replicas_in_sync > 1:
         reduce_gradients_once(optimizer)
     metrics = build_metrics(config.metric, len(dataset.class_names))

@@ -47,7 +47,7 @@ def train(network: keras.Model, optimizer: keras.optimizers.Optimizer, steps: in
 def test_the_files_keep_the_defaults_of_keras(option):
     node = OmegaConf.to_container(compose_optimizer(option))
     target = node.pop("_target_")
-    node = {key: value for key, value in node.items() if key != "name" and not key.startswith("lookahead_")}  # ours
+    node = {key: value for key, value in node.items() if key != "name" and not key.startswith(("lookahead_", "layer_"))}
     defaults = {name: parameter.default for name, parameter in inspect.signature(get_class(target)).parameters.items()}
     assert node == {name: defaults[name] for name in node}
 

@@ -1,0 +1,145 @@
+"""Layers that learn more slowly than others, or begin later: what fine-tuning a pretrained network needs."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import keras
+import tensorflow as tf
+from omegaconf import DictConfig
+
+from cnnlab.config.durations import parse_training_duration
+from cnnlab.config.nearest import did_you_mean
+from cnnlab.errors import UserError
+
+log = logging.getLogger(__name__)
+
+LAYER_RATES = ("layer_multipliers", "layer_decay", "layer_starts")
+
+
+@dataclass(frozen=True)
+class LayerRate:
+    """How a variable's layer learns.
+
+    Attributes:
+        layer: its name, with those of the blocks that it stands in: block1/conv.
+        multiplier: factor on the learning rate, 0 or more.
+        start: updates of the network before the layer's first one.
+    """
+
+    layer: str
+    multiplier: float
+    start: int
+
+
+def set_layer_rates(
+    optimizer: keras.optimizers.Optimizer,
+    node: DictConfig,
+    variables: Sequence[keras.Variable],
+    steps_per_epoch: int,
+    total_steps: int,
+) -> None:
+    """Have a built optimizer update each layer at the learning rate of its own that `config.optimizer` asks for.
+
+    Weight decay, which is proportional to the learning rate, follows. Before its start a layer's gradient counts as
+    zero, so that no momentum gathers.
+
+    Args:
+        node: `layer_multipliers`, `layer_decay` and `layer_starts`; see conf/optimizer/shared.
+        variables: those that the optimizer was built on.
+        steps_per_epoch: updates in an epoch.
+        total_steps: updates in the training.
+
+    Raises:
+        UserError: a name fits no trained layer, or the optimizer decays weights in a way of its own.
+    """
+    if not any(node.get(key) for key in LAYER_RATES):
+        return
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if type(inner)._apply_weight_decay is not keras.optimizers.Optimizer._apply_weight_decay:
+        raise UserError(
+            f"optimizer={node.name}: decays weights in a way of its own, which knows no learning rates by layer; "
+            f"leave {', '.join(key for key in LAYER_RATES if node.get(key))} out or choose another optimizer"
+        )
+    starts = {
+        name: parse_training_duration(start, f"optimizer.layer_starts.{name}").steps(steps_per_epoch, total_steps)
+        for name, start in (node.get("layer_starts") or {}).items()
+    }
+    rates = layer_rates(variables, node.get("layer_multipliers") or {}, node.get("layer_decay"), starts)
+    _tell(rates)
+    if any(rate.start and v.name in ("gamma", "beta") for rate, v in zip(rates, variables, strict=True)):
+        log.info("normalisation layers follow the data from the first step on, also where they begin to learn later")
+    _apply(inner, rates)
+
+
+def layer_rates(
+    variables: Sequence[keras.Variable],
+    multipliers: Mapping[str, float],
+    decay: float | None,
+    starts: Mapping[str, int],
+) -> list[LayerRate]:
+    """How the layer of each variable learns.
+
+    Args:
+        variables: in the order of the network.
+        multipliers: factors by the name of a layer or a pattern with * and ?, of which the last that fits counts.
+        decay: the factor from each layer with a kernel to the one before it, from the last, which has 1; None for 1
+            (Clark et al. 2020, "ELECTRA", appendix A).
+        starts: steps, likewise.
+
+    Raises:
+        UserError: a pattern fits no layer.
+    """
+    layers = [variable.path.rpartition("/")[0] for variable in variables]
+    for key, patterns in (("layer_multipliers", multipliers), ("layer_starts", starts)):
+        for pattern in patterns:
+            if not any(fnmatchcase(layer, pattern) for layer in layers):
+                hint = did_you_mean(pattern, layers) or "; cnnlab inspect lists the layers"
+                raise UserError(f"optimizer.{key}.{pattern}: no layer that is trained is called so{hint}")
+    kernels = list(dict.fromkeys(layer for layer, v in zip(layers, variables, strict=True) if len(v.shape) > 1))
+    depth, rates = 0, []
+    for layer in layers:
+        depth = max(depth, kernels.index(layer) if layer in kernels else 0)
+        factor = 1.0 if decay is None else decay ** max(len(kernels) - 1 - depth, 0)
+        rates.append(LayerRate(layer, factor * _last(multipliers, layer, 1.0), int(_last(starts, layer, 0))))
+    return rates
+
+
+def _last(patterns: Mapping[str, float], layer: str, otherwise: float) -> float:
+    return [otherwise, *(value for pattern, value in patterns.items() if fnmatchcase(layer, pattern))][-1]
+
+
+def _tell(rates: Sequence[LayerRate]) -> None:
+    """One line: how many layers learn how."""
+    groups: dict[tuple[float, int], list[str]] = {}
+    for rate in rates:
+        layers = groups.setdefault((rate.multiplier, rate.start), [])
+        if rate.layer not in layers:
+            layers.append(rate.layer)
+    told = [
+        f"{f'{layers[0]} to {layers[-1]}' if len(layers) > 1 else layers[0]} times {multiplier:.3g}"
+        + (f" from step {start + 1} on" if start else "")
+        for (multiplier, start), layers in groups.items()
+    ]
+    shown = told if len(told) <= 6 else [*told[:2], f"… {len(told) - 4} more …", *told[-2:]]
+    log.info("learning rates by layer: %s", "; ".join(shown))
+
+
+def _apply(optimizer: keras.optimizers.Optimizer, rates: Sequence[LayerRate]) -> None:
+    update_step = optimizer.update_step
+
+    def update(gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        rate = rates[optimizer._get_variable_index(variable)]
+        factor = tf.cast(rate.multiplier, learning_rate.dtype)
+        if rate.start:
+            begun = optimizer.iterations.value >= rate.start
+            gradient = tf.where(begun, gradient, tf.zeros_like(gradient))
+            factor *= tf.cast(begun, factor.dtype)
+        if optimizer.weight_decay is not None and optimizer._use_weight_decay(variable):
+            share = tf.cast(optimizer.learning_rate, factor.dtype) * factor * optimizer.weight_decay
+            variable.assign_sub(variable * tf.cast(share, variable.dtype))
+        update_step(gradient, variable, learning_rate * factor)
+
+    optimizer.update_step = update
+    optimizer._apply_weight_decay = lambda variables: None

@@ -1,0 +1,128 @@
+"""Learning rates by layer, against plain optimizers that are run for each layer alone."""
+
+import logging
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from omegaconf import OmegaConf
+
+from cnnlab import cli
+from cnnlab.errors import UserError
+from cnnlab.optimizers.layer_rates import layer_rates, set_layer_rates
+
+STEPS = 4
+
+
+def network() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    images = keras.Input((6, 6, 1))
+    x = keras.layers.Conv2D(3, 3, name="conv1")(images)
+    x = keras.layers.BatchNormalization(name="norm1")(x)
+    x = keras.layers.Conv2D(3, 3, name="conv2")(x)
+    return keras.Model(images, keras.layers.Dense(2, name="logits")(keras.layers.Flatten()(x)))
+
+
+def updated(optimizer: keras.optimizers.Optimizer, first: int = 0, **rates: object) -> dict[str, np.ndarray]:
+    """The weights after updates with gradients that depend on the step alone; zero before the step `first`."""
+    variables = network().trainable_variables
+    optimizer.build(variables)
+    node = {"name": "x", "layer_multipliers": {}, "layer_decay": None, "layer_starts": {}, **rates}
+    set_layer_rates(optimizer, OmegaConf.create(node), variables, steps_per_epoch=2, total_steps=STEPS)
+    for step in range(STEPS):
+        scale = 0.0 if step < first else step + 1.0
+        optimizer.apply([tf.fill(v.shape, scale * (number + 1)) for number, v in enumerate(variables)], variables)
+    return {variable.path: variable.numpy() for variable in variables}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda rate: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=0.1),
+        lambda rate: keras.optimizers.AdamW(rate, weight_decay=0.1, use_ema=True),
+    ],
+    ids=["sgd", "adamw"],
+)
+class TestALayer:
+    def test_learns_at_a_multiple_of_the_learning_rate_weight_decay_too(self, make):
+        mixed = updated(make(0.1), layer_multipliers={"*": 0.5, "logits": 1})
+        half, whole = updated(make(0.05)), updated(make(0.1))
+        for path, weights in mixed.items():
+            expected = whole if path.startswith("logits") else half
+            np.testing.assert_allclose(weights, expected[path], rtol=1e-5, err_msg=path)
+
+    def test_stays_as_it_is_until_its_start_and_gathers_no_momentum(self, make):
+        late = updated(make(0.1), layer_starts={"conv*": "1 epoch"})
+        plain = updated(make(0.1))
+        initial = {variable.path: variable.numpy() for variable in network().trainable_variables}
+        np.testing.assert_array_equal(late["logits/kernel"], plain["logits/kernel"])
+        assert not np.allclose(late["conv1/kernel"], plain["conv1/kernel"])
+        never = updated(make(0.1), layer_starts={"conv*": f"{STEPS} steps"})
+        np.testing.assert_array_equal(never["conv1/kernel"], initial["conv1/kernel"])
+
+    def test_that_starts_later_moves_as_one_whose_gradients_begin_then(self, make):
+        late = updated(make(0.1), layer_starts={"conv1": "2 steps"}, layer_multipliers={})
+        optimizer = make(0.1)
+        optimizer.weight_decay = None
+        undecayed = updated(optimizer, first=2)
+        late_undecayed = make(0.1)
+        late_undecayed.weight_decay = None
+        np.testing.assert_allclose(
+            updated(late_undecayed, layer_starts={"conv1": 1})["conv1/kernel"], undecayed["conv1/kernel"], rtol=1e-6
+        )
+        assert not np.allclose(late["conv1/kernel"], undecayed["conv1/kernel"])
+
+
+def test_decay_falls_from_the_last_layer_with_a_kernel_and_norms_follow_theirs():
+    variables = network().trainable_variables
+    rates = {rate.layer: rate.multiplier for rate in layer_rates(variables, {"norm1": 2}, 0.5, {})}
+    assert rates == {"conv1": 0.25, "norm1": 0.5, "conv2": 0.5, "logits": 1.0}
+
+
+def test_the_last_pattern_that_fits_counts():
+    rates = layer_rates(network().trainable_variables, {"*": 0.1, "conv*": 0.2, "conv2": 0.3}, None, {"conv?": 7})
+    assert {(rate.layer, rate.multiplier, rate.start) for rate in rates} == {
+        ("conv1", 0.2, 7),
+        ("conv2", 0.3, 7),
+        ("norm1", 0.1, 0),
+        ("logits", 0.1, 0),
+    }
+
+
+def test_a_name_that_fits_no_layer_is_refused():
+    with pytest.raises(UserError, match=r"^optimizer.layer_multipliers.cnv1: no layer .*; did you mean conv1\?"):
+        layer_rates(network().trainable_variables, {"cnv1": 0.1}, None, {})
+
+
+def test_an_optimizer_with_weight_decay_of_its_own_is_refused():
+    with pytest.raises(UserError, match=r"^optimizer=x: decays weights in a way of its own.*leave layer_decay out"):
+        updated(keras.optimizers.Muon(), layer_decay=0.5)
+
+
+def test_a_training_tells_them_and_resumes_exactly(train, caplog):
+    rates = ["optimizer.layer_multipliers={*:0.1,logits:1}", "optimizer.layer_starts={conv1:2 steps}"]
+    arguments = ["trainer.batch_size=400", *rates]
+    with caplog.at_level(logging.INFO):
+        whole = train(*arguments, "trainer.epochs=2")
+    told = "learning rates by layer: conv1 times 0.1 from step 3 on; conv2 to dense1 times 0.1; logits times 1"
+    assert told in caplog.text
+    cut = train(*arguments, "trainer.epochs=1")
+    assert cli.main(["train", f"resume={cut}", "trainer.epochs=2", "trainer.progress=none"]) == 0
+    ours, theirs = (keras.models.load_model(run / "last.keras").get_weights() for run in (whole, cut))
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimizer.layer_decay=1.5", "optimizer.layer_decay=1.5: must be between 0 and 1"),
+        ("optimizer.layer_multipliers={conv1:-1}", "optimizer.layer_multipliers.conv1=-1: must be at least 0"),
+        ("optimizer.layer_starts={conv1:soon}", "optimizer.layer_starts.conv1=soon: is no duration"),
+        ("optimizer.layer_multipliers={cnv1:0.1}", "did you mean conv1?"),
+    ],
+)
+def test_bad_values_are_one_line(override, message, capsys):
+    assert cli.main(["train", override, "trainer.steps=1"]) == 2
+    assert message in capsys.readouterr().err
