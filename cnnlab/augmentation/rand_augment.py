@@ -70,8 +70,11 @@ def _is(chosen: tf.Tensor, operation: str) -> tf.Tensor:
 
 
 def _tables(images: tf.Tensor, chosen: tf.Tensor, level: float) -> tf.Tensor:
-    """What becomes of the values 0 … 255 in each channel of each image: int32 (n, C, 256)."""
-    values = tf.range(256)
+    """What becomes of the values 0 … 255 in each channel of each image: int64 (n, C, 256).
+
+    Not int32, which TensorFlow adds and compares on the host, where there is a GPU and XLA does not compile the step.
+    """
+    values = tf.range(256, dtype=tf.int64)
     threshold = round(256 * (1 - level))
     lost = round(MAX_POSTERIZATION * level)
     tables = {
@@ -88,10 +91,10 @@ def _tables(images: tf.Tensor, chosen: tf.Tensor, level: float) -> tf.Tensor:
 
 def _stretched(images: tf.Tensor) -> tf.Tensor:
     """Tables that map each channel's darkest value to 0 and its brightest to 255."""
-    numbers = tf.cast(images, tf.int32)
-    darkest = tf.reduce_min(numbers, axis=[1, 2])[..., tf.newaxis]
-    brightest = tf.reduce_max(numbers, axis=[1, 2])[..., tf.newaxis]
-    values = tf.range(256)
+    numbers = tf.cast(images, tf.float32)
+    darkest = tf.cast(tf.reduce_min(numbers, axis=[1, 2]), tf.int64)[..., tf.newaxis]
+    brightest = tf.cast(tf.reduce_max(numbers, axis=[1, 2]), tf.int64)[..., tf.newaxis]
+    values = tf.range(256, dtype=tf.int64)
     stretched = tf.clip_by_value((values - darkest) * 255 // tf.maximum(brightest - darkest, 1), 0, 255)
     return tf.where(brightest > darkest, stretched, values)
 
@@ -99,25 +102,26 @@ def _stretched(images: tf.Tensor) -> tf.Tensor:
 def _equalized(images: tf.Tensor) -> tf.Tensor:
     """Tables that spread each channel's values evenly over 0 … 255, as far as its histogram allows."""
     count, height, width, channels = images.shape
-    numbers = tf.reshape(tf.cast(images, tf.int32), (count, height * width, channels))
+    numbers = tf.reshape(images, (count, height * width, channels))
     # Not tf.math.bincount, whose number of bins depends on the values, which XLA does not compile.
     counts = [
-        tf.raw_ops.DenseBincount(input=numbers[..., channel], size=256, weights=tf.zeros(0, tf.int32))
-        for channel in range(channels)
+        tf.raw_ops.DenseBincount(input=tf.cast(column, tf.int32), size=256, weights=tf.zeros(0, tf.int32))
+        for column in tf.unstack(numbers, channels, axis=-1)
     ]
-    histogram = tf.stack(counts, axis=1)
-    last = tf.reduce_max(tf.where(histogram > 0, tf.range(256), 0), axis=-1, keepdims=True)
+    histogram = tf.stack([tf.cast(each, tf.int64) for each in counts], axis=1)
+    values = tf.range(256, dtype=tf.int64)
+    last = tf.reduce_max(tf.where(histogram > 0, values, 0), axis=-1, keepdims=True)
     step = (height * width - tf.gather(histogram, last, batch_dims=2)) // 255
     below = tf.cumsum(histogram, axis=-1, exclusive=True)
     spread = tf.minimum((step // 2 + below) // tf.maximum(step, 1), 255)
-    return tf.where(step > 0, spread, tf.range(256))
+    return tf.where(step > 0, spread, values)
 
 
 def _positions(images: tf.Tensor) -> tf.Tensor:
-    """Where each value of uint8 (n, H, W, C) stands in flattened tables (n, C, 256): int32 (n, H, W, C)."""
+    """Where each value of uint8 (n, H, W, C) stands in flattened tables (n, C, 256): int64 (n, H, W, C)."""
     count, _, _, channels = images.shape
-    firsts = 256 * tf.reshape(tf.range(count * channels), (count, 1, 1, channels))
-    return firsts + tf.cast(images, tf.int32)
+    firsts = 256 * tf.reshape(tf.range(count * channels, dtype=tf.int64), (count, 1, 1, channels))
+    return firsts + tf.cast(images, tf.int64)
 
 
 def _look_up(images: tf.Tensor, tables: tf.Tensor) -> tf.Tensor:

@@ -61,7 +61,9 @@ class RandomStream:
         seed = tf.random.experimental.stateless_fold_in(self._seed, self._calls, alg="philox")
         self._calls += 1
         if dtype.is_integer:
-            return self._share(self._integers(shape, seed, minval, maxval, dtype))
+            # A slice of 32-bit whole numbers would be taken on the host, where there is a GPU.
+            numbers = tf.cast(self._integers(shape, seed, minval, maxval, dtype), tf.int64)
+            return tf.cast(self._share(numbers), dtype)
         # Made from integers, because XLA's floating-point generator does not return TensorFlow's numbers.
         fractions = tf.cast(self._integers(shape, seed, 0, 2**FLOAT_BITS, tf.int32), dtype) * 2.0**-FLOAT_BITS
         return self._share(minval + (maxval - minval) * fractions)

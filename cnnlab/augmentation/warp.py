@@ -34,15 +34,16 @@ def warp(images: tf.Tensor, matrices: tf.Tensor, interpolation: Interpolation, f
     if interpolation == "nearest":
         rows, columns = tf.floor(rows + 0.5), tf.floor(columns + 0.5)
     top, left = tf.floor(rows), tf.floor(columns)
-    start = tf.cast(top * width + left, tf.int32)
+    # In float32, exact up to 4096 × 4096 pixels: whole numbers of 32 bits are added on the host, where there is a GPU.
+    start = top * width + left
     offsets = [start]
     if interpolation == "bilinear":
         # On the last row or column the next one has no weight; any pixel will do in its place.
-        down = tf.where(top < height - 1, width, 0)
-        right = tf.where(left < width - 1, 1, 0)
+        down = tf.where(top < height - 1, float(width), 0.0)
+        right = tf.where(left < width - 1, 1.0, 0.0)
         offsets = [start, start + right, start + down, start + down + right]
     flat = tf.reshape(pixels, (count, height * width, channels))
-    found = tf.gather(flat, tf.stack(offsets, axis=1), axis=1, batch_dims=1)
+    found = tf.gather(flat, tf.cast(tf.stack(offsets, axis=1), tf.int32), axis=1, batch_dims=1)
     if interpolation == "nearest":
         return tf.cast(found[:, 0], images.dtype)
     mixed = _interpolate(tf.cast(found, tf.float32), (rows - top)[..., tf.newaxis], (columns - left)[..., tf.newaxis])

@@ -21,6 +21,7 @@ from cnnlab.models.inspection import measure, print_table
 from cnnlab.models.network import build_network, build_preprocessing, fit_preprocessing
 from cnnlab.runtime.devices import configure_runtime
 from cnnlab.runtime.precision import POLICIES, choose_precision
+from cnnlab.training.placement import measure_placement, print_placement
 from cnnlab.training.train_state import build_initialized
 
 
@@ -43,15 +44,20 @@ def inspect(config: DictConfig, directory: Path) -> None:
     image_shape, num_classes = tuple(config.dataset.image_shape), count_classes(config.dataset)
     network = build_network(config.model, image_shape, num_classes, pretrained=False)
     inspection = measure(network, config.trainer.batch_size, precision)
+    placement = measure_placement(config, image_shape, num_classes) if config.placement else None
     starts = _measure_starts(config, reported_initializers(config, given_overrides(HydraConfig.get())))
     if config.format == "json":
         report = asdict(inspection) | ({"initializers": [asdict(start) for start in starts]} if starts else {})
+        if placement is not None:
+            report["on_host"] = [asdict(operation) for operation in placement]
         print(json.dumps(report, indent=2))
         return
     console = Console(width=None if sys.stdout.isatty() else 120)
     print_table(inspection, console)
     if starts:
         print_starts(starts, console)
+    if placement is not None:
+        print_placement(placement, console)
 
 
 def _measure_starts(config: DictConfig, initializers: Mapping[str, DictConfig]) -> list[Start]:

@@ -221,6 +221,7 @@ class Inspect(Train):
 
     format: Literal["table", "json"]
     initializers: list[str]
+    placement: bool
 
 
 class Eval(Train):

@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -42,20 +44,27 @@ log = logging.getLogger(__name__)
 GPU_STEPS_PER_CALL = 32  # on a GPU launches dominate small steps, so the loop over steps is in the graph
 
 
-def build_loop(
-    config: DictConfig,
-    trainer: TrainerConfig,
-    run: Run,
-    dataset: Dataset,
-    plan: Plan,
-    schedule: keras.optimizers.schedules.LearningRateSchedule,
-    train_state: TrainState,
-    directory: Path,
-    stop: StopRequest,
-    display: ProgressDisplay,
-    loggers: Sequence[keras.callbacks.Callback],
-) -> Loop:
-    """Connect data loaders, compiled steps, outputs and loggers; restore the newest state of `directory`, if any."""
+@dataclass(frozen=True)
+class Step:
+    """The compiled training step and what it takes.
+
+    Attributes:
+        data_loader: makes its inputs.
+        loss: that it minimises.
+        train_call: see `compile_training`.
+    """
+
+    data_loader: DataLoader
+    loss: WeightedLoss
+    train_call: Callable[[Any, tf.Tensor, int], tf.Tensor]
+
+
+def build_step(config: DictConfig, trainer: TrainerConfig, dataset: Dataset, train_state: TrainState) -> Step:
+    """Connect the training split, its augmentation, the loss and the network in a compiled step.
+
+    Raises:
+        UserError: the augmentation or the loss does not suit the batch, the data or each other.
+    """
     strategy = train_state.strategy
     train_split = dataset.splits["train"]
     sampler = _sampler(config, train_split.labels, trainer.batch_size)
@@ -78,17 +87,37 @@ def build_loop(
         seed=config.seeds.augmentation,
         jit=_jit(trainer, strategy),
     )
+    return Step(data_loader, loss, train_call)
+
+
+def build_loop(
+    config: DictConfig,
+    trainer: TrainerConfig,
+    run: Run,
+    dataset: Dataset,
+    plan: Plan,
+    schedule: keras.optimizers.schedules.LearningRateSchedule,
+    train_state: TrainState,
+    directory: Path,
+    stop: StopRequest,
+    display: ProgressDisplay,
+    loggers: Sequence[keras.callbacks.Callback],
+) -> Loop:
+    """Connect data loaders, compiled steps, outputs and loggers; restore the newest state of `directory`, if any."""
+    strategy = train_state.strategy
+    step = build_step(config, trainer, dataset, train_state)
+    data_loader = step.data_loader
     state = _restore(directory, train_state, schedule, plan)
     exported = export(train_state.preprocessing, train_state.network)
     return Loop(
         plan=plan,
         state=state,
         data_loader=data_loader,
-        train_call=train_call,
+        train_call=step.train_call,
         batch_size=trainer.batch_size,
         steps_per_call=_steps_per_call(trainer, data_loader, strategy),
         metrics=train_state.metrics,
-        validate=_validation(config, trainer, dataset, train_state, loss),
+        validate=_validation(config, trainer, dataset, train_state, step.loss),
         validation_columns=validation_columns(config.loss, config.metric),
         checkpoint_monitor=build_checkpoint_monitor(trainer, loss_column(config.loss), train_state.metrics),
         outputs=Outputs(run, train_state, exported, dataset.own_names, trainer.keep_checkpoints),

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from omegaconf import OmegaConf
 from PIL import Image
 
 from cnnlab import cli
 from cnnlab.config.compose import launch
+from cnnlab.runtime.gpu_kernels import knows_gpus
+from cnnlab.training.placement import build_traced, measure_placement
 
 SHIPPED = sorted(
     file.name.removesuffix(".yaml")
@@ -121,6 +124,26 @@ def test_every_recipe_for_class_folders_takes_a_step(tmp_path, imagenet, experim
     ]
     assert cli.main(["train", f"experiment={experiment}", *overrides, f"hydra.run.dir={run}"]) == 0
     assert OmegaConf.load(run / "run.json").status == "completed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", [*EXPERIMENTS, *ON_FILES])
+def test_every_operation_of_a_recipes_step_has_a_gpu_kernel_and_one_in_xla(tmp_path, experiment):
+    if not knows_gpus():
+        pytest.skip("this TensorFlow has no kernels for GPUs")
+    small = {**{name: [size] for name, size in SMALLER.items()}, **ON_FILES}.get(experiment, [])
+    given = [override for override in small if not override.startswith("model.weights")]
+    seen = []
+    launch(
+        "train",
+        [f"experiment={experiment}", *given, "trainer.batch_size=32", f"hydra.run.dir={tmp_path}"],
+        lambda config, _: seen.append(config),
+    )
+    shape, classes = tuple(seen[0].dataset.image_shape), seen[0].dataset.num_classes or 2
+    assert measure_placement(seen[0], shape, classes) == []
+    _, step, _ = build_traced(seen[0], shape, classes, jit=True)
+    lowered = step.train_call.experimental_get_compiler_ir(step.data_loader.inputs(0, 1), tf.constant(0, tf.int64), 1)
+    assert "HloModule" in lowered(stage="hlo")
 
 
 def test_every_recipe_is_trained_or_like_one_that_is():
