@@ -13,7 +13,7 @@ from cnnlab.errors import UserError
 from cnnlab.models.archive import save_model
 from cnnlab.models.mnist_cnn import mnist_cnn
 from cnnlab.models.network import build_preprocessing, export, fit_preprocessing
-from cnnlab.models.weights import head_layers, load_weights, tell_other_classes
+from cnnlab.models.weights.load_weights import head_layers, load_weights, tell_other_classes
 
 SHAPE = (20, 20, 1)
 
