@@ -50,7 +50,7 @@ def read_tf_checkpoint(path: Path, where: str) -> StoredWeights:
         names = sorted(reader.get_variable_to_shape_map(), key=_natural)
         unneeded = {name: kind for name in names if (kind := _unneeded(name, names))}
         arrays = {_plain(name): np.asarray(reader.get_tensor(name)) for name in names if name not in unneeded}
-    except (tf.errors.OpError, RuntimeError, ValueError, SystemError) as error:
+    except (tf.errors.OpError, RuntimeError, ValueError, LookupError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{where}: damaged, incomplete or no checkpoint; TensorFlow says: {reason}") from error
     counts = [

@@ -15,8 +15,10 @@ def read_weights_map(file: Path) -> dict[str, str | None]:
     """
     try:
         mapping = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"weights_map={file}: cannot be read ({error})") from error
+    except OSError as error:
+        raise UserError(f"weights_map={file}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"weights_map={file}: is no text") from error
     except yaml.YAMLError as error:
         raise UserError(f"weights_map={file}: is no YAML ({' '.join(str(error).split())})") from error
     if not isinstance(mapping, dict) or not all(

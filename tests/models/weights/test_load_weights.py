@@ -129,7 +129,11 @@ def test_other_preprocessing_is_refused(tmp_path, trained):
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("absent.keras", "no such file"), ("weights.pt", "must end in .keras or .weights.h5")]
+    ("name", "reason"),
+    [
+        ("absent.keras", "no such file"),
+        ("weights.pt", r"must end in \.keras, .*, or be a TensorFlow checkpoint"),
+    ],
 )
 def test_a_missing_file_or_another_kind_is_refused(tmp_path, name, reason):
     with pytest.raises(UserError, match=reason):
