@@ -87,7 +87,7 @@ class TestInAFileWithoutOrder:
         images = keras.Input((4,))
         network = keras.Model(images, layers.BatchNormalization(name="bn")(images))
         weights = stored({f"norm/{name}": (4,) for name in ("first", "second", "third", "fourth")})
-        with pytest.raises(UserError, match="norm/first, norm/second, .* have equal shapes"):
+        with pytest.raises(UserError, match=r"norm/first, norm/second, .* have equal shapes"):
             paired(weights, network)
 
     @pytest.mark.parametrize(
