@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from cnnlab.errors import UserError
-from cnnlab.models.weights.stored_weights import Layout, StoredWeights
+from cnnlab.models.weights.stored_weights import Layout, StoredWeights, layer_of
 
 TOP_LEVEL = "top_level_model_weights"
 """The group of the weights that belong to no layer, but to the model itself."""
@@ -97,14 +97,18 @@ def _layers(content: h5py.File) -> h5py.Group | None:
 
 
 def _arrays(group: h5py.Group, where: str) -> dict[str, np.ndarray]:
-    arrays: dict[str, np.ndarray] = {}
+    """All arrays in their order, those of a layer together: of a model inside of another, Keras stores what is trained
+    first, and the statistics of its normalisations after that."""
+    layers: dict[str, dict[str, np.ndarray]] = {}
     for layer in [*_names(group, "layer_names"), *([TOP_LEVEL] if TOP_LEVEL in group else [])]:
         for stored in _names(group[layer], "weight_names"):
             name = _full_name(layer, stored)
-            if name in arrays:
+            if name in layers.get(layer_of(name), {}):
+                name = f"{layer}/{name}"
+            if name in layers.setdefault(layer_of(name), {}):
                 raise UserError(f"{where}: holds two arrays called {name}")
-            arrays[name] = np.asarray(group[layer][stored])
-    return arrays
+            layers[layer_of(name)][name] = np.asarray(group[layer][stored])
+    return {name: values for arrays in layers.values() for name, values in arrays.items()}
 
 
 def _names(group: h5py.Group, attribute: str) -> list[str]:
@@ -122,9 +126,7 @@ def _names(group: h5py.Group, attribute: str) -> list[str]:
 def _full_name(layer: str, stored: str) -> str:
     """ "layer/array" of "conv2d_1/kernel:0" (Keras 2), "convolution2d_1_W" (Keras 1) or "kernel"."""
     name = stored.partition(":")[0]
-    if name.startswith(f"{layer}/"):
-        return name
-    return f"{layer}/{name.removeprefix(f'{layer}_')}"
+    return name if "/" in name else f"{layer}/{name.removeprefix(f'{layer}_')}"
 
 
 def _layouts(

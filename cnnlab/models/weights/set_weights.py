@@ -96,7 +96,7 @@ def _by(shape: Sequence[int]) -> str:
 def _tell(stored: StoredWeights, pairing: Pairing, layers: Mapping[str, keras.Layer], where: str) -> None:
     left_out = [*pairing.left_out, *([stored.left_out] if stored.left_out else [])]
     log.info(
-        "%s: %d arrays of %s%s", where, len(pairing.pairs), stored.description,
+        "%s: arrays for %d variables, from %s%s", where, len(pairing.pairs), stored.description,
         f"; left out: {', '.join(left_out)}" if left_out else "",
     )  # fmt: skip
     for note in stored.notes:

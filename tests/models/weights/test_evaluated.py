@@ -45,6 +45,18 @@ def expected(tmp_path, evaluated) -> Callable[[keras.Model], tuple[float, pd.Dat
     return evaluate
 
 
+@pytest.fixture
+def refused(capsys) -> Callable[..., str]:
+    """`refused(weights, *arguments)`: the one line that `cnnlab eval` ends with."""
+
+    def evaluate(weights: Path, *arguments: str) -> str:
+        assert cli.main(["eval", f"weights={weights}", *DATA, *arguments]) == 2
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+        return line
+
+    return evaluate
+
+
 def assert_same(found: tuple[float, pd.DataFrame], expected: tuple[float, pd.DataFrame]) -> None:
     assert found[0] == expected[0]
     pd.testing.assert_frame_equal(found[1], expected[1])
@@ -69,15 +81,27 @@ def test_a_keras_2_file_of_all_cnn(write_hdf5, randomised, evaluated, expected, 
     assert "holds no preprocessing; images go through model.preprocessing: rescaling" in told
 
 
+LAYERS = {
+    "conv1": "conv1",
+    "conv2": "conv2",
+    "conv3": "conv3",
+    "conv4": "conv4",
+    "conv5": "conv5",
+    "dense": "dense1",
+    "dense_1": "dense2",
+    "dense_2": "logits",
+}
+"""Of the small AlexNet, as `tf.layers` called them, and as cnnlab does."""
+
+
+def arrays_of(network: keras.Model, layers: Mapping[str, str]) -> dict[str, np.ndarray]:
+    names = [(theirs, weight) for theirs, ours in layers.items() for weight in network.get_layer(ours).weights]
+    return {f"{theirs}/{weight.name}": weight.numpy() for theirs, weight in names}
+
+
 def test_a_tensorflow_1_checkpoint_of_the_small_alexnet(write_checkpoint, randomised, evaluated, expected, capsys):
     network = randomised(alexnet_small(SHAPE, 10))
-    arrays = {}
-    theirs = ["conv1", "conv2", "conv3", "conv4", "conv5", "dense", "dense_1", "dense_2"]
-    ours = ["conv1", "conv2", "conv3", "conv4", "conv5", "dense1", "dense2", "logits"]
-    for name, layer in zip(theirs, ours, strict=True):
-        kernel, bias = network.get_layer(layer).get_weights()
-        arrays |= {f"{name}/kernel": kernel, f"{name}/bias": bias}
-    prefix = write_checkpoint(arrays, tf.compat.v1.train.AdamOptimizer())
+    prefix = write_checkpoint(arrays_of(network, LAYERS), tf.compat.v1.train.AdamOptimizer())
     assert {f"dense_2/kernel/{slot}" for slot in ("Adam", "Adam_1")} <= {
         name for name, _ in tf.train.list_variables(prefix)
     }
@@ -85,5 +109,41 @@ def test_a_tensorflow_1_checkpoint_of_the_small_alexnet(write_checkpoint, random
     told = capsys.readouterr().err
     assert_same(found, expected(network))
     assert (
-        "16 arrays of TensorFlow checkpoint model.ckpt; left out: arrays: 32 of an optimizer, 3 of bookkeeping" in told
+        "arrays for 16 variables, from TensorFlow checkpoint model.ckpt; left out: arrays: 32 of an optimizer, 3 of bookkeeping"
+        in told
     )
+
+
+def test_a_map_decides_what_names_do_not(write_checkpoint, randomised, evaluated, expected, refused, tmp_path):
+    network = randomised(alexnet_small(SHAPE, 10))
+    renamed = {{"conv4": "top", "conv5": "bottom"}.get(theirs, theirs): ours for theirs, ours in LAYERS.items()}
+    prefix = write_checkpoint(arrays_of(network, renamed))
+    (tmp_path / "map.yaml").write_text("top/kernal: conv4/kernel")
+    assert "bottom, top have equal shapes" in refused(prefix, "model=alexnet_small")
+    told = refused(prefix, "model=alexnet_small", f"weights_map={tmp_path / 'map.yaml'}")
+    assert told.endswith("top/kernal: not in the file of weights; did you mean top/kernel?")
+    (tmp_path / "map.yaml").write_text("top/kernel: conv4/kernel\ntop/bias: conv4/bias\n")
+    found = evaluated(prefix, "model=alexnet_small", f"weights_map={tmp_path / 'map.yaml'}")
+    assert_same(found, expected(network))
+
+
+class TestRefusals:
+    def test_a_checkpoint_of_another_network(self, write_checkpoint, refused):
+        prefix = write_checkpoint(arrays_of(alexnet_small(SHAPE, 10), LAYERS))
+        assert refused(prefix, "model=all_cnn_c", "model.last_padding=same").endswith(
+            "has 16 arrays, all_cnn_c 18 variables; conv1/kernel has the shape (7, 7, 1, 48), conv1/kernel "
+            "(3, 3, 1, 96); set model=… and dataset=… as it was trained"
+        )
+
+    def test_hdf5_that_is_cut_off(self, write_hdf5, refused):
+        file = write_hdf5([("conv_1", {"kernel": np.zeros((3, 3, 1, 4))})])
+        file.write_bytes(file.read_bytes()[:-100])
+        assert f"weights={file}: is cut off" in refused(file)
+
+    def test_a_folder_without_a_checkpoint(self, refused, tmp_path):
+        assert "a folder without a file `checkpoint`, nor any other checkpoint" in refused(tmp_path)
+
+    def test_a_keras_file_with_a_lambda_layer_is_not_run(self, refused, tmp_path):
+        pixels = keras.Input(SHAPE, dtype="uint8")
+        keras.Model(pixels, keras.layers.Lambda(lambda x: x[:, 0, :, 0])(pixels)).save(tmp_path / "trick.keras")
+        assert "trick.keras cannot be loaded" in refused(tmp_path / "trick.keras")

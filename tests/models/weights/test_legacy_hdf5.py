@@ -40,6 +40,16 @@ class TestReading:
     def test_names_are_the_layers_and_the_arrays_whatever_version_wrote_them(self, write_hdf5, stored):
         assert list(read_legacy_hdf5(write_hdf5([("conv_1", {stored: KERNEL})]), "").arrays) == ["conv_1/kernel"]
 
+    def test_layers_of_a_model_inside_of_another_stay_together(self, write_hdf5):
+        order = ["conv/kernel", "bn/gamma", "bn/beta", "last/kernel", "bn/moving_mean", "bn/moving_variance"]
+        file = write_hdf5([("backbone", {f"{name}:0": KERNEL for name in order})])
+        sorted_by_layers = [*order[:3], *order[4:], order[3]]
+        assert list(read_legacy_hdf5(file, "").arrays) == sorted_by_layers
+
+    def test_layers_whose_arrays_are_called_alike_are_told_apart(self, write_hdf5):
+        file = write_hdf5([("a", {"conv/kernel:0": KERNEL}), ("b", {"conv/kernel:0": KERNEL})])
+        assert list(read_legacy_hdf5(file, "").arrays) == ["conv/kernel", "b/conv/kernel"]
+
     def test_of_a_whole_model_the_optimizer_is_left_out(self, write_hdf5):
         file = write_hdf5([("conv_1", {"conv_1/kernel:0": KERNEL})], [conv("conv_1")])
         with h5py.File(file, "a") as content:
