@@ -299,7 +299,7 @@ def test_a_key_of_ours_that_a_file_lacks_is_asked_for(compose, tmp_path):
         (
             "train",
             ["weights_map=m.yaml"],
-            r"weights_map=.*m.yaml: says which array is which .* weights=None is neither",
+            r"weights_map=.*m.yaml: says which .* weights=None is neither",
         ),
         ("eval", ["weights=w.keras", "weights_head=drop"], r"weights_head=drop: only a training starts without"),
         ("train", ["weights=w.keras", "weights_head=keep"], r"weights_head=keep: must be drop or null"),

@@ -15,6 +15,7 @@ from cnnlab import cli
 from cnnlab.models.alexnet_small import alexnet_small
 from cnnlab.models.all_cnn_c import all_cnn_c
 from cnnlab.models.network import build_preprocessing, export
+from cnnlab.models.weights.load_weights import load_weights
 
 SHAPE = (8, 8, 1)
 DATA = ["input_shape=[8,8,1]", "trainer.precision=float32"]
@@ -108,13 +109,11 @@ def test_a_tensorflow_1_checkpoint_of_the_small_alexnet(write_checkpoint, random
     found = evaluated(prefix, "model=alexnet_small")
     told = capsys.readouterr().err
     assert_same(found, expected(network))
-    assert (
-        "arrays for 16 variables, from TensorFlow checkpoint model.ckpt; left out: arrays: 32 of an optimizer, 3 of bookkeeping"
-        in told
-    )
+    assert "arrays for 16 variables, from TensorFlow checkpoint model.ckpt" in told
+    assert "left out: arrays: 32 of an optimizer, 3 of bookkeeping" in told
 
 
-def test_a_map_decides_what_names_do_not(write_checkpoint, randomised, evaluated, expected, refused, tmp_path):
+def test_a_map_decides_what_names_do_not(write_checkpoint, randomised, refused, tmp_path):
     network = randomised(alexnet_small(SHAPE, 10))
     renamed = {{"conv4": "top", "conv5": "bottom"}.get(theirs, theirs): ours for theirs, ours in LAYERS.items()}
     prefix = write_checkpoint(arrays_of(network, renamed))
@@ -123,8 +122,10 @@ def test_a_map_decides_what_names_do_not(write_checkpoint, randomised, evaluated
     told = refused(prefix, "model=alexnet_small", f"weights_map={tmp_path / 'map.yaml'}")
     assert told.endswith("top/kernal: not in the file of weights; did you mean top/kernel?")
     (tmp_path / "map.yaml").write_text("top/kernel: conv4/kernel\ntop/bias: conv4/bias\n")
-    found = evaluated(prefix, "model=alexnet_small", f"weights_map={tmp_path / 'map.yaml'}")
-    assert_same(found, expected(network))
+    filled, preprocessing = alexnet_small(SHAPE, 10), build_preprocessing(OmegaConf.create({"rescaling": True}), SHAPE)
+    load_weights(str(prefix), preprocessing, filled, weights_map=str(tmp_path / "map.yaml"))
+    for ours, theirs in zip(filled.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 class TestRefusals:
@@ -138,10 +139,12 @@ class TestRefusals:
     def test_hdf5_that_is_cut_off(self, write_hdf5, refused):
         file = write_hdf5([("conv_1", {"kernel": np.zeros((3, 3, 1, 4))})])
         file.write_bytes(file.read_bytes()[:-100])
-        assert f"weights={file}: is cut off" in refused(file)
+        assert f"weights={file}: is cut off" in refused(file, "model.padding=same")
 
     def test_a_folder_without_a_checkpoint(self, refused, tmp_path):
-        assert "a folder without a file `checkpoint`, nor any other checkpoint" in refused(tmp_path)
+        assert "a folder without a file `checkpoint`, nor any other checkpoint" in refused(
+            tmp_path, "model.padding=same"
+        )
 
     def test_a_keras_file_with_a_lambda_layer_is_not_run(self, refused, tmp_path):
         pixels = keras.Input(SHAPE, dtype="uint8")
