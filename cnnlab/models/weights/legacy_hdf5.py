@@ -61,7 +61,8 @@ def read_legacy_hdf5(file: Path, where: str) -> StoredWeights:
             raise UserError(f"{where}: damaged, or no model of Keras ({error})") from error
     if not arrays:
         raise UserError(f"{where}: holds a model without any weights")
-    layouts, notes = _layouts(version, None if backend is None else _text(backend), layers, where)
+    convolves = any(values.ndim == 4 for values in arrays.values())
+    layouts, notes = _layouts(version, None if backend is None else _text(backend), layers, convolves, where)
     lambdas = [_name(layer) for layer in layers if layer["class_name"] == "Lambda"]
     if lambdas:
         notes.append(
@@ -130,7 +131,7 @@ def _full_name(layer: str, stored: str) -> str:
 
 
 def _layouts(
-    version: str, backend: str | None, layers: list[dict[str, Any]], where: str
+    version: str, backend: str | None, layers: list[dict[str, Any]], convolves: bool, where: str
 ) -> tuple[tuple[Layout, ...], list[str]]:
     """The layouts that the arrays may have, and what was taken for granted."""
     formats = {_data_format(layer["config"]) for layer in layers if "Conv" in layer["class_name"]} - {None}
@@ -139,26 +140,20 @@ def _layouts(
     if "channels_first" in formats:
         _require_plain_flattening(layers, where)
     theano = backend == "theano"
-    if version.startswith("1"):
+    if version.startswith("1") and (formats or convolves):
         first = Layout(transposed=True, flipped=backend in (None, "theano"), channels_first=True)
         last = Layout(flipped=theano)
         if formats:
-            found: tuple[Layout, ...] = (first if "channels_first" in formats else last,)
-        else:
-            found = (last, first) if backend == "tensorflow" else (first, last)
-        return found, []
+            return (first if "channels_first" in formats else last,), []
+        return ((last, first) if backend == "tensorflow" else (first, last)), []
     flattened = {layer["config"].get("data_format") for layer in layers if layer["class_name"] == "Flatten"}
     channels_first = "channels_first" in formats
     if channels_first and len(flattened) > 1:
         raise UserError(f"{where}: flattens maps in more than one order")
     # a Flatten layer that knows of channels first brings them to the end itself
     layout = Layout(flipped=theano, channels_first=channels_first and flattened != {"channels_first"})
-    unknown = theano and not layers
-    return (layout,), (
-        ["does not say whether its maps had the channels first; taken for channels last, as Keras 2 had by default"]
-        if unknown
-        else []
-    )
+    unknown = "does not say whether its images and maps had the channels first; taken for channels last"
+    return (layout,), [unknown] if not formats and (theano or version.startswith("1")) else []
 
 
 def _require_plain_flattening(layers: list[dict[str, Any]], where: str) -> None:

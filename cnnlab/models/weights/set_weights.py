@@ -12,7 +12,7 @@ from rich.table import Table
 from cnnlab.errors import UserError
 from cnnlab.models.weights.flatten_order import Map, flattened_maps, reordered
 from cnnlab.models.weights.pairing import Pairing, pair_weights
-from cnnlab.models.weights.settings import differing_settings
+from cnnlab.models.weights.settings import differing_settings, padded_otherwise
 from cnnlab.models.weights.stored_weights import Layout, StoredWeights
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def set_weights(
     _print(stored, pairing, [changes for _, changes in converted])
     for (values, _), (_, variable) in zip(converted, pairing.pairs, strict=True):
         variable.assign(values)
-    _tell(stored, pairing, layers, where)
+    _tell(stored, pairing, network, where)
 
 
 def _owners(network: keras.Model) -> dict[str, keras.Layer]:
@@ -93,13 +93,20 @@ def _by(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape)) or "scalar"
 
 
-def _tell(stored: StoredWeights, pairing: Pairing, layers: Mapping[str, keras.Layer], where: str) -> None:
+def _tell(stored: StoredWeights, pairing: Pairing, network: keras.Model, where: str) -> None:
     left_out = [*pairing.left_out, *([stored.left_out] if stored.left_out else [])]
     log.info(
         "%s: arrays for %d variables, from %s%s", where, len(pairing.pairs), stored.description,
         f"; left out: {', '.join(left_out)}" if left_out else "",
     )  # fmt: skip
+    shifted = padded_otherwise(network) if pairing.layout.flipped else []
+    if shifted:
+        log.warning(
+            "%s: Theano pads all sides alike, TensorFlow at the end where strides leave a rest: the windows of %s may lie "
+            "a pixel off those that it was trained with",
+            where, ", ".join(shifted),
+        )  # fmt: skip
     for note in stored.notes:
         log.warning("%s: %s", where, note)
-    for difference in differing_settings(stored.settings, pairing.pairs, layers):
+    for difference in differing_settings(stored.settings, pairing.pairs, _owners(network)):
         log.warning("%s: %s; set model=… as it was trained", where, difference)

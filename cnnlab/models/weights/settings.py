@@ -33,5 +33,18 @@ def differing_settings(
                 yield f"{stored_layer} was trained with {key}={_shown(theirs)}, {layer.name} has {_shown(ours)}"
 
 
+def padded_otherwise(network: keras.Model) -> list[str]:
+    """Layers that TensorFlow pads at the bottom and on the right only, where Theano pads all sides alike.
+
+    With stride 1 and an odd window both do the same; with a larger stride the windows lie a pixel apart.
+    """
+    windows = (keras.layers.Conv2D, keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
+    return [
+        layer.name
+        for layer in network._flatten_layers()
+        if isinstance(layer, windows) and layer.padding == "same" and max(layer.strides) > 1
+    ]
+
+
 def _shown(value: Any) -> str:
     return f"[{','.join(map(str, value))}]" if isinstance(value, tuple) else str(value)

@@ -151,6 +151,28 @@ class TestTheano:
         stored = read_legacy_hdf5(write_hdf5([("conv", {"kernel": KERNEL})], backend="theano"), "")
         assert "taken for channels last" in stored.notes[0]
 
+    def test_strides_over_padding_are_told_since_theano_pads_all_sides(self, write_hdf5, caplog):
+        pixels = keras.Input((6, 6, 1))
+        network = keras.Model(pixels, layers.Conv2D(4, 3, 2, padding="same", use_bias=False, name="conv1")(pixels))
+        for backend in ("tensorflow", "theano"):
+            caplog.clear()
+            set_weights(
+                read_legacy_hdf5(write_hdf5([("c", {"kernel": KERNEL})], backend=backend), "w"), network, "w", {}
+            )
+            told = [message for message in caplog.messages if "the windows of conv1 may lie a pixel off" in message]
+            assert len(told) == (backend == "theano")
+
+    def test_dense_layers_alone_have_one_layout(self, write_hdf5, rng):
+        pixels = keras.Input((4,))
+        network = keras.Model(pixels, layers.Dense(2, use_bias=False)(pixels))
+        kernel = rng.normal(size=(4, 2)).astype(np.float32)
+        stored = read_legacy_hdf5(
+            write_hdf5([("dense_1", {"dense_1_W": kernel})], version="1.0", backend="theano"), "w"
+        )
+        set_weights(stored, network, "w", {})
+        np.testing.assert_array_equal(network.get_weights()[0], kernel)
+        assert "taken for channels last" in stored.notes[0]
+
     def test_kernels_that_fit_either_way_are_refused(self, write_hdf5, rng):
         pixels = keras.Input((6, 6, 3))
         network = keras.Model(pixels, layers.Conv2D(3, 3, use_bias=False)(pixels))
