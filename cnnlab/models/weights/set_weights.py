@@ -102,8 +102,8 @@ def _tell(stored: StoredWeights, pairing: Pairing, network: keras.Model, where: 
     shifted = padded_otherwise(network) if pairing.layout.flipped else []
     if shifted:
         log.warning(
-            "%s: Theano pads all sides alike, TensorFlow at the end where strides leave a rest: the windows of %s may lie "
-            "a pixel off those that it was trained with",
+            "%s: where strides leave a rest, Theano pads all sides, TensorFlow the end only: the windows of %s may "
+            "lie a pixel off those that it was trained with",
             where, ", ".join(shifted),
         )  # fmt: skip
     for note in stored.notes:
