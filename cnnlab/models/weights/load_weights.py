@@ -17,7 +17,7 @@ from cnnlab.models.network import finalize_preprocessing, take_apart
 from cnnlab.models.saved import REASON_LENGTH, load_model
 from cnnlab.models.weights.legacy_hdf5 import is_legacy, read_legacy_hdf5
 from cnnlab.models.weights.set_weights import set_weights
-from cnnlab.models.weights.stored_weights import StoredWeights
+from cnnlab.models.weights.stored_weights import Misfit, StoredWeights
 from cnnlab.models.weights.tf_checkpoint import is_checkpoint, read_tf_checkpoint
 from cnnlab.models.weights.weights_map import read_weights_map
 
@@ -59,7 +59,11 @@ def load_weights(
     read = _reader(file, where)
     if read is not None:
         mapping = read_weights_map(Path(weights_map)) if weights_map else {}
-        set_weights(read(file, where), network, where, mapping, head)
+        try:
+            set_weights(read(file, where), network, where, mapping, head)
+        except Misfit as misfit:
+            of_classes = any(weight.path in str(misfit) for layer in head_layers(network) for weight in layer.weights)
+            raise UserError(f"{misfit}, or {HEAD_HINT}" if of_classes and not head else str(misfit)) from misfit
         log.info("%s: holds no preprocessing; images go through model.preprocessing: %s", where, _steps(preprocessing))
     elif weights_map is not None:
         raise UserError(f"weights_map={weights_map}: {file.name} needs none: Keras 3 knows which array is which")

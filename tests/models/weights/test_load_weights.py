@@ -98,6 +98,12 @@ def test_so_it_is_with_hdf5_of_older_versions_by_its_content(trained, write_hdf5
     assert any("left out: old_logits/kernel, old_logits/bias" in message for message in caplog.messages)
 
 
+def test_a_head_that_does_not_fit_is_told_how_to_leave_it_out(trained, write_hdf5):
+    arrays = [(f"old_{weight.path.replace('/', '_')}", {"array": weight.numpy()}) for weight in trained[1].weights]
+    with pytest.raises(UserError, match=r"logits/kernel \(128, 4\); .*, or train with weights_head=drop"):
+        load_weights(str(write_hdf5(arrays)), *parts(num_classes=4))
+
+
 def test_a_map_is_only_for_arrays_of_others(tmp_path, trained):
     path = tmp_path / "network.weights.h5"
     trained[1].save_weights(path)

@@ -76,6 +76,15 @@ class TestInAFileWithoutOrder:
         shapes = {"Variable": (4, 4), "Variable_1": (4,), "Variable_2": (4, 4), "Variable_3": (4,)}
         assert list(paired(stored(shapes), dense(4, 4, bias=True)).values()) == list(shapes)
 
+    def test_within_a_layer_names_decide_between_equal_shapes(self):
+        images = keras.Input((4,))
+        x = layers.BatchNormalization(name="bn2")(layers.BatchNormalization(name="bn1")(images))
+        names = {"beta": "beta", "gamma": "gamma", "moving_mean": "running_mean", "moving_variance": "moving_variance"}
+        weights = stored({f"{norm}/{name}": (4,) for norm in ("norm", "norm_1") for name in names.values()})
+        found = paired(weights, keras.Model(images, x))
+        for bn, norm in (("bn1", "norm"), ("bn2", "norm_1")):
+            assert {ours: found[f"{bn}/{ours}"] for ours in names} == {ours: f"{norm}/{names[ours]}" for ours in names}
+
     def test_equal_shapes_with_other_names_are_refused_with_the_way_out(self):
         weights = stored({"encoder/kernel": (4, 4), "decoder/kernel": (4, 4)})
         with pytest.raises(
