@@ -102,8 +102,7 @@ def _arrays(group: h5py.Group, where: str) -> dict[str, np.ndarray]:
     first, and the statistics of its normalisations after that."""
     layers: dict[str, dict[str, np.ndarray]] = {}
     for layer in [*_names(group, "layer_names"), *([TOP_LEVEL] if TOP_LEVEL in group else [])]:
-        for stored in _names(group[layer], "weight_names"):
-            name = _full_name(layer, stored)
+        for stored, name in _full_names(layer, _names(group[layer], "weight_names")).items():
             if name in layers.get(layer_of(name), {}):
                 name = f"{layer}/{name}"
             if name in layers.setdefault(layer_of(name), {}):
@@ -124,10 +123,18 @@ def _names(group: h5py.Group, attribute: str) -> list[str]:
     return [_text(name) for chunk in chunks for name in chunk]
 
 
-def _full_name(layer: str, stored: str) -> str:
-    """ "layer/array" of "conv2d_1/kernel:0" (Keras 2), "convolution2d_1_W" (Keras 1) or "kernel"."""
-    name = stored.partition(":")[0]
-    return name if "/" in name else f"{layer}/{name.removeprefix(f'{layer}_')}"
+def _full_names(layer: str, stored: list[str]) -> dict[str, str]:
+    """ "layer/array" for each of a layer's arrays, whatever TensorFlow called the layer.
+
+    They are stored as "conv2d_1/kernel:0" (Keras 2), "convolution2d_1_W" (Keras 1) or "kernel". Those of a model
+    inside of another keep the names of its layers.
+    """
+    plain = {each: each.partition(":")[0] for each in stored}
+    inner = {name.rpartition("/")[0] for name in plain.values()}
+    if len(inner) > 1:
+        return {each: name if "/" in name else f"{layer}/{name}" for each, name in plain.items()}
+    leaves = {each: name.rpartition("/")[2].removeprefix(f"{layer}_") for each, name in plain.items()}
+    return {each: f"{layer}/{leaf}" for each, leaf in leaves.items()}
 
 
 def _layouts(

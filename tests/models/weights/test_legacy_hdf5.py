@@ -36,7 +36,7 @@ class TestReading:
         assert "layer_names" not in h5py.File(file).attrs
         assert list(read_legacy_hdf5(file, "").arrays) == [f"conv_{number}/kernel" for number in range(7)]
 
-    @pytest.mark.parametrize("stored", ["conv_1/kernel:0", "kernel:0", "conv_1_kernel", "kernel"])
+    @pytest.mark.parametrize("stored", ["conv_1/kernel:0", "conv_1_1/kernel:0", "conv_1_kernel", "kernel"])
     def test_names_are_the_layers_and_the_arrays_whatever_version_wrote_them(self, write_hdf5, stored):
         assert list(read_legacy_hdf5(write_hdf5([("conv_1", {stored: KERNEL})]), "").arrays) == ["conv_1/kernel"]
 
@@ -47,8 +47,9 @@ class TestReading:
         assert list(read_legacy_hdf5(file, "").arrays) == sorted_by_layers
 
     def test_layers_whose_arrays_are_called_alike_are_told_apart(self, write_hdf5):
-        file = write_hdf5([("a", {"conv/kernel:0": KERNEL}), ("b", {"conv/kernel:0": KERNEL})])
-        assert list(read_legacy_hdf5(file, "").arrays) == ["conv/kernel", "b/conv/kernel"]
+        nested = {"conv/kernel:0": KERNEL, "last/kernel:0": KERNEL}
+        names = list(read_legacy_hdf5(write_hdf5([("a", nested), ("b", nested)]), "").arrays)
+        assert names == ["conv/kernel", "last/kernel", "b/conv/kernel", "b/last/kernel"]
 
     def test_of_a_whole_model_the_optimizer_is_left_out(self, write_hdf5):
         file = write_hdf5([("conv_1", {"conv_1/kernel:0": KERNEL})], [conv("conv_1")])
