@@ -58,7 +58,8 @@ def read_legacy_hdf5(file: Path, where: str) -> StoredWeights:
             backend = _attribute(content, group, "backend", None)
             layers = list(_layer_nodes(json.loads(_text(content.attrs.get("model_config", "null")))))
         except (KeyError, OSError, ValueError, RuntimeError, TypeError, AttributeError) as error:
-            raise UserError(f"{where}: damaged, or no model of Keras ({error})") from error
+            reason = " ".join(str(error).split())
+            raise UserError(f"{where}: damaged, or no model of Keras ({reason})") from error
     if not arrays:
         raise UserError(f"{where}: holds a model without any weights")
     convolves = any(values.ndim == 4 for values in arrays.values())

@@ -50,6 +50,10 @@ def pair_weights(
         Misfit: the first array that does not fit is named, with both shapes.
         UserError: equal shapes could be swapped, or the map names what there is not.
     """
+    paths = [variable.path for variable in network.weights]
+    twice = [path for path in paths if paths.count(path) > 1]
+    if twice:
+        raise UserError(f"{where}: {network.name} has two variables called {twice[0]}, which no file can tell apart")
     pairings, misfits = [], []
     for layout in stored.layouts:
         try:

@@ -117,6 +117,20 @@ class TestInAFileWithoutOrder:
             paired(stored(shapes), dense(5, 6))
 
 
+def test_variables_of_one_name_are_refused():
+    class Twice(layers.Layer):
+        def build(self, shape):
+            self.first, self.second = (self.add_weight(shape=(4,), name="scale") for _ in range(2))
+
+        def call(self, inputs):
+            return inputs * self.first * self.second
+
+    images = keras.Input((4,))
+    network = keras.Model(images, Twice(name="twice")(images))
+    with pytest.raises(UserError, match="has two variables called twice/scale, which no file can tell apart"):
+        paired(stored({"a/scale": (4,), "b/scale": (4,)}, ordered=True), network)
+
+
 class TestWithoutTheHead:
     @pytest.mark.parametrize("ordered", [True, False])
     @pytest.mark.parametrize("head", [{}, {"out/kernel": (5, 1000)}, {"out/kernel": (5, 3)}])
