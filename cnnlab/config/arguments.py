@@ -13,12 +13,12 @@ from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import UserError
 
 _KEYS = (
-    r"run|resume|runs|images|weights|model\.weights|output|data|dataset\.root|hydra\.run\.dir|hydra\.sweep\.dir"
-    r"|method\.(?:images|content|style|weights)"
+    r"run|resume|runs|images|weights|weights_map|model\.weights|output|data|dataset\.root|hydra\.run\.dir"
+    r"|hydra\.sweep\.dir|method\.(?:images|content|style|weights)"
 )
 _PATH = re.compile(rf"(?P<key>\+{{0,2}}(?:{_KEYS}))=(?P<value>.*)", re.DOTALL)
 _LISTS = ("runs", "images", "method.images")
-_SWEPT = ("dataset.root", "weights", "model.weights", "method.content", "method.style", "method.weights")
+_SWEPT = ("dataset.root", "weights", "weights_map", "model.weights", "method.content", "method.style", "method.weights")
 """Of which a command with -m may be given several; the other paths belong to the command itself."""
 _TEXT = re.compile(r"(?P<key>\+{0,2}baseline)=(?P<value>.*)", re.DOTALL)
 """The name of a configuration, which is full of `=` and commas, is quoted like a path."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 SEEDS = ("initializer", "shuffle", "augmentation", "split")  # a new one goes to the end: the others keep their values
-PATHS = ("run", "resume", "weights", "output", "data", "dataset.root")
+PATHS = ("run", "resume", "weights", "weights_map", "output", "data", "dataset.root")
 SQLITE = "sqlite:///"
 
 

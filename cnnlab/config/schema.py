@@ -204,6 +204,7 @@ class Train(TypedDict):
     input_shape: ImageShape | None
     num_classes: Count | None
     weights: str | None
+    weights_map: str | None
     weights_head: Literal["drop"] | None
     resume: str | None
     targets: list[str]

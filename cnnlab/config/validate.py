@@ -83,12 +83,22 @@ def _check_command(values: dict[str, Any], command: str, given: set[str]) -> Non
         for key, what in (("run", "a run's folder"), ("images", "a file, a glob or a list of files")):
             if values[key] is None:
                 raise UserError(f"predict: give {key}=…, {what}")
+    if values.get("weights_map") is not None and not _has_arrays_of_others(values["weights"]):
+        raise UserError(
+            f"weights_map={values['weights_map']}: says which array is which in an HDF5 file of Keras 1 or 2, or in a "
+            f"TensorFlow checkpoint; weights={values['weights']} is neither"
+        )
     if command != "train" and "weights_head" in given:
         raise UserError(
             f"weights_head={values['weights_head']}: only a training starts without the head of its weights"
         )
     if command != "train" and values.get("resume") is not None:
         raise UserError(f"resume={values['resume']}: only train resumes a run; give {command} run=RUN")
+
+
+def _has_arrays_of_others(weights: str | None) -> bool:
+    """Whether a file of weights may be one that Keras 3 does not load by itself."""
+    return weights is not None and not weights.endswith(".keras")
 
 
 def _check_recipe(values: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from cnnlab.errors import UserError
 from cnnlab.models.archive import read_class_names
 from cnnlab.models.network import build_network, build_preprocessing, export, fit_preprocessing
 from cnnlab.models.saved import load_model
-from cnnlab.models.weights import load_weights
+from cnnlab.models.weights.load_weights import load_weights
 from cnnlab.runs.anew import command_anew
 from cnnlab.runs.run import Run
 from cnnlab.runtime.precision import POLICIES, choose_precision
@@ -63,8 +63,8 @@ def run_classes(run: Run) -> tuple[str, ...] | None:
 
 
 def load_weights_file(config: DictConfig, dataset: Dataset | None) -> keras.Model:
-    """Make a model of `config.weights`: a .keras file is loaded whole, whatever `model` is composed; a
-    .weights.h5 file fills the composed network, whose preprocessing is fitted on the training split.
+    """Make a model of `config.weights`: a .keras file is loaded whole, whatever `model` is composed; files of
+    arrays alone fill the composed network, whose preprocessing is fitted on the training split.
 
     Args:
         config: of the command.
@@ -83,7 +83,7 @@ def load_weights_file(config: DictConfig, dataset: Dataset | None) -> keras.Mode
     preprocessing = build_preprocessing(config.model.preprocessing, dataset.image_shape)
     network = build_network(config.model, dataset.image_shape, len(dataset.class_names), pretrained=False)
     fit_preprocessing(preprocessing, dataset.splits["train"], config.seeds.split)
-    load_weights(config.weights, preprocessing, network, config.targets)
+    load_weights(config.weights, preprocessing, network, config.targets, weights_map=config.weights_map)
     return export(preprocessing, network)
 
 

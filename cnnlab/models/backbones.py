@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import h5py
 import keras
 import numpy as np
 import tensorflow as tf
@@ -22,6 +21,8 @@ from cnnlab.errors import UserError
 from cnnlab.models.blocks import Blocks
 from cnnlab.models.layers import REGISTRY
 from cnnlab.models.squeezenet import squeezenet_maps
+from cnnlab.models.weights.legacy_hdf5 import is_legacy, read_legacy_hdf5
+from cnnlab.models.weights.stored_weights import Layout
 
 # fmt: off
 Backbone = Literal[
@@ -154,19 +155,22 @@ def _download(backbone: Backbone, image_shape: tuple[int, int, int], key: str) -
 
 
 def _load_file(model: keras.Model, backbone: Backbone, weights: str, key: str) -> None:
-    file = _find(weights, key)
+    file, where = _find(weights, key), f"{key}={weights}"
+    legacy = is_legacy(file, where)
+    if legacy and Layout() not in read_legacy_hdf5(file, where).layouts:
+        raise UserError(
+            f"{where}: was written by Keras on Theano, whose kernels are turned; give a file for TensorFlow"
+        )
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the exception says all
         # Keras takes the name for the format: `.weights.h5` is its own, `.h5` alone that of versions before 3.
-        link = Path(folder) / ("legacy.h5" if _is_legacy(file, weights, key) else "backbone.weights.h5")
+        link = Path(folder) / ("legacy.h5" if legacy else "backbone.weights.h5")
         link.symlink_to(file)
         try:
             model.load_weights(link)
         except (ValueError, OSError, KeyError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise UserError(
-                f"{key}={weights}: does not fit {backbone} without its top; Keras says: {reason}"
-            ) from error
+            raise UserError(f"{where}: does not fit {backbone} without its top; Keras says: {reason}") from error
 
 
 def _find(weights: str, key: str) -> Path:
@@ -178,11 +182,3 @@ def _find(weights: str, key: str) -> Path:
             return candidate
     looked = " or ".join(map(str, candidates))
     raise UserError(f"{key}={weights}: no such file; looked for {looked} (imagenet lets Keras download it)")
-
-
-def _is_legacy(file: Path, weights: str, key: str) -> bool:
-    try:
-        with h5py.File(file) as content:
-            return "layer_names" in content.attrs
-    except OSError as error:
-        raise UserError(f"{key}={weights}: {file} is no HDF5 file, or damaged") from error

@@ -53,7 +53,7 @@ def build_traced(
 ) -> tuple[TrainState, Step, Dataset]:
     """What a training of `config` would compile, on a batch of noise and with random weights; with `jit` by XLA."""
     config = config.copy()
-    config.weights, config.resume = None, None
+    config.weights, config.weights_map, config.resume = None, None, None
     if config.model.get("weights") is not None:
         config.model.weights = None
     config.trainer.data, config.trainer.jit = "auto", jit

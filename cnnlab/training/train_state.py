@@ -15,7 +15,7 @@ from cnnlab.initializers.apply import apply_initializer
 from cnnlab.metrics.metric_set import MetricSet, build_metrics
 from cnnlab.models.network import build_network, build_preprocessing, fit_network, fit_preprocessing, is_ours
 from cnnlab.models.saved import require_saveable
-from cnnlab.models.weights import load_weights, tell_other_classes
+from cnnlab.models.weights.load_weights import load_weights, tell_other_classes
 from cnnlab.optimizers.layer_rates import set_layer_rates
 from cnnlab.optimizers.lookahead import Lookahead
 from cnnlab.optimizers.optimizer import build_lookahead, build_optimizer
@@ -78,7 +78,14 @@ def build_train_state(
         network = build_initialized(config, dataset, preprocessing)
         if config.weights is not None and not _has_state(config.resume):
             drop_head = config.weights_head == "drop"
-            load_weights(config.weights, preprocessing, network, config.targets, drop_head=drop_head)
+            load_weights(
+                config.weights,
+                preprocessing,
+                network,
+                config.targets,
+                drop_head=drop_head,
+                weights_map=config.weights_map,
+            )
             if config.weights_head is None:
                 tell_other_classes(config.weights, dataset)
         if not is_ours(config.model._target_):

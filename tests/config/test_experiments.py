@@ -128,11 +128,13 @@ def test_every_recipe_for_class_folders_takes_a_step(tmp_path, imagenet, experim
 
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", [*EXPERIMENTS, *ON_FILES])
-def test_every_operation_of_a_recipes_step_has_a_gpu_kernel_and_one_in_xla(tmp_path, experiment):
+def test_every_operation_of_a_recipes_step_has_a_gpu_kernel_and_one_in_xla(tmp_path, imagenet, experiment):
     if not knows_gpus():
         pytest.skip("this TensorFlow has no kernels for GPUs")
     small = {**{name: [size] for name, size in SMALLER.items()}, **ON_FILES}.get(experiment, [])
     given = [override for override in small if not override.startswith("model.weights")]
+    if experiment in ON_FILES:
+        given.append(f"dataset.root={imagenet}")
     seen = []
     launch(
         "train",

@@ -295,6 +295,12 @@ def test_a_key_of_ours_that_a_file_lacks_is_asked_for(compose, tmp_path):
         ("eval", ["weights=w.keras", "split=tset"], r"split=tset: .*; did you mean test\?"),
         ("eval", ["weights=w.keras", "tta=flip_shft"], r"tta=flip_shft: .*; did you mean flip_shift\?"),
         ("eval", ["weights=w.keras", "resume=x"], r"resume=x: only train resumes a run"),
+        ("eval", ["weights=w.keras", "weights_map=m.yaml"], r"weights_map=.*m.yaml: .* weights=.*w.keras is neither"),
+        (
+            "train",
+            ["weights_map=m.yaml"],
+            r"weights_map=.*m.yaml: says which .* weights=None is neither",
+        ),
         ("eval", ["weights=w.keras", "weights_head=drop"], r"weights_head=drop: only a training starts without"),
         ("train", ["weights=w.keras", "weights_head=keep"], r"weights_head=keep: must be drop or null"),
         ("predict", [], "predict: give run="),

@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -216,8 +217,18 @@ def test_the_weights_of_another_network_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"other.weights.h5: does not fit squeezenet without its top; Keras says"):
         load_backbone(model, "squeezenet", str(tmp_path / "other.weights.h5"))
     (tmp_path / "damaged.h5").write_bytes(b"nothing")
-    with pytest.raises(UserError, match=r"damaged.h5 is no HDF5 file"):
+    with pytest.raises(UserError, match=r"damaged.h5: is no HDF5 file"):
         load_backbone(model, "squeezenet", str(tmp_path / "damaged.h5"))
+
+
+def test_turned_kernels_of_theano_are_refused(tmp_path):
+    path = tmp_path / "theano.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"layer_names": [b"conv1"], "backend": b"theano", "keras_version": b"2.0.0"})
+        file.create_group("conv1").attrs["weight_names"] = [b"conv1/kernel:0"]
+        file["conv1/conv1/kernel:0"] = np.zeros((3, 3, 3, 64))
+    with pytest.raises(UserError, match=r"theano.h5: was written by Keras on Theano"):
+        load_backbone(build_backbone("squeezenet", keras.Input(SMALL)), "squeezenet", str(path))
 
 
 def test_efficientnet_computes_with_loaded_weights_what_keras_computes(efficientnet, tmp_path):

@@ -13,7 +13,7 @@ from cnnlab.errors import UserError
 from cnnlab.models.archive import save_model
 from cnnlab.models.mnist_cnn import mnist_cnn
 from cnnlab.models.network import build_preprocessing, export, fit_preprocessing
-from cnnlab.models.weights import head_layers, load_weights, tell_other_classes
+from cnnlab.models.weights.load_weights import head_layers, load_weights, tell_other_classes
 
 SHAPE = (20, 20, 1)
 
@@ -81,6 +81,36 @@ def test_without_the_head_all_else_is_taken_and_what_is_left_out_is_told(tmp_pat
     assert [message for message in caplog.messages if message.endswith("as initialised: logits")]
 
 
+@pytest.mark.parametrize("name", ["old.h5", "old.hdf5", "old.weights.h5"])
+@pytest.mark.parametrize("num_classes", [3, 4])
+def test_so_it_is_with_hdf5_of_older_versions_by_its_content(trained, write_hdf5, name, num_classes, caplog):
+    caplog.set_level(logging.INFO)
+    layers = [layer for layer in trained[1].layers if layer.weights]
+    path = write_hdf5(
+        [(f"old_{layer.name}", {weight.name: weight.numpy() for weight in layer.weights}) for layer in layers],
+        name=name,
+    )
+    preprocessing, network = parts(num_classes=num_classes)
+    head = network.get_layer("logits").get_weights()
+    load_weights(str(path), preprocessing, network, drop_head=True)
+    for ours, theirs in zip(network.get_weights(), [*trained[1].get_weights()[:-2], *head], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert any("left out: old_logits/kernel, old_logits/bias" in message for message in caplog.messages)
+
+
+def test_a_head_that_does_not_fit_is_told_how_to_leave_it_out(trained, write_hdf5):
+    arrays = [(f"old_{weight.path.replace('/', '_')}", {"array": weight.numpy()}) for weight in trained[1].weights]
+    with pytest.raises(UserError, match=r"logits/kernel \(128, 4\); .*, or train with weights_head=drop"):
+        load_weights(str(write_hdf5(arrays)), *parts(num_classes=4))
+
+
+def test_a_map_is_only_for_arrays_of_others(tmp_path, trained):
+    path = tmp_path / "network.weights.h5"
+    trained[1].save_weights(path)
+    with pytest.raises(UserError, match=r"weights_map=map.yaml: network.weights.h5 needs none"):
+        load_weights(str(path), *parts(), weights_map="map.yaml")
+
+
 def test_another_network_is_refused_without_its_head_too(tmp_path, trained):
     path = tmp_path / "model.keras"
     trained[1].save(path)
@@ -129,7 +159,11 @@ def test_other_preprocessing_is_refused(tmp_path, trained):
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("absent.keras", "no such file"), ("weights.pt", "must end in .keras or .weights.h5")]
+    ("name", "reason"),
+    [
+        ("absent.keras", "no such file"),
+        ("weights.pt", r"must end in \.keras, .*, or be a TensorFlow checkpoint"),
+    ],
 )
 def test_a_missing_file_or_another_kind_is_refused(tmp_path, name, reason):
     with pytest.raises(UserError, match=reason):

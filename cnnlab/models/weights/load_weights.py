@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import shorten
 
@@ -15,9 +15,15 @@ from cnnlab.errors import UserError
 from cnnlab.models.archive import read_class_names
 from cnnlab.models.network import finalize_preprocessing, take_apart
 from cnnlab.models.saved import REASON_LENGTH, load_model
+from cnnlab.models.weights.legacy_hdf5 import is_legacy, read_legacy_hdf5
+from cnnlab.models.weights.set_weights import set_weights
+from cnnlab.models.weights.stored_weights import Misfit, StoredWeights
+from cnnlab.models.weights.tf_checkpoint import is_checkpoint, read_tf_checkpoint
+from cnnlab.models.weights.weights_map import read_weights_map
 
 NETWORK_WEIGHTS = ".weights.h5"
 MODEL = ".keras"
+HDF5 = (".h5", ".hdf5")
 HEAD_HINT = "train with weights_head=drop, which leaves the last layer as initialised"
 
 log = logging.getLogger(__name__)
@@ -30,15 +36,18 @@ def load_weights(
     packages: Sequence[str] = DEFAULT_PACKAGES,
     *,
     drop_head: bool = False,
+    weights_map: str | None = None,
 ) -> None:
     """Set the weights of a network, and the fitted preprocessing they were trained with, from a file.
 
     Args:
-        path: a `.keras` file, either a run's model or the network alone, or a `.weights.h5` file of the
-            network (`network.save_weights`). A network alone leaves the preprocessing as it is.
+        path: a `.keras` file, either a run's model or the network alone; a `.weights.h5` file of the network
+            (`network.save_weights`); HDF5 of Keras 1 or 2; or a TensorFlow checkpoint (see `read_tf_checkpoint`).
+            A network alone leaves the preprocessing as it is.
         preprocessing, network: what to set.
         packages: what `targets` names on this command line; see `load_model`.
         drop_head: leave the head (see `head_layers`) as it is, whatever the file holds for it: for other classes.
+        weights_map: a YAML file that says which array is which (see `read_weights_map`), for the last two kinds.
 
     Raises:
         UserError: the file is missing, is of another kind, or was written for another network or other
@@ -46,17 +55,44 @@ def load_weights(
     """
     head = head_layers(network) if drop_head else []
     file = Path(path).expanduser()
-    if not file.name.endswith((MODEL, NETWORK_WEIGHTS)):
-        raise UserError(f"weights={path}: must end in {MODEL} or {NETWORK_WEIGHTS}")
-    if not file.is_file():
-        raise UserError(f"weights={path}: no such file")
-    if file.name.endswith(NETWORK_WEIGHTS):
+    where = f"weights={path}"
+    read = _reader(file, where)
+    if read is not None:
+        mapping = read_weights_map(Path(weights_map)) if weights_map else {}
+        try:
+            set_weights(read(file, where), network, where, mapping, head)
+        except Misfit as misfit:
+            of_classes = any(weight.path in str(misfit) for layer in head_layers(network) for weight in layer.weights)
+            raise UserError(f"{misfit}, or {HEAD_HINT}" if of_classes and not head else str(misfit)) from misfit
+        log.info("%s: holds no preprocessing; images go through model.preprocessing: %s", where, _steps(preprocessing))
+    elif weights_map is not None:
+        raise UserError(f"weights_map={weights_map}: {file.name} needs none: Keras 3 knows which array is which")
+    elif file.name.endswith(NETWORK_WEIGHTS):
         _load_network(file, network, path, head)
     else:
-        _copy(load_model(file, f"weights={path}", packages), preprocessing, network, path, head)
+        _copy(load_model(file, where, packages), preprocessing, network, path, head)
     if head:
         names = ", ".join(layer.name for layer in head)
         log.info("weights=%s: left out as weights_head=drop says, and as initialised: %s", path, names)
+
+
+def _reader(file: Path, where: str) -> Callable[[Path, str], StoredWeights] | None:
+    """What reads the arrays of a file; None for the formats that Keras 3 loads by itself."""
+    if not file.name.endswith((MODEL, *HDF5)) or file.is_dir():
+        if is_checkpoint(file):
+            return read_tf_checkpoint
+        raise UserError(
+            f"{where}: must end in {MODEL}, {NETWORK_WEIGHTS}, {' or '.join(HDF5)}, or be a TensorFlow checkpoint"
+        )
+    if not file.is_file():
+        raise UserError(f"{where}: no such file")
+    if file.name.endswith(MODEL) or (file.name.endswith(NETWORK_WEIGHTS) and not is_legacy(file, where)):
+        return None
+    return read_legacy_hdf5
+
+
+def _steps(preprocessing: keras.Model) -> str:
+    return ", ".join(layer.name for layer in preprocessing.layers[1:])
 
 
 def head_layers(network: keras.Model) -> list[keras.Layer]:
