@@ -36,7 +36,7 @@ PYTHON
 }
 
 cnnlab doctor format=json >"$report" 2>"$folder/doctor.log" || tell "doctor: see $folder/doctor.log"
-cnnlab inspect placement=true "${common[@]:0:2}" 2>/dev/null | tail -n 1 >>"$report"
+cnnlab inspect placement=true "${common[@]:0:3}" 2>/dev/null | tail -n 1 >>"$report"
 gpus="$(python -c 'import tensorflow as tf; print(len(tf.config.list_physical_devices("GPU")))' 2>/dev/null)"
 echo "GPUs: $gpus" >>"$report"
 
