@@ -11,6 +11,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from cnnlab.config.extras import OPTIONS, explain_missing
 from cnnlab.config.flat import plain
+from cnnlab.config.keras_source import keras_names
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.config.options import option_names, read_option
 from cnnlab.config.renamed import renamed
@@ -67,7 +68,19 @@ def _unknown_option(path: str, options: Sequence[str]) -> str:
         return missing
     options = [name for name in options if name != "run"]
     listed = f"options: {', '.join(options)}" if options else f"{group} has no options yet"
-    return f"{group}={option}: no such option{did_you_mean(option, [*options, *OPTIONS.get(group, ())])}; {listed}"
+    similar = did_you_mean(option, [*options, *OPTIONS.get(group, ())])
+    return f"{group}={option}: no such option{similar or _of_keras(group, option)}; {listed}"
+
+
+def _of_keras(group: str, option: str) -> str:
+    """How to name a class of Keras that has no option of its own."""
+    if group not in ("loss", "metric"):
+        return ""
+    wanted = option.replace("_", "").lower()
+    classes = [name for name in keras_names(f"keras.{'losses' if group == 'loss' else 'metrics'}") if name[0].isupper()]
+    found = next((name for name in classes if name.lower() == wanted), None)
+    key = "loss.loss" if group == "loss" else "metric.keras.metric"
+    return f"; Keras's is {group}=keras {key}={found}" if found else ""
 
 
 def _unreadable(override: str, message: str) -> str:

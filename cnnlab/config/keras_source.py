@@ -67,6 +67,11 @@ def keras_arguments(owner: str, name: str) -> tuple[dict[str, Any], bool] | None
     return hints, function.args.kwarg is not None and namespace not in CLOSED
 
 
+def keras_names(owner: str) -> list[str]:
+    """The names of a public namespace of Keras, such as "keras.losses"."""
+    return list(_offered(owner))
+
+
 def _offered(owner: str) -> dict[str, tuple[str, str]]:
     """The names of a public namespace, and the module and the name under which each is defined."""
     namespace = owner.partition(".")[2]

@@ -1,4 +1,4 @@
-"""The curves of a training: loss and accuracy over the epochs, on the training and the validation split."""
+"""The curves of a training: loss, accuracy and metrics over the epochs, on the training and the validation split."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ History = Sequence[Mapping[str, Any]]
 
 
 def draw_curves(history: History, path: Path, best_epoch: int | None = None, title: str | None = None) -> None:
-    """Draw loss and accuracy side by side into a PNG.
+    """Draw loss and accuracy side by side into a PNG, and below them what else is measured on the validation split.
 
     Args:
         history: the rows of metrics.csv; missing, empty and non-finite values leave a gap.
@@ -30,13 +30,21 @@ def draw_curves(history: History, path: Path, best_epoch: int | None = None, tit
         best_epoch: the epoch to mark; None marks none.
         title: over both panels, for example the run's name.
     """
-    figure = new_figure(10, 4.4 if title else 4.2, title)
-    loss_axes, accuracy_axes = figure.subplots(1, 2)
+    measured = [name.removeprefix("val_") for row in history[:1] for name in row if name.startswith("val_")]
+    others = [name for name in measured if name not in ("loss", "accuracy")]
+    rows = 1 + math.ceil(len(others) / 2)
+    figure = new_figure(10, 4.2 * rows + (0.2 if title else 0), title)
+    loss_axes, accuracy_axes, *other_axes = figure.subplots(rows, 2).flat
     _draw_panel(loss_axes, history, "loss", best_epoch)
     loss_axes.set_title("Loss (nats)", loc="left", fontsize=10)
     _draw_panel(accuracy_axes, history, "accuracy", best_epoch)
     accuracy_axes.set_title("Accuracy", loc="left", fontsize=10)
     accuracy_axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    for name, axes in zip(others, other_axes, strict=False):
+        _draw_panel(axes, history, name, best_epoch)
+        axes.set_title(name, loc="left", fontsize=10)
+    for axes in other_axes[len(others) :]:
+        axes.set_visible(False)
     handles = {
         label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }

@@ -62,6 +62,12 @@ class TestCurves:
             assert axes.get_legend() is None
             assert not legend.get_window_extent().overlaps(axes.get_window_extent())
 
+    def test_each_metric_has_a_panel_of_its_own(self, path, drawn):
+        draw_curves(history(3, auc=0.5, val_auc=0.6, f1=0.1, val_f1=0.2, val_focal=0.3), path)
+        titles = [axes.get_title(loc="left") for axes in drawn[0].axes if axes.get_visible()]
+        assert titles == ["Loss (nats)", "Accuracy", "auc", "f1", "focal"]
+        assert [len(axes.lines) for axes in drawn[0].axes] == [2, 2, 2, 2, 1, 0]
+
     def test_without_validation_only_training_is_shown_in_the_figure_that_replaces_another(self, path):
         path.parent.mkdir()
         path.write_text("another")
