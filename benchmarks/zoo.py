@@ -181,9 +181,10 @@ Every figure comes from a run of `cnnlab train experiment=PRESET`, evaluated by 
 are in `results/PRESET/SEED/`. This page is made from them by `python benchmarks/zoo.py table`; the runs are made again
 by `CNNLAB_DATA=DIR python benchmarks/zoo.py run PRESET`. Accuracies are means ± standard deviations over seeds.
 
-A row claims to reach a number only with three seeds or more; a single run is reported. CIFAR-10 is the published one, pixel for
-pixel. Cats and dogs are 2,000 training and 1,000 validation photographs, and there is no test split. Minutes are the
-whole training's, with validation and checkpoints, at the median seed, on machines that were also busy with other things.
+A row claims to reach a number only with three seeds or more; a single run is reported. CIFAR-10 is the published one,
+pixel for pixel. Cats and dogs are 2,000 training and 1,000 validation photographs, and there is no test split. Minutes
+are the whole training's, with validation and checkpoints, at the median seed, on machines that were also busy with
+other things.
 
 """
 
