@@ -1,0 +1,105 @@
+"""ONNX, by tf2onnx and onnxruntime: for onnxruntime on any platform, and for all that reads ONNX."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import tf2onnx
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from cnnlab.errors import UserError
+from cnnlab.export.prepared import CLASS_NAMES, INPUT, OUTPUT, Prepared
+from cnnlab.runtime.quiet import quiet
+
+OPSET = 18
+_LACKING = re.compile(r"Tensorflow op \[(?P<node>[^\]]*): (?P<op>\w+)\] is not supported")
+
+
+def write(prepared: Prepared, precision: str, path: Path) -> None:
+    """Write an ONNX file; its metadata have the names of the classes.
+
+    Preprocessing and probabilities are float32 in each precision: sums over pixels are too large for float16.
+
+    Args:
+        prepared: what to write.
+        precision: float32; float16, in which weights and feature maps are float16; or int8: weights per channel and
+            feature maps in 8 bits, their ranges those that `prepared.calibration` shows.
+        path: of the file.
+
+    Raises:
+        UserError: ONNX has no such operation; the message names the layer.
+        OSError: the disk is full or read-only.
+    """
+    model = _convert(prepared)
+    outside = [node.name for node in model.graph.node if _is_outside(node)]
+    if precision == "float16":
+        model = convert_float_to_float16(model, keep_io_types=True, node_block_list=outside)
+    if precision == "int8":
+        quantize_static(
+            model,
+            path,
+            _Images(prepared.calibration),
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=outside,
+        )
+        model = onnx.load(path)
+    model.graph.name = "cnnlab"
+    if prepared.class_names_json is not None:
+        onnx.helper.set_model_props(model, {CLASS_NAMES: prepared.class_names_json})
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def load(path: Path, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The function in an ONNX file on the processor, from uint8 images to probabilities.
+
+    Args:
+        path: of the file.
+        threads: that an operation may use.
+
+    Raises:
+        Exception: the file is damaged.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = threads, 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return lambda images: session.run([OUTPUT], {INPUT: images})[0]
+
+
+class _Images(CalibrationDataReader):
+    """Images, 16 at a time, as onnxruntime's calibration asks for them."""
+
+    def __init__(self, images: np.ndarray):
+        self._batches: Iterator[np.ndarray] = (images[start : start + 16] for start in range(0, len(images), 16))
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {INPUT: batch}
+
+
+def _convert(prepared: Prepared) -> onnx.ModelProto:
+    with quiet() as caught:
+        model, _ = tf2onnx.convert.from_graph_def(
+            prepared.frozen,
+            name=prepared.model.name,
+            input_names=[f"{INPUT}:0"],
+            output_names=[f"{OUTPUT}:0"],
+            tensors_to_rename={f"{INPUT}:0": INPUT, f"{OUTPUT}:0": OUTPUT},
+            opset=OPSET,
+        )
+    if lacking := _LACKING.search(caught.text):
+        raise UserError(f"format=onnx: has no operation {lacking['op']}, which {lacking['node']} needs")
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    return model
+
+
+def _is_outside(node: onnx.NodeProto) -> bool:
+    """Whether a node is part of the preprocessing, or of what makes probabilities out of logits."""
+    return "/preprocessing" in node.name or f"/{OUTPUT}" in node.name
