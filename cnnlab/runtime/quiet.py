@@ -1,5 +1,6 @@
 """Keeping the chatter of libraries from the terminal."""
 
+import logging
 import os
 import sys
 import tempfile
@@ -20,6 +21,8 @@ def quiet() -> Iterator[Caught]:
     At the file descriptors, because much of what TensorFlow says comes from C++, before any log level counts.
     """
     caught = Caught()
+    root = logging.getLogger()
+    handlers = list(root.handlers)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     originals = {number: os.dup(number) for number in (1, 2)}
@@ -34,5 +37,6 @@ def quiet() -> Iterator[Caught]:
             for number, original in originals.items():
                 os.dup2(original, number)
                 os.close(original)
+            root.handlers[:] = handlers  # logging.info, as onnxruntime calls it, adds one where there is none
             file.seek(0)
             caught.text = file.read().decode(errors="replace").rstrip()
