@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.export.check import TOLERANCES, compare, milliseconds, require_tolerance
-from cnnlab.export.files import add_report, digest, exported_path, size, writer
+from cnnlab.export.files import add_report, exported_path, size, writer
 from cnnlab.export.prepared import OUTPUT, Prepared
-from cnnlab.runs.files import replace_folder, write_atomically
+from cnnlab.runs.files import digest, replace_folder, write_atomically
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import thread_count
 from cnnlab.runtime.quiet import quiet

@@ -1,6 +1,5 @@
 """Where exported files lie in a run, and RUN/export/report.json, which says what they are."""
 
-import hashlib
 import json
 import shlex
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cnnlab.errors import UserError
-from cnnlab.runs.files import write_json
+from cnnlab.runs.files import digest, write_json
 from cnnlab.runs.run import Run
 
 Function = Callable[[np.ndarray], np.ndarray]
@@ -29,15 +28,6 @@ def writer(format: str) -> ModuleType:
 
 def exported_path(run: Run, format: str, precision: str) -> Path:
     return run.path / "export" / format / _NAMES[format].format(precision=precision)
-
-
-def digest(path: Path) -> str:
-    """The SHA-256 of a file, or of a folder's files with their names."""
-    sha256 = hashlib.sha256()
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if file.is_file():
-            sha256.update(f"{file.relative_to(path)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
-    return sha256.hexdigest()
 
 
 def size(path: Path) -> int:

@@ -61,7 +61,9 @@ def load(path: Path, threads: int) -> Callable[[np.ndarray], np.ndarray]:
     Raises:
         Exception: the file is damaged.
     """
-    run = Interpreter(str(path), num_threads=threads).get_signature_runner()
+    interpreter = Interpreter(str(path), num_threads=threads)
+    interpreter.allocate_tensors()  # now rather than at the first call: it tells the terminal of it
+    run = interpreter.get_signature_runner()
     return lambda images: run(**{INPUT: images})[OUTPUT]
 
 
