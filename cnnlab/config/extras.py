@@ -10,10 +10,7 @@ HUB = "cnnlab.models.hub.hub"
 DATABASES = ("sqlite:", "mysql", "postgresql", "mssql")
 """How the URIs of MLflow's databases begin; a server needs no more than its client, mlflow-skinny."""
 
-EXPORT = {
-    "onnx": ("tf2onnx", "onnx", "onnxruntime"),
-    "litert": ("ai_edge_litert", "backports.strenum"),
-}
+EXPORT = {"onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
 """The packages behind a format of exported files, whose extra has the format's name."""
 
 OPTIONS = {

@@ -70,9 +70,10 @@ def load(path: Path, threads: int) -> Callable[[np.ndarray], np.ndarray]:
 def _save_frozen(prepared: Prepared, folder: Path) -> None:
     """Write the graph of constants as a SavedModel: of variables the converter makes some that are never filled."""
 
+    graph = prepared.frozen
+
     def serve(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        inputs, outputs = {f"{INPUT}:0": images}, [f"{OUTPUT}:0"]
-        (probabilities,) = tf.import_graph_def(prepared.frozen, inputs, outputs, name="")
+        (probabilities,) = tf.import_graph_def(graph, {f"{INPUT}:0": images}, [f"{OUTPUT}:0"], name="")
         return {OUTPUT: probabilities}
 
     signature = [tf.TensorSpec(prepared.model.input_shape, tf.uint8, name=INPUT)]
