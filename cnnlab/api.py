@@ -270,7 +270,7 @@ class TrainedRun:
     def export(
         self, format: str | Sequence[str] = "saved_model", precision: str = "float32", **options: Any
     ) -> list[dict[str, Any]]:
-        """Write the best model in other formats as `cnnlab export` does, to RUN/export/FORMAT/, each compared with Keras.
+        """Write the best model in other formats as `cnnlab export` does, to RUN/export/FORMAT/, compared with Keras.
 
         Args:
             format: saved_model, onnx or litert, or several of them.

@@ -23,8 +23,8 @@ from cnnlab.evaluation.predictions import predict_views
 from cnnlab.evaluation.results import write_results
 from cnnlab.evaluation.summary import print_summary, tell_undefined
 from cnnlab.evaluation.view_comparison import compare_views, validation_images
-from cnnlab.metrics.metric_set import build_metrics
 from cnnlab.export.backend import load_exported
+from cnnlab.metrics.metric_set import build_metrics
 from cnnlab.models.archive import read_class_names
 from cnnlab.reporting.run_page import write_report
 from cnnlab.runs.files import digest

@@ -88,9 +88,8 @@ def _check_command(values: dict[str, Any], command: str, given: set[str]) -> Non
         for key, what in (("run", "a run's folder"), ("images", "a file, a glob or a list of files")):
             if values[key] is None:
                 raise UserError(f"predict: give {key}=…, {what}")
-    elif command == "export":
-        if values["run"] is None:
-            raise UserError("export: give run=…, a run's folder")
+    elif command == "export" and values["run"] is None:
+        raise UserError("export: give run=…, a run's folder")
     if command != "train" and "weights_head" in given:
         raise UserError(
             f"weights_head={values['weights_head']}: only a training starts without the head of its weights"

@@ -13,7 +13,6 @@ from zipfile import ZipFile
 import keras
 import numpy as np
 import tensorflow as tf
-
 from omegaconf import DictConfig
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 

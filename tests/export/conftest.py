@@ -41,8 +41,12 @@ def prepared(tmp_path, monkeypatch) -> Callable[..., Prepared]:
         for weight in network.weights:
             moved = np.asarray(weight) + rng.normal(0, 0.03, weight.shape)
             weight.assign(np.abs(moved) if "variance" in weight.path else moved)
-        for layer in (layer for layer in network.layers if layer.name == "logits"):  # else softmax may be saturated
-            layer.kernel.assign(layer.kernel / np.std(network(preprocessing(images)), axis=0).max())
+        logits = np.asarray(network(preprocessing(images)))
+        spread = np.maximum(logits.std(axis=0), 0.01 * np.abs(logits).max())  # else softmax may be saturated
+        standardize = keras.layers.Rescaling(
+            (1 / spread).tolist(), (-logits.mean(axis=0) / spread).tolist(), name="std"
+        )
+        network = keras.Model(network.inputs, standardize(network.outputs[0]), name=network.name)
         names = tuple(f"class {index}" for index in range(config.num_classes))
         return Prepared(export(preprocessing, network), names, images, images, "train")
 

@@ -35,7 +35,7 @@ def test_every_format_computes_what_keras_does(model, prepared, exported):
     classes = [] if any(key.startswith("num_classes") for key in given) else ["num_classes=5"]
     ready = prepared(f"model={model}", *given, *classes)
     probabilities = ready.serve(ready.images)[OUTPUT].numpy()
-    assert probabilities.std(axis=0).max() > 1e-3  # else equal values would say nothing
+    assert probabilities.std(axis=0).max() > 1e-4  # else equal values would say nothing
     for format in ("saved_model", "onnx", "litert"):
         figures = exported(ready, format)
         print(model, format, figures["largest_difference"])
