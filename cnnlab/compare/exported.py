@@ -76,6 +76,6 @@ def _sentence(found: Disagreement, confidence: float) -> str:
     verdict = f"McNemar's test: p = {found.p:.2g}{', not distinguishable' if found.p >= 1 - confidence else ''}"
     return (
         f"{found.names[0]} {said} points of accuracy on the {found.n:,} images of the {found.split} split, at "
-        f"{found.correct / found.n:.2%} ({100 * confidence:.4g} % interval of the difference {low:+.2f} to {high:+.2f}; "
-        f"{verdict})"
+        f"{found.correct / found.n:.2%} ({100 * confidence:.4g} % interval of the difference {low:+.2f} to "
+        f"{high:+.2f}; {verdict})"
     )

@@ -42,14 +42,14 @@ class Prepared:
         model: in float32 throughout, its weights those of the run: uint8 (N, H, W, C) to float32 (N, K), or (N, 1) for
             one sigmoid unit, the probability of the second class.
         class_names: in the order of the classes; None where the run's data named none.
-        calibration: uint8 (n, H, W, C) training images for int8, else None.
+        calibration: uint8 (n, H, W, C) training images for int8; none for other precisions.
         images: uint8 (n, H, W, C) on which exported files are compared with the model.
         split: whose images these are.
     """
 
     model: keras.Model
     class_names: tuple[str, ...] | None
-    calibration: np.ndarray | None
+    calibration: np.ndarray
     images: np.ndarray
     split: str
 
@@ -107,8 +107,8 @@ def prepare(run: Run, config: DictConfig) -> Prepared:
     require_fit(model, dataset)
     split = "validation" if "validation" in dataset.splits else "train"
     images = sample(dataset.splits[split], config.check_images, config.seed).images
-    calibrated = config.precision == "int8"
-    calibration = sample(dataset.splits["train"], config.calibration_images, config.seed).images if calibrated else None
+    shown = config.calibration_images if config.precision == "int8" else 0
+    calibration = sample(dataset.splits["train"], shown, config.seed).images
     return Prepared(model, run_classes(run), calibration, images, split)
 
 

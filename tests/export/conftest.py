@@ -42,7 +42,7 @@ def prepared(tmp_path, monkeypatch) -> Callable[..., Prepared]:
             moved = np.asarray(weight) + rng.normal(0, 0.03, weight.shape)
             weight.assign(np.abs(moved) if "variance" in weight.path else moved)
         logits = np.asarray(network(preprocessing(images)))
-        spread = np.maximum(logits.std(axis=0), 0.01 * np.abs(logits).max())  # else softmax may be saturated
+        spread = np.maximum(logits.std(axis=0), 0.1 * np.abs(logits).max())  # else softmax may be saturated
         standardize = keras.layers.Rescaling(
             (1 / spread).tolist(), (-logits.mean(axis=0) / spread).tolist(), name="std"
         )
