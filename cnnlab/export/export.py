@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from cnnlab.errors import UserError
 from cnnlab.export.check import TOLERANCES, compare, milliseconds, require_tolerance
-from cnnlab.export.files import add_report, exported_path, size, writer
+from cnnlab.export.files import Function, add_report, exported_path, size, writer
 from cnnlab.export.prepared import OUTPUT, Prepared
 from cnnlab.runs.files import digest, replace_folder, write_atomically
 from cnnlab.runs.run import Run
@@ -45,7 +47,7 @@ def export_format(
     with _replacing(path) as temporary:
         with quiet():
             module.write(prepared, precision, temporary)
-            exported = module.load(temporary, threads)
+            exported = _load(module, temporary, threads, prepared, name)
             keras = lambda batch: prepared.serve(batch)[OUTPUT].numpy()  # noqa: E731 - the same kind as `exported`
             figures = compare(exported, keras, prepared.images)
         require_tolerance(figures, precision, limit, name)
@@ -73,6 +75,18 @@ def export_format(
     }
     add_report(run, report)
     return report
+
+
+def _load(module: ModuleType, path: Path, threads: int, prepared: Prepared, name: str) -> Function:
+    """The function in a file, once it has computed batches of two sizes: some faults show then alone."""
+    try:
+        exported: Function = module.load(path, threads)
+        for count in (1, 2):
+            exported(prepared.images[:count])
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{name}: the file does not run, so it is not kept; its runtime says: {reason}") from error
+    return exported
 
 
 @contextmanager

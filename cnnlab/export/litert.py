@@ -15,7 +15,8 @@ from cnnlab.errors import UserError
 from cnnlab.export.prepared import CLASS_NAMES, INPUT, OUTPUT, Prepared
 
 _LACKING = re.compile(r"'tf\.(?P<op>\w+)' op is neither a custom op nor a flex op")
-_PLACE = re.compile(r'loc\((?:fused\[[^\]]*)?"(?P<node>[^"]+)"')
+_PLACE = re.compile(r'"(?P<node>[^"@]+/[^"@]+)@')
+"""The first path of layers in a message: of the operation itself."""
 
 
 def write(prepared: Prepared, precision: str, path: Path) -> None:

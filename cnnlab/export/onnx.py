@@ -54,7 +54,12 @@ def write(prepared: Prepared, precision: str, path: Path) -> None:
     model.graph.name = "cnnlab"
     if prepared.class_names_json is not None:
         onnx.helper.set_model_props(model, {CLASS_NAMES: prepared.class_names_json})
-    onnx.checker.check_model(model)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise UserError(
+            f"format=onnx: the converted graph is not valid ({' '.join(str(error).split())[:200]})"
+        ) from error
     onnx.save(model, path)
 
 
