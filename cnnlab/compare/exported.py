@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import norm
+from scipy.stats import binomtest
 
 from cnnlab.compare.pairs import Disagreement, disagreement
 from cnnlab.runs.files import write_table
@@ -36,19 +36,17 @@ def write_exported(run: Run, folder: Path, confidence: float) -> list[str]:
 def difference_interval(n: int, alone: tuple[int, int], confidence: float) -> tuple[float, float]:
     """An interval of the difference between two shares of the same n, the first minus the second.
 
-    The Wald interval with half an observation added to each of the four cells: Agresti and Min, "Simple improved
-    confidence intervals for comparing matched proportions", Statistics in Medicine 24 (2005).
+    It is that of Clopper and Pearson (1934) of the first's share of those that count for one alone, of which there are
+    as many as were found: as the exact test of McNemar takes it, which it therefore never contradicts.
 
     Args:
         n: how many there are.
-        alone: how many count for the first alone, and for the second alone.
+        alone: how many count for the first alone, and for the second alone; not both 0.
         confidence: between 0 and 1.
     """
-    total, first, second = n + 2, alone[0] + 0.5, alone[1] + 0.5
-    difference = (first - second) / total
-    error = ((first + second) - (first - second) ** 2 / total) ** 0.5 / total
-    half = norm.ppf((1 + confidence) / 2) * error
-    return difference - half, difference + half
+    differing = sum(alone)
+    share = binomtest(alone[0], differing).proportion_ci(confidence, method="exact")
+    return (2 * share.low - 1) * differing / n, (2 * share.high - 1) * differing / n
 
 
 def _pairs(run: Run) -> Iterator[tuple[str, Disagreement]]:
@@ -70,12 +68,14 @@ def _about(figures: dict[str, Any]) -> str:
 
 
 def _sentence(found: Disagreement, confidence: float) -> str:
-    low, high = (100 * end for end in difference_interval(found.n, found.alone, confidence))
     lost = 100 * (found.alone[1] - found.alone[0]) / found.n
-    said = f"lost {lost:.2f}" if lost >= 0 else f"gained {-lost:.2f}"
+    said = f"{'lost' if lost >= 0 else 'gained'} {abs(lost):.2f} points of accuracy"
+    images = f"the {found.n:,} images of the {found.split} split, at {found.correct / found.n:.2%}"
+    if not any(found.alone):
+        return f"{found.names[0]} {said} on {images}: both get the same ones right"
+    low, high = (100 * end for end in difference_interval(found.n, found.alone, confidence))
     verdict = f"McNemar's test: p = {found.p:.2g}{', not distinguishable' if found.p >= 1 - confidence else ''}"
     return (
-        f"{found.names[0]} {said} points of accuracy on the {found.n:,} images of the {found.split} split, at "
-        f"{found.correct / found.n:.2%} ({100 * confidence:.4g} % interval of the difference {low:+.2f} to "
+        f"{found.names[0]} {said} on {images} ({100 * confidence:.4g} % interval of the difference {low:+.2f} to "
         f"{high:+.2f}; {verdict})"
     )

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from statsmodels.stats.contingency_tables import mcnemar
 
 from cnnlab.compare.exported import difference_interval
 from cnnlab.errors import UserError
@@ -68,13 +69,11 @@ def test_times_are_measured_on_whole_batches():
     assert times.keys() == {"one", "other"}
 
 
-def test_the_interval_of_a_difference_holds_it_and_shrinks_with_n():
-    """Agresti and Min (2005): with half an observation per cell, d = (b - c) / (n + 2)."""
-    low, high = difference_interval(1000, (30, 10), 0.95)
-    assert (low + high) / 2 == pytest.approx(20 / 1002)
-    assert high - low == pytest.approx(2 * 1.959964 * np.sqrt(41 - 20**2 / 1002) / 1002)
-    assert low > 0
-    assert difference_interval(1000, (0, 0), 0.95)[0] < 0 < difference_interval(1000, (0, 0), 0.95)[1]
+@pytest.mark.parametrize("alone", [(3, 10), (2, 10), (1, 10), (0, 6), (0, 5), (40, 20), (8, 8)])
+def test_the_interval_of_a_difference_agrees_with_mcnemars_test(alone):
+    low, high = difference_interval(1000, alone, 0.95)
+    assert low <= (alone[0] - alone[1]) / 1000 <= high
+    assert (low <= 0 <= high) == (mcnemar([[0, alone[0]], [alone[1], 0]], exact=True).pvalue >= 0.05)
 
 
 def test_one_graph_is_frozen_for_all_formats(prepared):
