@@ -38,5 +38,4 @@ def test_every_format_computes_what_keras_does(model, prepared, exported):
     assert probabilities.std(axis=0).max() > 1e-4  # else equal values would say nothing
     for format in ("saved_model", "onnx", "litert"):
         figures = exported(ready, format)
-        print(model, format, figures["largest_difference"])
         assert figures["largest_difference"] <= 1e-5
