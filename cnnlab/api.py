@@ -267,6 +267,30 @@ class TrainedRun:
         with as_files(cast(Images, images)) as (pattern, _):
             return self._call("visualize", chosen | {"method.images": pattern}, work)
 
+    def export(
+        self, format: str | Sequence[str] = "saved_model", precision: str = "float32", **options: Any
+    ) -> list[dict[str, Any]]:
+        """Write the best model in other formats as `cnnlab export` does, to RUN/export/FORMAT/, compared with Keras.
+
+        Args:
+            format: saved_model, onnx or litert, or several of them.
+            precision: float32; of onnx and litert also float16 or int8.
+            options: keys of the command, such as tolerance=0.1.
+
+        Returns:
+            Of each format what RUN/export/report.json says of it: file (below RUN), bytes, largest_difference, …
+
+        Raises:
+            UserError: the line that the command would print.
+        """
+
+        def work(config: DictConfig, directory: Path) -> list[dict[str, Any]]:
+            from cnnlab.commands.export import export_run
+
+            return export_run(config)
+
+        return self._call("export", {"format": format, "precision": precision} | options, work)
+
     def figure(self, name: str = "curves") -> Picture:
         """A figure of the run.
 

@@ -95,6 +95,9 @@ COMMANDS = {
             "targets",
         ),
     ),
+    "export": Command(
+        "cnnlab.commands.export:export", "write a run's best model as SavedModel, ONNX or LiteRT, and check it"
+    ),
     "compare": Command("cnnlab.commands.compare:compare", "compare the runs of a sweep: tables, curves, verdicts"),
     "new": Command("cnnlab.commands.new:new", "write a project for code of your own", operand="DIR"),
     "trust": Command("cnnlab.commands.trust:trust", "let the code of a project folder run", operand="[DIR]"),
@@ -113,6 +116,7 @@ examples:
   cnnlab predict run=RUN images='photos/*.jpg'
   cnnlab inspect model=all_cnn_c dataset=cifar10
   cnnlab visualize run=RUN method=grad_cam method.images='photos/*.jpg'
+  cnnlab export run=RUN format=[saved_model,onnx,litert]
   cnnlab compare runs=outputs/sweeps/NAME
   cnnlab new DIR                                           a project for code of your own
 

@@ -13,6 +13,7 @@ ORDER = [
     {"sweeps"},
     {"visualize"},
     {"mechanics"},
+    {"export"},
     {"evaluation"},
     {"training"},
     {"models", "initializers", "optimizers", "schedules", "losses", "metrics", "augmentation"},

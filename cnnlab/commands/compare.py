@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from cnnlab.compare.choose import choose_metric, find_configuration
 from cnnlab.compare.collect import collect
+from cnnlab.compare.exported import write_exported
 from cnnlab.compare.figures import draw_figures
 from cnnlab.compare.metrics import column_of
 from cnnlab.compare.notes import counting_notes, interval_note, method_notes, provenance_notes
@@ -49,8 +50,9 @@ def compare_runs(config: DictConfig, directory: Path) -> Compared:
 
     A sweep is compared in SWEEP/compare/, other runs in `directory`. Writes runs.csv, summary.csv,
     paired_differences.csv (see `statistics.Difference`), verdicts.txt, the figures and report.html; for exactly two
-    runs also what_differs.csv, and disagreements-SPLIT.csv of splits on which both were evaluated. Runs of one
-    configuration, seed and fold are one observation, for which the newest counts.
+    runs also what_differs.csv, and disagreements-SPLIT.csv of splits on which both were evaluated; for one run alone
+    disagreements-SPLIT-BACKEND.csv of its exported files and its model. Runs of one configuration, seed and fold are
+    one observation, for which the newest counts.
 
     Args:
         config: conf/compare.yaml.
@@ -80,6 +82,8 @@ def compare_runs(config: DictConfig, directory: Path) -> Compared:
         pair = write_pair(*comparison.pair, folder, config.confidence)
         verdicts, differing = pair.sentences, pair.differing
         figures += pair.figures
+    elif comparison.only:
+        verdicts = write_exported(comparison.only, folder, config.confidence)
     else:
         verdicts = [difference.sentence(metric) for difference in paired]
         method = [*method_notes(paired, of_metric, metric, better, given_baseline is not None), *method]

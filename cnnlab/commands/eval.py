@@ -23,9 +23,11 @@ from cnnlab.evaluation.predictions import predict_views
 from cnnlab.evaluation.results import write_results
 from cnnlab.evaluation.summary import print_summary, tell_undefined
 from cnnlab.evaluation.view_comparison import compare_views, validation_images
+from cnnlab.export.backend import load_exported
 from cnnlab.metrics.metric_set import build_metrics
 from cnnlab.models.archive import read_class_names
 from cnnlab.reporting.run_page import write_report
+from cnnlab.runs.files import digest
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import configure_runtime
 
@@ -45,8 +47,8 @@ def evaluate_split(config: DictConfig, directory: Path) -> tuple[Path, str, dict
     Args:
         config: the resolved and validated configuration (conf/eval.yaml).
         directory: of a run, whose results go to RUN/eval/SPLIT/ and into its report (RUN/eval/SPLIT-TTA/ with
-            test-time augmentation; RUN/eval/SPLIT-NAME/, or NAME-2, …, on other data than the run's); without
-            `config.run`, where the results of the weights go.
+            test-time augmentation, RUN/eval/SPLIT-BACKEND/ of an exported file; RUN/eval/SPLIT-NAME/, or NAME-2, …, on
+            other data than the run's); without `config.run`, where the results of the weights go.
 
     Returns:
         The folder of the results, their title, and what its metrics.json says.
@@ -58,7 +60,8 @@ def evaluate_split(config: DictConfig, directory: Path) -> tuple[Path, str, dict
     run = Run.open(config.run) if config.run else None
     file = run.best_model if run else Path(config.weights)
     class_names = run_classes(run) if run else read_class_names(file)
-    model, dataset = load_model_and_data(config, run, class_names)
+    exported, file = load_exported(run, config.backend) if run and config.backend else (None, file)
+    model, dataset = load_model_and_data(config, run, class_names, exported)
     changed = changed_settings(config, run) if run else {}
     if run and not changed:
         tell_other_images(config, run, dataset)
@@ -77,10 +80,12 @@ def evaluate_split(config: DictConfig, directory: Path) -> tuple[Path, str, dict
     probabilities, plain = predict_views(model, split, batch_size, config.tta)
     require_probabilities(probabilities, file)
     left_out = dataset.left_out.get(config.split, np.array([], int))
-    about = describe_evaluation(config, dataset.name, changed, file, len(left_out))
+    model_sha256 = digest(run.best_model) if run else None
+    about = describe_evaluation(config, dataset.name, changed, file, model_sha256, len(left_out))
     tell_redrawn(config.split, changed)
     folder = result_folder(directory, run, about) if run else directory
-    title = " · ".join(part for part in (dataset.name, config.split, about["tta"]) if part != "none")
+    parts = dataset.name, config.split, about["tta"], config.backend
+    title = " · ".join(part for part in parts if part not in ("none", None))
     positions = np.delete(np.arange(len(split) + len(left_out)), left_out)
     scores = build_metrics(config.get("metric"), len(dataset.class_names)).score(
         split.labels, probabilities, batch_size

@@ -110,6 +110,11 @@ class Comparison:
         runs = [entry.run for entry in self.entries if entry.run]
         return (runs[0], runs[1]) if self.folder is None and len(runs) == 2 else None
 
+    @property
+    def only(self) -> Run | None:
+        """The run, where it is one that was trained by itself."""
+        return self.entries[0].run if self.folder is None and len(self.entries) == 1 else None
+
     def of_configuration(self, configuration: str, status: str) -> list[Run]:
         """The runs of a configuration with a status that have measured something; of those done, what counts."""
         chosen = [entry for entry in self.entries if (entry.configuration, entry.status) == (configuration, status)]

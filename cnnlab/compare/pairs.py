@@ -35,6 +35,7 @@ class Disagreement:
         split: whose images.
         names: of the runs.
         n: images.
+        correct: images that the first gets right.
         alone: images that only the first, and only the second gets right.
         p: exact two-sided McNemar test of the two being equally right.
         images: one row per image that one alone gets right: index, file (of datasets of files), true, first, second:
@@ -44,6 +45,7 @@ class Disagreement:
     split: str
     names: tuple[str, str]
     n: int
+    correct: int
     alone: tuple[int, int]
     p: float
     images: pd.DataFrame
@@ -126,21 +128,34 @@ def disagreements(first: Run, second: Run) -> Iterator[Disagreement]:
         other = second.path / "eval" / path.parent.name / path.name
         if not other.exists():
             continue
-        one, two = _predictions(path), _predictions(other)
-        same = all(one[column].equals(two[column]) for column in ("index", "true"))
-        if not same or _data(path.parent) != _data(other.parent):
+        if _data(path.parent) != _data(other.parent):
             continue
         if _drawing(first, path.parent.name) != _drawing(second, path.parent.name):
             continue  # classes that lie in order have equal labels in either draw
-        right = (one["predicted"] == one["true"], two["predicted"] == two["true"])
-        alone = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
-        p = mcnemar([[0, alone[0]], [alone[1], 0]], exact=True).pvalue if any(alone) else 1.0
-        columns = {name: one[name] for name in ("index", "file", "true") if name in one}
-        for name, predictions in (("first", one), ("second", two)):
-            columns |= {name: predictions["predicted"], f"{name}_confidence": predictions["confidence"]}
-        table = pd.DataFrame(columns)
-        table["right"] = right[0].map({True: "first", False: "second"})
-        yield Disagreement(path.parent.name, names, len(one), alone, float(p), table[right[0] != right[1]])
+        if found := disagreement(path.parent.name, names, (path, other)):
+            yield found
+
+
+def disagreement(split: str, names: tuple[str, str], tables: tuple[Path, Path]) -> Disagreement | None:
+    """Compare two tables predictions.csv; None where they are not of the same images.
+
+    Args:
+        split: whose images they are, as it is called in words.
+        names: of the two.
+        tables: the files.
+    """
+    one, two = map(_predictions, tables)
+    if not all(one[column].equals(two[column]) for column in ("index", "true")):
+        return None
+    right = (one["predicted"] == one["true"], two["predicted"] == two["true"])
+    alone = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    p = mcnemar([[0, alone[0]], [alone[1], 0]], exact=True).pvalue if any(alone) else 1.0
+    columns = {name: one[name] for name in ("index", "file", "true") if name in one}
+    for name, predictions in (("first", one), ("second", two)):
+        columns |= {name: predictions["predicted"], f"{name}_confidence": predictions["confidence"]}
+    table = pd.DataFrame(columns)
+    table["right"] = right[0].map({True: "first", False: "second"})
+    return Disagreement(split, names, len(one), int(right[0].sum()), alone, float(p), table[right[0] != right[1]])
 
 
 def _draw_differences(first: Run, second: Run, split: str, path: Path) -> None:

@@ -10,6 +10,9 @@ HUB = "cnnlab.models.hub.hub"
 DATABASES = ("sqlite:", "mysql", "postgresql", "mssql")
 """How the URIs of MLflow's databases begin; a server needs no more than its client, mlflow-skinny."""
 
+EXPORT = {"onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
+"""The packages behind a format of exported files, whose extra has the format's name."""
+
 OPTIONS = {
     "hydra/launcher": {
         "submitit_slurm": ("hydra-submitit-launcher", "slurm"),
@@ -50,6 +53,21 @@ def require_model_package(model: dict[str, Any]) -> None:
     """
     if model["_target_"] == HUB and not is_installed("keras_hub"):
         raise UserError(_missing(f"model={model['name']}", "keras-hub", "hub"))
+
+
+def require_format_packages(key: str, format: str) -> None:
+    """Check that the packages behind a format of exported files are installed, without importing them.
+
+    Args:
+        key: begins the message, such as "format=onnx".
+        format: saved_model, onnx or litert.
+
+    Raises:
+        UserError: one is missing; the message names the extra.
+    """
+    for package in EXPORT.get(format, ()):
+        if not is_installed(package):
+            raise UserError(_missing(key, package.replace("_", "-"), format))
 
 
 def explain_missing(group: str, option: str) -> str | None:

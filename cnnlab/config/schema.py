@@ -225,6 +225,18 @@ class Inspect(Train):
     placement: bool
 
 
+Format = Literal["saved_model", "onnx", "litert"]
+
+PRECISIONS = {
+    "saved_model": ("float32",),
+    "onnx": ("float32", "float16", "int8"),
+    "litert": ("float32", "float16", "int8"),
+}
+"""What each format of exported files has; the first is meant where none is named."""
+
+Backend = Literal["saved_model", "onnx", "onnx/float16", "onnx/int8", "litert", "litert/float16", "litert/int8"]
+
+
 class Eval(Train):
     """conf/eval.yaml."""
 
@@ -233,6 +245,7 @@ class Eval(Train):
     split: Literal["train", "validation", "test"]
     tta: TestTimeAugmentation
     batch_size: Count | None
+    backend: Backend | None
 
 
 class Predict(Train):
@@ -244,6 +257,17 @@ class Predict(Train):
     tta: TestTimeAugmentation
     batch_size: Count | None
     output: str | None
+
+
+class Export(Train):
+    """conf/export.yaml; the keys of `Train` come from the run."""
+
+    run: str
+    format: Format | list[Format]
+    precision: Literal["float32", "float16", "int8"]
+    check_images: Count
+    calibration_images: Count
+    tolerance: Annotated[float, POSITIVE] | None
 
 
 class Compare(TypedDict):
@@ -266,6 +290,7 @@ COMMANDS: dict[str, type] = {
     "train": Train,
     "eval": Eval,
     "predict": Predict,
+    "export": Export,
     "inspect": Inspect,
     "visualize": Visualize,
     "doctor": Doctor,

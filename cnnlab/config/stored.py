@@ -19,7 +19,7 @@ from cnnlab.errors import UserError
 from cnnlab.runs.anew import command_anew
 from cnnlab.runs.run import Run
 
-RUN_KEYS = {"train": "resume", "eval": "run", "predict": "run", "visualize": "run"}
+RUN_KEYS = {"train": "resume", "eval": "run", "predict": "run", "export": "run", "visualize": "run"}
 
 # What may differ between two trainings of the same: the hardware, the display, the loggers and where the data lies
 # now, which change no more than the last bits. `resume` itself and `targets` belong to the command, not to the run.

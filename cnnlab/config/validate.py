@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from cnnlab.config.crops import require_crops_first, require_larger, require_streamed
 from cnnlab.config.draws import check_draws
+from cnnlab.config.export_choice import check_backend, check_export
 from cnnlab.config.extras import require_model_package, require_packages
 from cnnlab.config.flat import plain
 from cnnlab.config.initializer_choice import reported_initializers
@@ -53,6 +54,10 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
     if command == "visualize" and values.get("method") is None:
         options = [name for name in option_names("method") if name != "all"]
         raise UserError(f"visualize: give method=NAME, one of {', '.join(options)}; method=all draws what says most")
+    if command == "export":
+        check_export(values["format"], values["precision"])
+    if command == "eval" and values["backend"] is not None:
+        check_backend(values["backend"], values["run"])
     if "trainer" in values and values.get("run") is None:
         _check_present(values)
         _check_classes_known(values, command)
@@ -83,6 +88,8 @@ def _check_command(values: dict[str, Any], command: str, given: set[str]) -> Non
         for key, what in (("run", "a run's folder"), ("images", "a file, a glob or a list of files")):
             if values[key] is None:
                 raise UserError(f"predict: give {key}=…, {what}")
+    elif command == "export" and values["run"] is None:
+        raise UserError("export: give run=…, a run's folder")
     if values.get("weights_map") is not None and not _has_arrays_of_others(values["weights"]):
         raise UserError(
             f"weights_map={values['weights_map']}: says which array is which in an HDF5 file of Keras 1 or 2, or in a "

@@ -21,7 +21,7 @@ from cnnlab.runs.run import Run
 
 log = logging.getLogger(__name__)
 
-_DATA = ("dataset", "root", "split", "tta", "changed")
+_DATA = ("dataset", "root", "split", "tta", "backend", "changed")
 """What tells the evaluations of a run apart, in metrics.json."""
 
 _DRAWS = {"seeds.split", *(f"dataset.{key}" for key in ("validation", "test_fraction", "folds", "fold"))}
@@ -29,13 +29,21 @@ _DRAWS = {"seeds.split", *(f"dataset.{key}" for key in ("validation", "test_frac
 
 
 def load_model_and_data(
-    config: DictConfig, run: Run | None, class_names: tuple[str, ...] | None
+    config: DictConfig, run: Run | None, class_names: tuple[str, ...] | None, model: keras.Model | None = None
 ) -> tuple[keras.Model, Dataset]:
-    """The model, and the data with the classes that they name; those of a nameless model are the configuration's."""
+    """The model, and the data with the classes that they name; those of a nameless model are the configuration's.
+
+    Args:
+        config: of `eval`.
+        run: whose best model it is, if any.
+        class_names: of the model.
+        model: in the place of the run's best.
+    """
     dataset = None
     if config.data is None or (run is None and not config.weights.endswith(".keras")):
         dataset = load_dataset(config.dataset, config.seeds.split, own_classes=class_names is not None)
-    model = load_best(run, config.targets) if run else load_weights_file(config, dataset)
+    if model is None:
+        model = load_best(run, config.targets) if run else load_weights_file(config, dataset)
     if dataset is None or config.data is not None:
         shape = _image_shape(model, config.dataset.image_shape)
         resize = config.dataset.get("resize", "squash")
@@ -78,7 +86,7 @@ def changed_settings(config: DictConfig, run: Run) -> dict[str, Any]:
 
 
 def describe_evaluation(
-    config: DictConfig, dataset: str, changed: Mapping[str, Any], model: Path, left_out: int
+    config: DictConfig, dataset: str, changed: Mapping[str, Any], model: Path, model_sha256: str | None, left_out: int
 ) -> dict[str, Any]:
     """What metrics.json says of an evaluation beside its figures.
 
@@ -87,6 +95,7 @@ def describe_evaluation(
         dataset: its name.
         changed: see `changed_settings`.
         model: the file.
+        model_sha256: of a run's best model, which the file is or was made of.
         left_out: how many images of classes that the model does not know were left out.
     """
     return {
@@ -94,15 +103,18 @@ def describe_evaluation(
         "root": config.data or config.dataset.get("root"),
         "split": config.split,
         "tta": parse_views(config.tta).name,
+        "backend": config.backend,
         "changed": dict(changed),
         "model": str(model),
+        "model_sha256": model_sha256,
         "left_out": left_out,
     }
 
 
 def result_folder(directory: Path, run: Run, about: Mapping[str, Any]) -> Path:
     """Where results go: those of other data than the run's own do not take the place of any others."""
-    parts = [about["split"]] + [about["tta"]] * (about["tta"] != "none")
+    backend = about["backend"] and about["backend"].replace("/", "-")
+    parts = [about["split"], *([about["tta"]] if about["tta"] != "none" else []), *([backend] if backend else [])]
     if not about["changed"]:
         return directory / "eval" / "-".join(parts)
     moved = "dataset.root" in about["changed"] and about["dataset"] == run.config.dataset.name

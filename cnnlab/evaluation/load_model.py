@@ -35,6 +35,15 @@ def load_best(run: Run, packages: Sequence[str] = DEFAULT_PACKAGES) -> keras.Mod
     Raises:
         UserError: the run has none, or the file is damaged.
     """
+    return _load(best_model(run), f"run={run.path}", packages)
+
+
+def best_model(run: Run) -> Path:
+    """RUN/model.keras.
+
+    Raises:
+        UserError: the run has none; the message says why and how it gets one.
+    """
     if not run.best_model.is_file():
         status = run.status
         told = ": ".join(filter(None, (status.name, status.reason)))
@@ -45,7 +54,7 @@ def load_best(run: Run, packages: Sequence[str] = DEFAULT_PACKAGES) -> keras.Mod
         else:
             hint = f"it comes with the first validation: resume with cnnlab train resume={shlex.quote(str(run.path))}"
         raise UserError(f"run={run.path}: has no {run.best_model.name} (status: {told}); {hint}")
-    return _load(run.best_model, f"run={run.path}", packages)
+    return run.best_model
 
 
 def run_classes(run: Run) -> tuple[str, ...] | None:
@@ -132,11 +141,24 @@ def require_probabilities(values: np.ndarray, path: Path) -> None:
         )
 
 
-def _load(path: Path, key: str, packages: Sequence[str]) -> keras.Model:
-    model = load_model(path, key, packages)
+def require_one_output(model: keras.Model, key: str) -> None:
+    """Check that a model has no auxiliary heads.
+
+    Args:
+        model: loaded.
+        key: begins the message, such as "run=RUN".
+
+    Raises:
+        UserError: it has several outputs.
+    """
     if len(model.outputs) != 1:
         raise UserError(
             f"{key}: has {len(model.outputs)} outputs, as a network with auxiliary heads alone has; "
             "give a run's model.keras, or the network's .weights.h5"
         )
+
+
+def _load(path: Path, key: str, packages: Sequence[str]) -> keras.Model:
+    model = load_model(path, key, packages)
+    require_one_output(model, key)
     return model

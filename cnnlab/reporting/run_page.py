@@ -16,6 +16,7 @@ from cnnlab.config.options import read_option
 from cnnlab.config.scoring import NO_SCORES
 from cnnlab.errors import UserError
 from cnnlab.reporting.describe import UNDEFINED, describe, score_format
+from cnnlab.reporting.exports import describe_exports
 from cnnlab.reporting.page import figure, render, table
 from cnnlab.reporting.words import first_few, reasons
 from cnnlab.runs.files import write_atomically
@@ -78,6 +79,7 @@ def write_report(run: Run) -> None:
             *_data(run),
             *_training(run, draw),
             *(_evaluation(folder, figures, draw) for folder, figures in evaluations.items()),
+            *_exports(run.path / "export" / "report.json"),
             *_inside(run.path / "visualize", draw),
             Section("Configuration", text=OmegaConf.to_yaml(run.config)),
             Section("Environment", table=table(environment)),
@@ -168,6 +170,19 @@ def _evaluation(folder: Path, figures: Mapping[str, Any], draw: Draw) -> Section
         figures=[draw(path) for path in pictures],
         details={**_per_class(folder / "per_class.csv"), **_wrong_predictions(folder / "predictions.csv")},
     )
+
+
+def _exports(path: Path) -> Iterator[Section]:
+    """Exported files beside Keras."""
+    if path.exists():
+        reports = list(json.loads(path.read_text("utf-8")).values())
+        threads = first_few(sorted({f"{report['threads']}" for report in reports}))
+        yield Section(
+            "Exported files",
+            description="Probabilities beside those of Keras in float32: the largest difference of any image and the "
+            f"mean over the images of each one's largest; median times of a call on the processor, threads: {threads}",
+            table=table(describe_exports(reports), header=True),
+        )
 
 
 def _inside(folder: Path, draw: Draw) -> Iterator[Section]:

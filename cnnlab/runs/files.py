@@ -1,5 +1,6 @@
 """Replacing files so that a reader, or a run killed at any moment, sees the old or the new one, never half."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -76,6 +77,15 @@ def remove_leftovers(directory: Path) -> None:
     """Remove the temporary files that killed processes left; no other process may be writing there."""
     for path in directory.glob(".[0-9]*-*"):
         path.unlink()
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, or of a folder's files with their names."""
+    sha256 = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            sha256.update(f"{file.relative_to(path)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return sha256.hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -54,6 +54,15 @@ def configure_runtime(trainer: RuntimeOptions) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
+def hide_gpus() -> None:
+    """Compute on the processor alone, or where TensorFlow has started with a GPU, say that it does not."""
+    if tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.set_visible_devices([], "GPU")
+        except RuntimeError:
+            log.warning("Keras computes on the GPU of this process, exported files on the processor")
+
+
 def thread_count() -> int:
     """The number of threads an operation may use; results differ in the last bits between counts."""
     return tf.config.threading.get_intra_op_parallelism_threads() or usable_cores()

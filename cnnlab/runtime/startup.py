@@ -3,9 +3,10 @@
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from cnnlab.runtime.quiet import Caught, quiet
 
 log = logging.getLogger(__name__)
 
@@ -26,28 +27,19 @@ def import_tensorflow() -> None:
         os.environ.setdefault(name, value)
     if "tensorflow" in sys.modules:
         return
-    with _stderr_to_debug():
+    with _quiet_unless_it_fails():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
 
 
 @contextmanager
-def _stderr_to_debug() -> Iterator[None]:
-    """Send file descriptor 2 to the debug log for the length of the block; show it if the block fails."""
-    sys.stderr.flush()
-    original = os.dup(2)
-    with tempfile.TemporaryFile() as caught:
-        os.dup2(caught.fileno(), 2)
-        try:
+def _quiet_unless_it_fails() -> Iterator[None]:
+    caught = Caught()
+    try:
+        with quiet() as caught:
             yield
-        except Exception:
-            os.dup2(original, 2)
-            caught.seek(0)
-            os.write(2, caught.read())
-            raise
-        finally:
-            os.dup2(original, 2)
-            os.close(original)
-        caught.seek(0)
-        log.debug("TensorFlow said while starting:\n%s", caught.read().decode(errors="replace").rstrip())
+    except Exception:
+        print(caught.text, file=sys.stderr)
+        raise
+    log.debug("TensorFlow said while starting:\n%s", caught.text)

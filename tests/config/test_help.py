@@ -59,6 +59,7 @@ def test_words_that_a_comment_leaves_out_are_listed(capsys):
         ("inspect", ["  format=table", "initializer=default"], ["schedule=", "trainer.", "method="]),
         ("visualize", ["method=", "  run=null"], ["optimizer=", "logger="]),
         ("predict", ["  images=", "  top=3"], ["Groups", "model="]),
+        ("export", ["  run=null", "  format=saved_model", "  precision=float32"], ["Groups", "model="]),
         ("doctor", ["  format=table"], ["Groups"]),
         ("compare", ["  runs=", "  baseline="], ["Groups"]),
     ],
