@@ -257,7 +257,3 @@ def _help() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
     return HELP.format(commands="\n".join(lines))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

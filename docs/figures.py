@@ -93,7 +93,7 @@ def draw(figure: Figure, runs: Path) -> Path:
     """The folder with the figures that the method has drawn."""
     run = [] if figure.run is None else [f"run={runs / figure.run}"]
     options = [f"method.{key}={value}" for key, value in figure.options.items()]
-    command = [sys.executable, "-m", "cnnlab.cli", "visualize", *run, f"method={figure.method}", *options]
+    command = [sys.executable, "-m", "cnnlab", "visualize", *run, f"method={figure.method}", *options]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return Path(printed.splitlines()[-1])
 

@@ -161,7 +161,7 @@ def trained_sweep(train, tmp_path_factory) -> Path:
 def start_cnnlab(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     """Start `cnnlab` as a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "cnnlab.cli", *arguments],
+        [sys.executable, "-m", "cnnlab", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
