@@ -1,0 +1,51 @@
+"""Sphinx builds the site from this folder: make docs. Nothing is fetched, neither to build nor to read it."""
+
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from options import write_pages
+
+from cnnlab import __version__
+
+write_pages()
+
+project = "cnnlab"
+author = "The cnnlab contributors"
+project_copyright = "2026, The cnnlab contributors"
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+default_role = "literal"  # docstrings put code in single backticks
+
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+python_maximum_signature_line_length = 80
+nitpicky = True
+nitpick_ignore_regex = [  # types of other libraries: their documentation is elsewhere, and is not fetched
+    ("py:.*", r"(argparse|collections|keras|matplotlib|np|numpy|omegaconf|pandas|pathlib|pd|tensorflow|tf|typing)\..*"),
+    ("py:class", r"cnnlab\.(runs\.run\.Run|data\.dataset\.(Split|ImageFiles))"),  # not for users to make
+]
+
+html_theme = "furo"
+html_title = "cnnlab"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+html_copy_source = False
+html_show_sphinx = False
+copybutton_prompt_text = "$ "
+copybutton_exclude = ".linenos, .gp, .go"
+
+
+def plain(app, what, name, obj, options, lines: list[str]) -> None:
+    """Docstrings are plain text: an asterisk in them is one, but for code in backticks."""
+    lines[:] = [re.sub(r"(`[^`]*`)|\*", lambda found: found[1] or r"\*", line) for line in lines]
+
+
+def setup(app) -> None:
+    app.connect("autodoc-process-docstring", plain, priority=400)  # before napoleon, which writes markup
