@@ -194,7 +194,8 @@ class TrainedRun:
             tta: views of an image to average, as the key `tta` of the command.
 
         Returns:
-            A row per image, with file (not of pixels), status (ok, or why it has no class), class, probability, class_2, …
+            A row per image, with file (not of pixels), status (ok, or why it has no class), class, probability,
+            class_2, …
 
         Raises:
             UserError: the line that the command would print.
