@@ -47,7 +47,8 @@ def train(*arguments: str) -> "TrainedRun":
 
     Raises:
         UserError: the line that the command would print.
-        Diverged, Interrupted: see the module.
+        Diverged: the loss or a weight became NaN or infinite.
+        Interrupted: Ctrl-C or the stop button of a notebook, after a checkpoint.
     """
 
     def work(config: DictConfig, directory: Path) -> "TrainedRun":

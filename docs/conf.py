@@ -21,9 +21,10 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-default_role = "literal"  # docstrings put code in single backticks
+highlight_language = "none"
 
 autodoc_typehints = "signature"
+napoleon_use_ivar = True
 autodoc_member_order = "bysource"
 python_maximum_signature_line_length = 80
 nitpicky = True
@@ -42,9 +43,17 @@ copybutton_prompt_text = "$ "
 copybutton_exclude = ".linenos, .gp, .go"
 
 
+CODE = re.compile(r"(?<!`)`([^`]+)`(\w?)|\*")
+
+
 def plain(app, what, name, obj, options, lines: list[str]) -> None:
-    """Docstrings are plain text: an asterisk in them is one, but for code in backticks."""
-    lines[:] = [re.sub(r"(`[^`]*`)|\*", lambda found: found[1] or r"\*", line) for line in lines]
+    """Docstrings are plain text with code in backticks: write them as reStructuredText has it."""
+
+    def marked(found: re.Match[str]) -> str:
+        code, letter = found.groups()
+        return r"\*" if code is None else f"``{code}``" + (f"\\ {letter}" if letter else "")
+
+    lines[:] = [CODE.sub(marked, line) for line in lines]
 
 
 def setup(app) -> None:

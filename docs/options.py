@@ -79,20 +79,17 @@ def section(group: Group, option: Option) -> str:
     if group in SWEEPS:
         keys = [replace(key, name=f"{group.name.replace('/', '.')}.{key.name}") for key in option.keys]
     else:
-        keys = option_keys(group.name, option)
+        keys = [key for key in option_keys(group.name, option) if key.name != "name"]
     return "\n".join([f"## {option.name}\n", *description(option), *definitions(keys)])
 
 
 def description(option: Option) -> Iterator[str]:
-    """The comment that opens the file; the commands in a recipe's stand as such."""
-    text: list[str] = []
+    """The comment that opens the file, in its sentences; the commands in a recipe's stand as such."""
     commands = [line for line in option.description if line.startswith(("cnnlab ", "python "))]
-    for line in option.description:
-        if line not in commands:
-            text.append(line)
     if commands:
         yield "```sh\n" + "\n".join(commands) + "\n```\n"
-    yield escaped(" ".join(text)) + "\n"
+    text = "\n".join(escaped(line) for line in option.description if line not in commands)
+    yield re.sub(r"\n(?=[A-Z])", "\\\\\n", text) + "\n"
 
 
 def definitions(keys: Iterable[Key]) -> Iterator[str]:

@@ -34,7 +34,7 @@ def photos(tmp_path, monkeypatch, rng) -> Path:
 def printed_on(page: str, name: str) -> list[str]:
     """The lines of the block that follows `<!-- output: NAME -->`."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    return re.search(rf"<!-- output: {name} -->\n```\n(.*?)```", text, re.DOTALL)[1].splitlines()
+    return re.search(rf"<!-- output: {name} -->\n```(?:text)?\n(.*?)```", text, re.DOTALL)[1].splitlines()
 
 
 @pytest.mark.slow
