@@ -1,6 +1,7 @@
 """What pages show as printed is what is printed."""
 
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -70,3 +71,30 @@ def test_the_readme_shows_what_results_has():
         row = re.search(rf"^\| `{preset}` \|.*$", results, re.MULTILINE)[0]
         assert measured in row
         assert published.rpartition(" ")[0].rpartition(" ")[2] in row
+
+
+@pytest.mark.slow
+def test_the_first_steps_can_be_taken_as_they_stand(photos, capsys):
+    """The commands of getting_started.md, in order, until something is changed; only smaller."""
+    page = (ROOT / "docs" / "getting_started.md").read_text(encoding="utf-8").partition("## Change something")[0]
+    lines = [line.split("#")[0] for line in re.findall(r"^cnnlab .*", page, re.MULTILINE)]
+    assert [line.split()[1] for line in lines] == ["train", "eval", "predict", "visualize"]
+    (photos / "photos" / "cat" / "0.jpg").rename(photos / "photos" / "0.png")
+    run = ""
+    for line in lines:
+        command, *words = shlex.split(line)[1:]
+        words = [word.replace("RUN", run) for word in words]
+        small = ["trainer.epochs=1", "input_shape=[8,8,1]", "model.padding=same"] if command == "train" else []
+        assert cli.main([command, *words, *small]) == 0, line
+        run = run or capsys.readouterr().out.splitlines()[-1]
+    made = {path.name for path in Path(run).iterdir()}
+    assert made >= {
+        "config.yaml",
+        "run.json",
+        "metrics.csv",
+        "model.keras",
+        "report.html",
+        "eval",
+        "predict",
+        "visualize",
+    }
