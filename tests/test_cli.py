@@ -101,6 +101,20 @@ def test_a_bug_shows_its_traceback(command, capsys, error):
     assert "a bug" in told
 
 
+def test_too_little_memory_is_told_in_one_line_with_the_way_out(command, capsys):
+    class ResourceExhaustedError(Exception):  # TensorFlow's own takes the graph's node too
+        pass
+
+    where = "/job:localhost/replica:0/task:0/device:GPU:0 by allocator GPU_0_bfc"
+    message = f"Graph execution error:\n\nOOM when allocating tensor with shape[512,398,24] and type float on {where}\n"
+    assert command(ResourceExhaustedError(message)) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(
+        "error: out of memory: no room for a tensor of shape[512,398,24] on GPU:0; lower trainer.batch"
+    )
+    assert len(told.splitlines()) == 1
+
+
 def test_the_traceback_of_a_mistake_is_there_for_who_asks(command, capsys, monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     assert command(UserError("key=value: is wrong")) == 2
