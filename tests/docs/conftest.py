@@ -31,14 +31,25 @@ class Line:
 
 
 def commands() -> Iterator[Line]:
-    """Every command of every page; a line that several pages have, once."""
+    """Every command of every page, and of the recipes' comments, which the pages of options show; each once."""
     seen: set[tuple[str, ...]] = set()
+    for line in [*_on_pages(), *_of_recipes()]:
+        if line.words not in seen:
+            seen.add(line.words)
+            yield line
+
+
+def _on_pages() -> Iterator[Line]:
     for page in PAGES:
         for kind, block in BLOCK.findall(page.read_text(encoding="utf-8")):
-            for line in _lines(page.name, block.replace("\\\n", " "), kind == "console"):
-                if line.words not in seen:
-                    seen.add(line.words)
-                    yield line
+            yield from _lines(page.name, block.replace("\\\n", " "), kind == "console")
+
+
+def _of_recipes() -> Iterator[Line]:
+    for file in sorted((ROOT / "conf" / "experiment").glob("*.yaml")):
+        found = re.findall(r"^# ((?:cnnlab|python) .*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+        plain = ("cnnlab", "train", f"experiment={file.stem}")  # tests/config/test_shipped.py composes every recipe
+        yield from (line for line in _lines(file.name, "\n".join(found), has_answers=False) if line.words != plain)
 
 
 def _lines(page: str, block: str, has_answers: bool) -> Iterator[Line]:

@@ -66,3 +66,9 @@ def test_every_package_of_an_extra_of_development_is_pinned():
     chosen = re.search(r"\[(.*)\]", extras["dev"][0])[1].split(",")
     needed = [*PROJECT["dependencies"], *extras["dev"][1:], *(entry for name in chosen for entry in extras[name])]
     assert {re.match(r"[\w.-]+", entry)[0].lower() for entry in needed} <= pinned
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_into_the_repository_lead_somewhere(page):
+    links = re.findall(r"\]\((?!\w+:)([^)#]+)", (ROOT / page).read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []
