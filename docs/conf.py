@@ -43,7 +43,8 @@ copybutton_prompt_text = "$ "
 copybutton_exclude = ".linenos, .gp, .go"
 
 
-CODE = re.compile(r"(?<!`)`([^`]+)`(\w?)|\*")
+CODE = re.compile(r"(?<!`)`([^`\n]+)`(\w?)|\*")
+RETURNS = re.compile(r"^Returns:\n((?:[ ]+.*\n|\n)+)", re.MULTILINE)
 
 
 def plain(app, what, name, obj, options, lines: list[str]) -> None:
@@ -53,7 +54,9 @@ def plain(app, what, name, obj, options, lines: list[str]) -> None:
         code, letter = found.groups()
         return r"\*" if code is None else f"``{code}``" + (f"\\ {letter}" if letter else "")
 
-    lines[:] = [CODE.sub(marked, line) for line in lines]
+    # Napoleon would take for a type what stands before the first colon of what is returned.
+    text = RETURNS.sub(lambda found: f":returns: {' '.join(found[1].split())}\n\n", "\n".join(lines) + "\n")
+    lines[:] = CODE.sub(marked, text).splitlines()
 
 
 def setup(app) -> None:

@@ -24,6 +24,8 @@ NOT_OURS = {
     "done": "the shell's",
     "tfds": "TensorFlow Datasets' own program",
     "mlflow": "MLflow's own program",
+    "tensorflow_model_server": "TensorFlow Serving's own program",
+    "curl": "asks a server that has to be running",
     "pre-commit": "a program of its own",
 }
 """Programs whose command lines are not checked, and why."""
