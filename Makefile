@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test test-fast test-slow lint clean
+.PHONY: train test test-fast test-slow lint docs clean
 
 train: $(VENV)/.installed ## train the default model on the embedded digits, then judge it on their test split
 	@run="$$($(BIN)/cnnlab train)" && $(BIN)/cnnlab eval run="$$run" split=test
@@ -19,6 +19,9 @@ test-slow: $(VENV)/.installed-dev ## run those: whole sweeps, lost hosts, the pa
 
 lint: $(VENV)/.installed-dev ## check style, formatting and types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+docs: $(VENV)/.installed-dev ## build the documentation: docs/_build/html/index.html
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
 
 clean: ## remove the virtual environment; outputs/ stays
 	rm -rf $(VENV)

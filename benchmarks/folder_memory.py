@@ -84,7 +84,7 @@ def encode_images(count: int, size: int) -> list[bytes]:
 def train(folder: Path, arguments: argparse.Namespace, limit: int, run: Path) -> None:
     subprocess.run(
         [
-            *(sys.executable, "-m", "cnnlab.cli", "train", "dataset=image_folder", "model=mnist_cnn"),
+            *(sys.executable, "-m", "cnnlab", "train", "dataset=image_folder", "model=mnist_cnn"),
             *(f"dataset.root={folder}", f"dataset.image_shape=[{arguments.size},{arguments.size},3]"),
             *(f"dataset.num_classes={CLASSES}", "dataset.validation=none"),
             *("trainer.data=stream", f"trainer.steps={arguments.steps}", f"trainer.batch_size={arguments.batch_size}"),

@@ -34,7 +34,7 @@ def main() -> None:
 def seconds_of_bare(folder: Path, seed: int) -> float:
     """Seconds that one training takes by itself."""
     start = time.perf_counter()
-    command = [sys.executable, "-m", "cnnlab.cli", "train", f"seed={seed}", f"hydra.run.dir={folder}/{seed}", *SMALL]
+    command = [sys.executable, "-m", "cnnlab", "train", f"seed={seed}", f"hydra.run.dir={folder}/{seed}", *SMALL]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.perf_counter() - start
 
@@ -42,7 +42,7 @@ def seconds_of_bare(folder: Path, seed: int) -> float:
 def seconds_of_sweep(folder: Path, jobs: int) -> tuple[float, list[float]]:
     """Seconds that a sweep over as many seeds takes, and its resident MiB whenever it says that a job begins."""
     seeds = ",".join(map(str, range(jobs)))
-    command = [sys.executable, "-m", "cnnlab.cli", "train", "-m", f"seed={seeds}", "sweep.name=test", *SMALL]
+    command = [sys.executable, "-m", "cnnlab", "train", "-m", f"seed={seeds}", "sweep.name=test", *SMALL]
     start, memory = time.perf_counter(), []
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:

@@ -29,7 +29,7 @@ def cnnlab_speed(precision: str, steps: int) -> float:
     with tempfile.TemporaryDirectory() as directory:
         subprocess.run(
             [
-                *(sys.executable, "-m", "cnnlab.cli", "train", "model=all_cnn_c", "dataset=cifar10"),
+                *(sys.executable, "-m", "cnnlab", "train", "model=all_cnn_c", "dataset=cifar10"),
                 *("augmentation=shift_flip", "optimizer=sgd", "optimizer.momentum=0.9", "optimizer.learning_rate=0.01"),
                 *(f"trainer.precision={precision}", f"trainer.batch_size={BATCH}", "dataset.validation=none"),
                 *(f"trainer.steps={steps + WARMUP}", "trainer.progress=none", f"hydra.run.dir={directory}/run"),

@@ -110,7 +110,7 @@ def keep(preset: Preset, directory: Path, seed: int) -> None:
 
 
 def cnnlab(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "cnnlab.cli", *arguments], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "cnnlab", *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
 def measured(preset: Preset) -> Measured:

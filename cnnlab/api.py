@@ -47,7 +47,8 @@ def train(*arguments: str) -> "TrainedRun":
 
     Raises:
         UserError: the line that the command would print.
-        Diverged, Interrupted: see the module.
+        Diverged: the loss or a weight became NaN or infinite.
+        Interrupted: Ctrl-C or the stop button of a notebook, after a checkpoint.
     """
 
     def work(config: DictConfig, directory: Path) -> "TrainedRun":
@@ -163,17 +164,17 @@ class TrainedRun:
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """RUN/metrics.csv: a row per epoch; empty before the first has ended."""
+        """A row per epoch, from RUN/metrics.csv; empty before the first has ended."""
         return self._table("metrics.csv")
 
     @property
     def steps(self) -> pd.DataFrame:
-        """RUN/steps.csv: a row per update."""
+        """A row per update, from RUN/steps.csv."""
         return self._table("steps.csv")
 
     @cached_property
     def model(self) -> "keras.Model":
-        """The best model: uint8 images (n, H, W, C) in, probabilities (n, K) out, preprocessing included.
+        """The best model, preprocessing included; uint8 images (n, H, W, C) in, probabilities (n, K) out.
 
         Raises:
             UserError: there is none yet, or it needs code that is not trusted.
@@ -194,7 +195,8 @@ class TrainedRun:
             tta: views of an image to average, as the key `tta` of the command.
 
         Returns:
-            A row per image: file (not of pixels), status (ok, or why it has no class), class, probability, class_2, …
+            A row per image, with file (not of pixels), status (ok, or why it has no class), class, probability,
+            class_2, …
 
         Raises:
             UserError: the line that the command would print.

@@ -6,6 +6,7 @@ mistakes answer at once.
 
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -167,10 +168,22 @@ def _main(arguments: list[str]) -> int:
             code = BUG
         else:
             code = _report(f"{error.filename or 'output'}: {error.strerror}", USER_MISTAKE)
-    except Exception:
-        traceback.print_exc()
-        code = BUG
+    except Exception as error:
+        if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, which may not be imported yet
+            code = _report(_out_of_memory(str(error)), USER_MISTAKE)
+        else:
+            traceback.print_exc()
+            code = BUG
     return code
+
+
+def _out_of_memory(message: str) -> str:
+    tensor = re.search(r"allocating tensor with (shape\S+).* on (?:\S*/device:)?(\S+)", message)
+    what = f"no room for a tensor of {tensor[1]} on {tensor[2]}" if tensor else message.splitlines()[0]
+    return (
+        f"out of memory: {what}; lower trainer.batch_size (of eval and predict: batch_size), or see what a batch "
+        "needs: cnnlab inspect"
+    )
 
 
 def _report(message: str, code: int, kind: str = "error") -> int:
@@ -263,7 +276,3 @@ def _help() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
     return HELP.format(commands="\n".join(lines))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Draw the README's figures again, from the runs of `python benchmarks/zoo.py run`.
+"""Draw the figures of looking_inside.md again, from the runs of `python benchmarks/zoo.py run`.
 
     python docs/figures.py                     # reads outputs/zoo
     python docs/figures.py --only grad_cam     # one of them
@@ -21,7 +21,7 @@ PHOTOGRAPHS = Path(sklearn.datasets.__file__).parent / "images"
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture of the README.
+    """A picture of the page.
 
     Attributes:
         file: its name in docs/figures; the ending says how it is stored.
@@ -40,7 +40,7 @@ class Figure:
     options: dict[str, str]
 
 
-README = (
+PAGE = (
     Figure(
         "deconvnet.jpg",
         820,
@@ -79,12 +79,12 @@ README = (
 
 
 def main() -> None:
-    names = [Path(figure.file).stem for figure in README]
+    names = [Path(figure.file).stem for figure in PAGE]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("outputs/zoo"), help="that holds the runs")
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
     chosen = parser.parse_args()
-    for figure in README:
+    for figure in PAGE:
         if Path(figure.file).stem in chosen.only:
             shrink(draw(figure, chosen.folder) / figure.picture, figure.width, FIGURES / figure.file)
 
@@ -93,7 +93,7 @@ def draw(figure: Figure, runs: Path) -> Path:
     """The folder with the figures that the method has drawn."""
     run = [] if figure.run is None else [f"run={runs / figure.run}"]
     options = [f"method.{key}={value}" for key, value in figure.options.items()]
-    command = [sys.executable, "-m", "cnnlab.cli", "visualize", *run, f"method={figure.method}", *options]
+    command = [sys.executable, "-m", "cnnlab", "visualize", *run, f"method={figure.method}", *options]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return Path(printed.splitlines()[-1])
 

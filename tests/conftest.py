@@ -10,6 +10,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.resources import files
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +48,9 @@ class _NoTensorFlow(MetaPathFinder, Loader):
 
     def create_module(self, spec: ModuleSpec) -> None:
         pytest.skip("needs TensorFlow", allow_module_level=True)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Never reached; without it Python asks for the module another way."""
 
 
 def _no_process(event: str, arguments: tuple) -> None:
@@ -161,7 +165,7 @@ def trained_sweep(train, tmp_path_factory) -> Path:
 def start_cnnlab(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     """Start `cnnlab` as a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "cnnlab.cli", *arguments],
+        [sys.executable, "-m", "cnnlab", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -17,7 +17,7 @@ HEAVY = "tensorflow keras sklearn scipy pandas matplotlib"
 
 
 def cnnlab(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cnnlab.cli", *arguments]
+    command = [sys.executable, "-m", "cnnlab", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment})
 
 
@@ -51,6 +51,13 @@ def test_help_lists_every_command_with_one_line_and_examples(arguments, capsys):
 def test_version(capsys):
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"cnnlab {__version__}\n"
+
+
+def test_the_package_runs_as_the_program_and_calls_itself_cnnlab():
+    assert cnnlab("--version").stdout == f"cnnlab {__version__}\n"
+    assert cnnlab("train", "--help").stdout.startswith("cnnlab train: ")
+    assert cnnlab("trian").returncode == 2
+    assert cnnlab("-sc", "install=bash").stdout.rstrip().endswith("hydra_bash_completion cnnlab")
 
 
 def test_an_unknown_command_is_met_with_the_nearest(capsys):
@@ -94,6 +101,20 @@ def test_a_bug_shows_its_traceback(command, capsys, error):
     assert "a bug" in told
 
 
+def test_too_little_memory_is_told_in_one_line_with_the_way_out(command, capsys):
+    class ResourceExhaustedError(Exception):  # TensorFlow's own takes the graph's node too
+        pass
+
+    where = "/job:localhost/replica:0/task:0/device:GPU:0 by allocator GPU_0_bfc"
+    message = f"Graph execution error:\n\nOOM when allocating tensor with shape[512,398,24] and type float on {where}\n"
+    assert command(ResourceExhaustedError(message)) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(
+        "error: out of memory: no room for a tensor of shape[512,398,24] on GPU:0; lower trainer.batch"
+    )
+    assert len(told.splitlines()) == 1
+
+
 def test_the_traceback_of_a_mistake_is_there_for_who_asks(command, capsys, monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     assert command(UserError("key=value: is wrong")) == 2
@@ -116,9 +137,7 @@ def test_a_run_directory_below_a_file_is_the_users_mistake(tmp_path, monkeypatch
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():
-    pipe = subprocess.Popen(
-        [sys.executable, "-m", "cnnlab.cli", "train", "--cfg", "job"], stdout=-1, stderr=-1, text=True
-    )
+    pipe = subprocess.Popen([sys.executable, "-m", "cnnlab", "train", "--cfg", "job"], stdout=-1, stderr=-1, text=True)
     pipe.stdout.close()
     assert pipe.stderr.read() == ""
     assert pipe.wait() == 0
@@ -126,14 +145,14 @@ def test_a_reader_that_has_seen_enough_is_no_error():
 
 def test_a_result_that_does_not_fit_the_disk_is_an_error():
     with Path("/dev/full").open("w") as full:
-        answer = subprocess.run([sys.executable, "-m", "cnnlab.cli"], stdout=full, stderr=subprocess.PIPE, text=True)
+        answer = subprocess.run([sys.executable, "-m", "cnnlab"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert answer.returncode == 2
     assert answer.stderr.startswith("error: output: No space left on device\n")
 
 
 @pytest.mark.parametrize("closed", ["2>/dev/full", "2>&-", ">&-"])
 def test_messages_that_cannot_be_written_change_nothing(closed):
-    command = f"{sys.executable} -m cnnlab.cli trian {closed}"
+    command = f"{sys.executable} -m cnnlab trian {closed}"
     assert subprocess.run(command, shell=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 2
 
 

@@ -27,6 +27,7 @@ class RandAugment:
     """Applies operations drawn from fourteen, all at one magnitude (Cubuk et al. 2019, "RandAugment", section 3).
 
     The operations are those of the paper, with Pillow's arithmetic for colours. What makes a batch cheap:
+
     - operations that map values to values are one look-up in a table of the image's own; those that exaggerate a
       difference (of colour, contrast, brightness, sharpness) are one weighted sum;
     - the moves of all layers become one warp, after all changes of colour, about the image's centre and bilinear.

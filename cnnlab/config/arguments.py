@@ -20,8 +20,8 @@ _PATH = re.compile(rf"(?P<key>\+{{0,2}}(?:{_KEYS}))=(?P<value>.*)", re.DOTALL)
 _LISTS = ("runs", "images", "method.images")
 _SWEPT = ("dataset.root", "weights", "weights_map", "model.weights", "method.content", "method.style", "method.weights")
 """Of which a command with -m may be given several; the other paths belong to the command itself."""
-_TEXT = re.compile(r"(?P<key>\+{0,2}baseline)=(?P<value>.*)", re.DOTALL)
-"""The name of a configuration, which is full of `=` and commas, is quoted like a path."""
+_TEXT = re.compile(r"(?P<key>\+{0,2}(?:baseline|dataset\.group))=(?P<value>.*)", re.DOTALL)
+"""The name of a configuration, full of `=` and commas, and a regular expression are quoted like a path."""
 
 _CHOICE = re.compile(r"choice\((.*)\)", re.DOTALL)
 

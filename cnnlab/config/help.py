@@ -52,7 +52,7 @@ def command_help(command: str, summary: str, uses: Collection[str] | None, argum
     ]
     if groups:
         blocks.append(_groups(groups, config_dir))
-    blocks.append(_table("Keys:", keys, get_type_hints(COMMANDS[command], include_extras=True)))
+    blocks.append(_table("Keys:", _explained(keys, get_type_hints(COMMANDS[command], include_extras=True))))
     for group in groups:
         for name in _names(group.default):
             blocks.append(_option(group.name, read_option(name, group.name, config_dir)))
@@ -89,13 +89,23 @@ def _groups(groups: Sequence[Group], config_dir: str | None) -> str:
     return "\n".join(lines)
 
 
-def _option(group: str, option: Option) -> str:
-    title = f"{group}={option.name}: {' '.join(option.description)}"
-    if group == "experiment":  # sets keys of all the groups above
-        return _table(title, option.keys, {})
+def command_keys(command: str) -> list[Key]:
+    """The keys of a command's own file, explained."""
+    return _explained(read_option(command).keys, get_type_hints(COMMANDS[command], include_extras=True))
+
+
+def option_keys(group: str, option: Option) -> list[Key]:
+    """An option's keys as the command line is given them, `model.depth`, explained: the words that a key may be follow
+    its comment, where that does not name them all."""
+    if group == "experiment":  # sets keys of all the other groups
+        return list(option.keys)
     inside = group if group not in SEVERAL else f"{group}.{option.name}"
-    keys = [Key(f"{inside}.{key.name}", key.default, key.comment) for key in option.keys if key.name != "name"]
-    return _table(title, keys, _hints(group, option, inside))
+    keys = [replace(key, name=f"{inside}.{key.name}") for key in option.keys if key.name != "name"]
+    return _explained(keys, _hints(group, option, inside))
+
+
+def _option(group: str, option: Option) -> str:
+    return _table(f"{group}={option.name}: {' '.join(option.description)}", option_keys(group, option))
 
 
 def _hints(group: str, option: Option, inside: str) -> dict[str, Any]:
@@ -108,17 +118,22 @@ def _hints(group: str, option: Option, inside: str) -> dict[str, Any]:
     return {f"{inside}.{name}": hint for name, hint in {**(signature.hints if signature else {}), **hints}.items()}
 
 
-def _table(title: str, keys: Sequence[Key], hints: dict[str, Any]) -> str:
+def _explained(keys: Sequence[Key], hints: dict[str, Any]) -> list[Key]:
+    return [
+        replace(key, comment="; ".join(filter(None, (key.comment, _choices(key, hints.get(key.name)))))) for key in keys
+    ]
+
+
+def _table(title: str, keys: Sequence[Key]) -> str:
     lines = [_wrapped(title)]
     for key in keys:
         left = f"  {key.name}={key.default}" if key.default else f"  {key.name}:"
-        text = "; ".join(part for part in (key.comment, _choices(key, hints.get(key.name))) if part)
-        if not text:
+        if not key.comment:
             lines.append(left)
         elif len(left) > LEFT_COLUMN:
-            lines += [left, _wrapped(text, " " * (LEFT_COLUMN + 2), " " * (LEFT_COLUMN + 2))]
+            lines += [left, _wrapped(key.comment, " " * (LEFT_COLUMN + 2), " " * (LEFT_COLUMN + 2))]
         else:
-            lines.append(_wrapped(text, f"{left:{LEFT_COLUMN}}  ", " " * (LEFT_COLUMN + 2)))
+            lines.append(_wrapped(key.comment, f"{left:{LEFT_COLUMN}}  ", " " * (LEFT_COLUMN + 2)))
     return "\n".join(lines)
 
 

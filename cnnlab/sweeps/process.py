@@ -53,7 +53,7 @@ class JobProcess:
         self._timed_out = False
         directory.mkdir(parents=True, exist_ok=True)
         # -P: no module of the working directory takes the place of an installed one.
-        command = [sys.executable, "-P", "-m", "cnnlab.cli", "train", *arguments]
+        command = [sys.executable, "-P", "-m", "cnnlab", "train", *arguments]
         with (directory / LOG).open("ab") as log:
             log.write(f"$ {shlex.join(['cnnlab', 'train', *arguments])}\n".encode())
             log.flush()

@@ -48,6 +48,11 @@ def test_quoted_values_null_and_lists_stay_as_they_are(override):
     assert quote_path(override) == override
 
 
+@pytest.mark.parametrize("pattern", ["^(scene[0-9]+)_", "^([^/]+)/", r"(\d{2,3})=", "a|b, c"])
+def test_a_regular_expression_reaches_hydra_as_it_was_typed(pattern):
+    assert parsed(quote_path(f"dataset.group={pattern}")).value() == pattern
+
+
 def test_paths_in_a_list_may_hold_commas_where_they_are_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("optimizer=adam,seed=0", "optimizer=sgd,seed=0", "3"):

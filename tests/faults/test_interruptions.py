@@ -58,7 +58,7 @@ def assert_equal_runs(run: Path, reference: Path) -> None:
 def killed(tmp_path_factory) -> tuple[Path, int, str]:
     """A run killed in its second epoch, its process's number, and what another was told that came while it wrote."""
     run = tmp_path_factory.mktemp("killed") / "run"
-    command = [sys.executable, "-m", "cnnlab.cli", "train", *OPTIONS, f"hydra.run.dir={run}"]
+    command = [sys.executable, "-m", "cnnlab", "train", *OPTIONS, f"hydra.run.dir={run}"]
     writer = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         wait_for_step(run, 25, writer)

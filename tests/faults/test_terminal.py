@@ -34,7 +34,7 @@ class Terminal:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "cnnlab.cli", "train", *arguments],
+            [sys.executable, "-m", "cnnlab", "train", *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -119,7 +119,7 @@ def test_ctrl_c_is_answered_saved_and_told_and_leaves_no_bar(terminal, tmp_path)
 
 def test_a_reader_that_leaves_does_not_end_the_training(cnnlab_process, tmp_path):
     run = tmp_path / "run"
-    command = f"{sys.executable} -m cnnlab.cli train {' '.join(SMALL)} trainer.epochs=1 hydra.run.dir={run} 2>&1"
+    command = f"{sys.executable} -m cnnlab train {' '.join(SMALL)} trainer.epochs=1 hydra.run.dir={run} 2>&1"
     script = f"({command}; echo $? >{tmp_path}/code) | head -1"
     answer = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=120)
     assert f"to train in {run}" in answer.stdout

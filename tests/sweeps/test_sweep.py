@@ -40,7 +40,7 @@ class Sweep:
 
     def start(self, *arguments: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "cnnlab.cli", "train", "-m", "sweep.name=test", *arguments],
+            [sys.executable, "-m", "cnnlab", "train", "-m", "sweep.name=test", *arguments],
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
