@@ -1,4 +1,4 @@
-"""The parts of Hydra, OmegaConf and Keras that cnnlab uses though they are private: all of them, and as they are used.
+"""The parts of Hydra, OmegaConf, Keras and TensorFlow that cnnlab uses though they are private: all of them, and as they are used.
 
 pyproject.toml has upper bounds for Hydra and Keras because of these. To raise a bound, install the new version and run
 this file: it says which part has gone or is called otherwise.
@@ -34,6 +34,11 @@ IMPORTS = {
     "hydra.core.utils.JobReturn": "overrides cfg hydra_cfg working_dir task_name status _return_value",
     "hydra.core.utils.JobStatus": None,
     "hydra.core.utils.run_job": "task_function config job_dir_key job_subdir_key hydra_context configure_logging",
+    "tensorflow.python.framework.convert_to_constants.convert_variables_to_constants_v2": (
+        "func lower_control_flow aggressive_inlining"
+    ),
+    "tensorflow.python.framework.kernels": None,
+    "tensorflow.python.framework.op_def_registry": None,
 }
 """What is imported, and the arguments it takes; None where it is not called."""
 
@@ -61,6 +66,9 @@ METHODS = {
     "hydra.core.override_parser.types.Override.is_sweep_override": "self",
     "keras.Model._flatten_layers": "self include_self recursive",
     "keras.optimizers.Optimizer._all_reduce_sum_gradients": "self grads_and_vars",
+    "keras.optimizers.Optimizer._apply_weight_decay": "self variables",
+    "keras.optimizers.Optimizer._get_variable_index": "self variable",
+    "keras.optimizers.Optimizer._use_weight_decay": "self variable",
     "omegaconf.DictConfig._get_full_key": "self key",
     "omegaconf.DictConfig._get_parent": "self",
     "omegaconf.DictConfig._get_root": "self",
@@ -179,7 +187,7 @@ def is_private(path: str) -> bool:
     """Whether a dotted name lies in what its package does not document; hydra.core is nowhere documented as a whole."""
     parts = path.split(".")
     inside = any(part == "src" or (part.startswith("_") and not part.startswith("__")) for part in parts)
-    return parts[0] != "cnnlab" and (inside or path.startswith("hydra.core."))
+    return parts[0] != "cnnlab" and (inside or path.startswith(("hydra.core.", "tensorflow.python.")))
 
 
 def foreign_attributes(tree: ast.Module) -> set[str]:
