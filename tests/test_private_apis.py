@@ -1,4 +1,4 @@
-"""The parts of Hydra, OmegaConf, Keras and TensorFlow that cnnlab uses though they are private: all of them, and as they are used.
+"""The private parts of Hydra, OmegaConf, Keras and TensorFlow that cnnlab uses: all of them, and as they are used.
 
 pyproject.toml has upper bounds for Hydra and Keras because of these. To raise a bound, install the new version and run
 this file: it says which part has gone or is called otherwise.
