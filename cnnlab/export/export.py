@@ -10,7 +10,7 @@ from typing import Any
 
 from cnnlab.errors import UserError
 from cnnlab.export.check import TOLERANCES, compare, milliseconds, require_tolerance
-from cnnlab.export.files import Function, add_report, exported_path, size, writer
+from cnnlab.export.files import Function, add_report, exported_path, read_reports, size, writer
 from cnnlab.export.prepared import OUTPUT, Prepared
 from cnnlab.runs.files import digest, replace_folder, write_atomically
 from cnnlab.runs.run import Run
@@ -53,9 +53,11 @@ def export_format(
         require_tolerance(figures, precision, limit, name)
         functions = {"exported": exported, "keras": keras}
         times = {str(batch): milliseconds(functions, prepared.images, batch) for batch in (1, 32)}
-        found = digest(temporary)
-        if path.exists() and digest(path) != found:
-            log.warning("%s: takes the place of an export with other content", path)
+        found, model_sha256 = digest(temporary), digest(run.best_model)
+        before = read_reports(run).get(name, {})
+        is_same = before.get("model_sha256") == model_sha256 and path.exists() and digest(path) == before["sha256"]
+        if path.exists() and not is_same:
+            log.warning("%s: takes the place of an export of another model, or of a file that was changed", path)
     report = {
         "format": format,
         "precision": precision,
@@ -63,7 +65,7 @@ def export_format(
         "exported": datetime.now(UTC).isoformat(timespec="seconds"),
         "bytes": size(path),
         "sha256": found,
-        "model_sha256": digest(run.best_model),
+        "model_sha256": model_sha256,
         "input_shape": list(prepared.model.input_shape[1:]),
         "outputs": prepared.model.output_shape[-1],
         "images": len(prepared.images),

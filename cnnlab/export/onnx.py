@@ -14,7 +14,6 @@ from tf2onnx.graph import Graph, Node
 
 from cnnlab.errors import UserError
 from cnnlab.export.prepared import CLASS_NAMES, INPUT, OUTPUT, Prepared
-from cnnlab.runtime.quiet import quiet
 
 OPSET = 18
 
@@ -91,16 +90,15 @@ class _Images(CalibrationDataReader):
 
 
 def _convert(prepared: Prepared) -> onnx.ModelProto:
-    with quiet():
-        model, _ = tf2onnx.convert.from_graph_def(
-            prepared.frozen,
-            name=prepared.model.name,
-            input_names=[f"{INPUT}:0"],
-            output_names=[f"{OUTPUT}:0"],
-            tensors_to_rename={f"{INPUT}:0": INPUT, f"{OUTPUT}:0": OUTPUT},
-            custom_op_handlers={"Erfc": (_write_erfc, [])},
-            opset=OPSET,
-        )
+    model, _ = tf2onnx.convert.from_graph_def(
+        prepared.frozen,
+        name=prepared.model.name,
+        input_names=[f"{INPUT}:0"],
+        output_names=[f"{OUTPUT}:0"],
+        tensors_to_rename={f"{INPUT}:0": INPUT, f"{OUTPUT}:0": OUTPUT},
+        custom_op_handlers={"Erfc": (_write_erfc, [])},
+        opset=OPSET,
+    )
     for node in model.graph.node:
         if not onnx.defs.has(node.op_type, node.domain):  # tf2onnx leaves what it does not know as it is
             raise UserError(f"format=onnx: has no operation {node.op_type}, which {node.name} needs")

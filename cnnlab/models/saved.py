@@ -101,17 +101,23 @@ def _custom_objects(config: dict[str, Any], where: str, packages: Sequence[str])
     return found
 
 
-def _foreign_nodes(value: Any) -> Iterator[dict[str, Any]]:
-    """All nodes of a model's configuration that name a class of another package than Keras's."""
+def config_nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """All nodes of a model's configuration, also those inside of others, in order."""
     if isinstance(value, dict):
-        module = value.get("module")
-        if isinstance(module, str) and "class_name" in value and module.partition(".")[0] not in BUILTIN:
-            yield value
+        yield value
         for item in value.values():
-            yield from _foreign_nodes(item)
+            yield from config_nodes(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _foreign_nodes(item)
+            yield from config_nodes(item)
+
+
+def _foreign_nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """All nodes of a model's configuration that name a class of another package than Keras's."""
+    for node in config_nodes(value):
+        module = node.get("module")
+        if isinstance(module, str) and "class_name" in node and module.partition(".")[0] not in BUILTIN:
+            yield node
 
 
 def _import(module: str, where: str) -> Any:

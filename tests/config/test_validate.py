@@ -58,7 +58,6 @@ MISTAKES = {
     # losses and metrics
     "loss=focl": r"loss=focl: no such option; did you mean focal\?",
     "loss=hinge": r"loss=hinge: no such option; Keras's is loss=keras loss\.loss=Hinge;",
-    "metric=cosine_similarity": r"no such option; Keras's is metric=keras metric\.keras\.metric=CosineSimilarity;",
     "metric=uac": r"metric=uac: no such option; did you mean auc\?",
     "+metric._target_=keras.metrics.AUC": r"a metric has a name; give \+metric\.NAME\._target_=keras\.metrics\.AUC",
     "+metric.m._target_=keras.metrics.AUk": r"keras\.metrics\.AUk: no AUk in .*; did you mean AUC\?",

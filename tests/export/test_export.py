@@ -184,11 +184,14 @@ def test_more_than_the_tolerance_keeps_the_file_out(copied, capsys):
     assert (copied / "export" / "onnx" / "model.int8.onnx").read_bytes() == before
 
 
-def test_other_content_under_a_name_is_told(copied, capsys):
+def test_a_file_that_was_changed_is_replaced_and_told_and_one_that_was_not_is_replaced_alone(copied, capsys):
     file = copied / FILES["onnx"]
     file.write_bytes(b"something else")
     assert cli.main(["export", f"run={copied}", "format=onnx", "check_images=10"]) == 0
-    assert f"{file}: takes the place of an export with other content" in capsys.readouterr().err
+    assert (
+        f"{file}: takes the place of an export of another model, or of a file that was changed"
+        in capsys.readouterr().err
+    )
     assert json.loads((copied / "export" / "report.json").read_text())["onnx/float32"]["bytes"] == file.stat().st_size
 
 

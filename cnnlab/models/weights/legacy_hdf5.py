@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from cnnlab.errors import UserError
+from cnnlab.models.saved import config_nodes
 from cnnlab.models.weights.stored_weights import Layout, StoredWeights, layer_of
 
 TOP_LEVEL = "top_level_model_weights"
@@ -175,14 +176,9 @@ def _require_plain_flattening(layers: list[dict[str, Any]], where: str) -> None:
 
 def _layer_nodes(value: Any) -> Iterator[dict[str, Any]]:
     """All nodes of a model's configuration that describe a layer, also those inside of others, in order."""
-    if isinstance(value, dict):
-        if isinstance(value.get("class_name"), str) and isinstance(value.get("config"), dict):
-            yield value
-        for item in value.values():
-            yield from _layer_nodes(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _layer_nodes(item)
+    for node in config_nodes(value):
+        if isinstance(node.get("class_name"), str) and isinstance(node.get("config"), dict):
+            yield node
 
 
 def _name(layer: dict[str, Any]) -> str:
