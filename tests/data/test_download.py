@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 CODE = """
 from cnnlab.data.cifar import cifar10
@@ -18,6 +19,7 @@ for load in (mnist, cifar10):
 """
 
 
+@pytest.mark.slow
 def test_a_failed_download_says_what_to_place_where(tmp_path):
     unreachable = "http://127.0.0.1:9"  # the discard port: nobody listens
     environment = os.environ | {

@@ -122,6 +122,7 @@ def test_files_without_random_access_are_named_with_the_command_that_converts_th
         tfds(name="brightness", root=str(tmp_path), image_shape=(16, 16, 3))
 
 
+@pytest.mark.slow
 def test_streamed_records_train_as_cached_ones_do_and_resume_exactly(train, root, capsys):
     data = ("dataset=tfds", "dataset.name=brightness", f"dataset.root={root}", "input_shape=[16,16,3]")
     options = (*data, "model=mnist_cnn", "trainer.batch_size=8", "trainer.steps_per_epoch=4")

@@ -108,6 +108,7 @@ def test_the_programs_of_the_documentation_run(exported_run, tmp_path, number):
     assert answer.stdout.split()[-1] == str(digits.target[0])
 
 
+@pytest.mark.slow
 def test_paths_go_to_stdout_and_a_table_without_chatter_to_stderr(small_run, tmp_path, cnnlab_process):
     run = shutil.copytree(small_run, tmp_path / "run")
     process = cnnlab_process("export", f"run={run}", "format=[onnx,litert]", "precision=int8", "check_images=40")

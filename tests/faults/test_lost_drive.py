@@ -12,6 +12,8 @@ from PIL import Image
 from cnnlab import cli
 from cnnlab.data import data_loader
 
+pytestmark = pytest.mark.slow
+
 STREAMED = (
     *("dataset=image_folder", "dataset.validation=none", "trainer.data=stream", "input_shape=[8,8,1]"),
     *("model=mnist_cnn", "model.padding=same", "trainer.batch_size=8", "trainer.epochs=12", "trainer.progress=none"),

@@ -117,6 +117,7 @@ def test_ctrl_c_is_answered_saved_and_told_and_leaves_no_bar(terminal, tmp_path)
     assert 'alt="Loss and accuracy of each epoch' in (run / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_does_not_end_the_training(cnnlab_process, tmp_path):
     run = tmp_path / "run"
     command = f"{sys.executable} -m cnnlab train {' '.join(SMALL)} trainer.epochs=1 hydra.run.dir={run} 2>&1"

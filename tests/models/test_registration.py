@@ -26,6 +26,7 @@ def run(code: str) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "imports",
     [

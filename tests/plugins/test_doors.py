@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 
 from cnnlab import cli
+from cnnlab.plugins.plugin import installed_plugins
 
 from .conftest import install
 
@@ -43,6 +44,7 @@ def door(request, tmp_path_factory, forgetful) -> Iterator[Door]:
             shutil.move(base / name / name, base / "site" / name)
             shutil.rmtree(base / name)
             install(base / "site", name, name)
+            installed_plugins.cache_clear()
             patch.setattr(sys, "path", [*sys.path, str(base / "site")])
             patch.setenv("PYTHONPATH", os.pathsep.join([str(base / "site"), os.environ.get("PYTHONPATH", "")]))
             yield Door(name, base, (f"experiment={name}_first",))
@@ -75,6 +77,7 @@ def test_its_run_is_resumed_evaluated_predicted_with_and_visualised(run, door, t
     assert cli.main(["visualize", f"run={run}", "method=grad_cam", "method.images=1"]) == 0
 
 
+@pytest.mark.slow
 def test_the_jobs_of_a_sweep_find_it(door):
     assert cli.main(["train", "-m", *door.recipe, *TINY, "seed=1", "sweep.name=own"]) == 0
     record = json.loads((door.folder / "outputs/sweeps/own/single/run.json").read_text())

@@ -183,6 +183,7 @@ def test_a_cluster_of_anything_but_workers_is_refused(train, monkeypatch, capsys
     assert "expected" in message
 
 
+@pytest.mark.slow
 def test_two_hosts_train_what_one_process_trains(one_device, tmp_path):
     run = tmp_path / "run"
     finish(start_workers(*SMALL, *TWENTY, f"hydra.run.dir={run}"))

@@ -61,6 +61,7 @@ def test_a_run_that_is_resumed_within_an_epoch_measures_the_same_to_the_bit(run,
     pd.testing.assert_frame_equal(history(cut), history(run), check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_training_that_is_made_longer_goes_on_within_its_last_epoch(run, train):
     short = train(*OTHER, *LENGTH[1:], *MIXED, "trainer.steps=18")
     assert cli.main(["train", f"resume={short}", "trainer.steps=30"]) == 0
