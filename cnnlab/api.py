@@ -254,7 +254,7 @@ class TrainedRun:
         """
 
         def work(config: DictConfig, directory: Path) -> Explanation:
-            from cnnlab.commands.visualize import draw_method
+            from cnnlab.visualize.draw import draw_method
 
             with TemporaryDirectory() as folder:
                 draw_method(config, Path(folder))

@@ -62,7 +62,7 @@ def _no_process(event: str, arguments: tuple) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Collect garbage rarely: TensorFlow's graphs make many objects, and looking through them cost an eighth of the suite.
+    """Garbage is collected rarely: looking through what TensorFlow's graphs consist of cost an eighth of the suite.
 
     Signals that nohup or a shell's & ignores would be ignored by every process that a test starts.
     """

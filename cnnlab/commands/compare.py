@@ -1,13 +1,12 @@
 """`cnnlab compare`: what the runs of a sweep have come to, and which of them truly differ."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 from omegaconf import DictConfig
 
 from cnnlab.compare.choose import choose_metric, find_configuration
 from cnnlab.compare.collect import collect
+from cnnlab.compare.compared import Compared
 from cnnlab.compare.exported import write_exported
 from cnnlab.compare.figures import draw_figures
 from cnnlab.compare.metrics import column_of
@@ -17,25 +16,6 @@ from cnnlab.compare.pairs import write_pair
 from cnnlab.compare.statistics import best_configuration, paired_differences
 from cnnlab.compare.tables import differences_table, print_summary, runs_table, shown_summary, summary_table
 from cnnlab.runs.files import write_atomically, write_table
-
-
-@dataclass(frozen=True)
-class Compared:
-    """What a comparison has come to.
-
-    Attributes:
-        folder: where it is written.
-        summary: of the chosen metric, see `tables.summary_table`.
-        shown: the same as text, its heads first.
-        verdicts: sentences, each about a difference.
-        notes: what to know of the numbers, such as what did not count.
-    """
-
-    folder: Path
-    summary: pd.DataFrame
-    shown: list[tuple[str, ...]]
-    verdicts: list[str]
-    notes: list[str]
 
 
 def compare(config: DictConfig, directory: Path) -> None:

@@ -1,24 +1,14 @@
 """`cnnlab eval`: load → predict → report."""
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
 
-from cnnlab.data.classes import align_classes
-from cnnlab.evaluation.evaluated_data import (
-    changed_settings,
-    describe_evaluation,
-    load_model_and_data,
-    require_split,
-    result_folder,
-    tell_other_images,
-    tell_redrawn,
-)
-from cnnlab.evaluation.load_model import require_fit, require_probabilities, run_classes, tell_positions
+from cnnlab.evaluation.evaluated_data import describe_evaluation, prepare, result_folder, tell_redrawn
+from cnnlab.evaluation.load_model import require_probabilities, run_classes
 from cnnlab.evaluation.predictions import predict_views
 from cnnlab.evaluation.results import write_results
 from cnnlab.evaluation.summary import print_summary, tell_undefined
@@ -61,19 +51,7 @@ def evaluate_split(config: DictConfig, directory: Path) -> tuple[Path, str, dict
     file = run.best_model if run else Path(config.weights)
     class_names = run_classes(run) if run else read_class_names(file)
     exported, file = load_exported(run, config.backend) if run and config.backend else (None, file)
-    model, dataset = load_model_and_data(config, run, class_names, exported)
-    changed = changed_settings(config, run) if run else {}
-    if run and not changed:
-        tell_other_images(config, run, dataset)
-    splits = {config.split: require_split(config, dataset, run)}
-    if config.tta != "none" and "validation" in dataset.splits:
-        splits["validation"] = dataset.splits["validation"]
-    dataset = replace(dataset, splits=splits)
-    if class_names is None:
-        tell_positions(file, dataset)
-    else:
-        dataset = align_classes(dataset, class_names)
-    require_fit(model, dataset)
+    model, dataset, changed = prepare(config, run, file, class_names, exported)
     split = dataset.splits[config.split]
     log.info("evaluating %d images of %s, split %s", len(split), dataset.name, config.split)
     batch_size = config.batch_size or config.trainer.batch_size

@@ -9,7 +9,6 @@ from cnnlab.data.load import load_dataset
 from cnnlab.data.overlap import tell_shared
 from cnnlab.data.summary import tell_imbalance
 from cnnlab.runs.lock import sole_writer
-from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import build_strategy, configure_runtime, is_chief, watch_workers
 from cnnlab.runtime.precision import choose_precision
 from cnnlab.schedules.schedule import build_schedule
@@ -59,10 +58,8 @@ def train_run(config: DictConfig, directory: Path) -> bool:
     with phase("reading the dataset", progress):
         dataset = load_dataset(config.dataset, config.seeds.split)
         tell_shared(dataset)
-        if config.dataset.get("sampling") != "balanced" and config.loss.get("class_weight") is None:
-            tell_imbalance(dataset)
-    if config.resume is not None:
-        dataset = same_data(Run.open(config.resume), dataset)
+        tell_imbalance(dataset, config.dataset.get("sampling"), config.loss.get("class_weight"))
+    dataset = same_data(config.resume, dataset)
     config.dataset.num_classes, config.dataset.validation = len(dataset.class_names), dataset.validation
     trainer = build_trainer_config(config.trainer)
     plan = build_plan(trainer, len(dataset.splits["train"]))
@@ -74,10 +71,7 @@ def train_run(config: DictConfig, directory: Path) -> bool:
         loggers = build_loggers(config.logger, run) if is_chief(strategy) else []
         scores = score_columns(config.loss, config.metric, validates="validation" in dataset.splits)
         display = build_progress(progress, plan.epochs, plan.total_steps, scores=scores)
-        sampling, name = config.dataset.get("sampling", "shuffled"), config.model.name
-        display.header(
-            header_lines(name, dataset, plan, trainer.batch_size, sampling, train_state, precision, directory)
-        )
+        display.header(header_lines(config, dataset, plan, train_state, precision, directory))
         loop = build_loop(config, trainer, run, dataset, plan, schedule, train_state, directory, stop, display, loggers)
         with reported(run, strategy), closing(loggers, run), run.recorded(), watch_workers(strategy):
             record_training(run, config, train_state, dataset, precision, reason)

@@ -4,14 +4,13 @@ import logging
 from copy import deepcopy
 from pathlib import Path
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.config.instantiate import instantiate
 from cnnlab.errors import UserError
 from cnnlab.reporting.run_page import write_report
-from cnnlab.runs.files import numbered_folder, replace_folder
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import configure_runtime
+from cnnlab.visualize.draw import draw_into
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ def visualize(config: DictConfig, directory: Path) -> None:
     parent = directory / "visualize" if config.run else directory
     is_single = "_target_" in config.method
     if is_single:
-        print(_draw(config, parent))
+        print(draw_into(config, parent))
     else:
         _draw_each(config, parent)
     if config.run:
@@ -54,36 +53,9 @@ def _draw_each(config: DictConfig, parent: Path) -> None:
         single = deepcopy(config)
         single.method = node
         try:
-            print(_draw(single, parent))
+            print(draw_into(single, parent))
         except UserError as error:
             log.warning("%s is left out: %s", node.name, error)
             refusals.append(error)
     if len(refusals) == len(methods):
         raise refusals[0]
-
-
-def _draw(config: DictConfig, parent: Path) -> Path:
-    folder = _folder(parent, config)
-    with replace_folder(folder) as temporary:
-        draw_method(config, temporary)
-        OmegaConf.save(config, temporary / "config.yaml")
-    return folder
-
-
-def draw_method(config: DictConfig, folder: Path) -> None:
-    """Call the one method of `config.method`, which writes its figures and arrays into `folder`.
-
-    Raises:
-        UserError: the method refuses what it is given.
-    """
-    instantiate(config.method, config=config, folder=folder)
-
-
-def _folder(parent: Path, config: DictConfig) -> Path:
-    """The folder of the method's name that is free, or holds what the same configuration drew."""
-    return numbered_folder(parent / config.method.name, lambda folder: _drawn_with(folder) == config)
-
-
-def _drawn_with(folder: Path) -> DictConfig | ListConfig | None:
-    file = folder / "config.yaml"
-    return OmegaConf.load(file) if file.is_file() else None

@@ -72,8 +72,14 @@ def summarize(dataset: Dataset) -> dict[str, SplitSummary]:
     return summaries
 
 
-def tell_imbalance(dataset: Dataset) -> None:
-    """Hint at what helps where the training split has more than `IMBALANCE` times as many images of one class."""
+def tell_imbalance(dataset: Dataset, sampling: str | None = None, class_weight: object = None) -> None:
+    """Hint at what helps where the training split has more than `IMBALANCE` times as many images of one class.
+
+    Args:
+        sampling, class_weight: see conf/dataset and conf/loss; where they already help, nothing is said.
+    """
+    if sampling == "balanced" or class_weight is not None:
+        return
     summary = summarize(dataset)["train"]
     (least, fewest), (most, largest) = summary.smallest, summary.largest
     if largest > IMBALANCE * fewest:

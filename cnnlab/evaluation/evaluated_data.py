@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.flat import flat
 from cnnlab.config.views import parse_views
+from cnnlab.data.classes import align_classes
 from cnnlab.data.dataset import Dataset, ImageShape, Split
 from cnnlab.data.fingerprint import fingerprints
 from cnnlab.data.load import load_dataset, load_split
 from cnnlab.errors import UserError
-from cnnlab.evaluation.load_model import class_count, load_best, load_weights_file
+from cnnlab.evaluation.load_model import class_count, load_best, load_weights_file, require_fit, tell_positions
 from cnnlab.runs.files import numbered_folder
 from cnnlab.runs.run import Run
 
@@ -28,17 +30,49 @@ _DRAWS = {"seeds.split", *(f"dataset.{key}" for key in ("validation", "test_frac
 """What a split that is drawn depends on."""
 
 
-def load_model_and_data(
-    config: DictConfig, run: Run | None, class_names: tuple[str, ...] | None, model: keras.Model | None = None
-) -> tuple[keras.Model, Dataset]:
-    """The model, and the data with the classes that they name; those of a nameless model are the configuration's.
+def prepare(
+    config: DictConfig,
+    run: Run | None,
+    file: Path,
+    class_names: tuple[str, ...] | None,
+    model: keras.Model | None = None,
+) -> tuple[keras.Model, Dataset, dict[str, Any]]:
+    """The model, the images it is evaluated on, their classes in its order, and how they differ from the run's.
 
     Args:
         config: of `eval`.
         run: whose best model it is, if any.
-        class_names: of the model.
+        file: of the model.
+        class_names: of the model, where it names any.
         model: in the place of the run's best.
+
+    Returns:
+        The model; the data with `config.split`, and with test-time augmentation their validation split; see
+        `changed_settings`.
+
+    Raises:
+        UserError: the data have no such split, or the model does not fit them or cannot be loaded.
     """
+    model, dataset = _load_model_and_data(config, run, class_names, model)
+    changed = changed_settings(config, run) if run else {}
+    if run and not changed:
+        _tell_other_images(config, run, dataset)
+    splits = {config.split: _require_split(config, dataset, run)}
+    if config.tta != "none" and "validation" in dataset.splits:
+        splits["validation"] = dataset.splits["validation"]
+    dataset = replace(dataset, splits=splits)
+    if class_names is None:
+        tell_positions(file, dataset)
+    else:
+        dataset = align_classes(dataset, class_names)
+    require_fit(model, dataset)
+    return model, dataset, changed
+
+
+def _load_model_and_data(
+    config: DictConfig, run: Run | None, class_names: tuple[str, ...] | None, model: keras.Model | None
+) -> tuple[keras.Model, Dataset]:
+    """The model, and the data with the classes that they name; those of a nameless model are the configuration's."""
     dataset = None
     if config.data is None or (run is None and not config.weights.endswith(".keras")):
         dataset = load_dataset(config.dataset, config.seeds.split, own_classes=class_names is not None)
@@ -63,7 +97,7 @@ def _image_shape(model: keras.Model, otherwise: ImageShape) -> ImageShape:
     return height, width, channels
 
 
-def require_split(config: DictConfig, dataset: Dataset, run: Run | None) -> Split:
+def _require_split(config: DictConfig, dataset: Dataset, run: Run | None) -> Split:
     if config.split in dataset.splits:
         return dataset.splits[config.split]
     moved = run is not None and config.dataset.get("root") != run.config.dataset.get("root")
@@ -137,7 +171,7 @@ def tell_redrawn(split: str, changed: Mapping[str, Any]) -> None:
         log.warning("split=%s: is drawn anew (%s) and may hold images that the run was trained on", split, settings)
 
 
-def tell_other_images(config: DictConfig, run: Run, dataset: Dataset) -> None:
+def _tell_other_images(config: DictConfig, run: Run, dataset: Dataset) -> None:
     """Say so where the run's own folder or file no longer holds the images that it held for the training."""
     before, now = run.record.get("fingerprints", {}).get(config.split), fingerprints(dataset).get(config.split)
     if before is None or now is None or before == now:

@@ -34,19 +34,18 @@ def alexnet(
     """AlexNet (Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep CNNs", 2012, section 3.5).
 
     Five convolutions, local response normalisation after the first two, overlapping 3x3 pooling after these and the
-    last, and two dense layers of 4096. At 1000 classes and 227x227x3 or 224x224x3, 60,965,224 parameters with two
-    groups, 62,378,344 with one. Kernels start from He's normal distribution; `initializer=gaussian` is the paper's.
+    last, and two dense layers of 4096; 60,965,224 parameters at 1000 classes, with one group 62,378,344. Kernels
+    start from He's normal distribution; `initializer=gaussian` is the paper's.
 
     Args:
-        input_shape: (height, width, channels) of the preprocessed images.
-        num_classes: number of logits.
+        input_shape, num_classes: (height, width, channels) of the preprocessed images, and the number of logits.
         groups: 2 splits the second, fourth and fifth convolution into halves that see half of the channels each.
         conv1_padding: "auto" pads 224x224 images (SAME) and not 227x227 (VALID), so that both end in 6x6 maps.
         pooling, pool_padding: kind and padding of the three poolings.
         lrn_radius, lrn_bias, lrn_alpha, lrn_beta: see LocalResponseNormalization, whose alpha is not divided by
             the window's size; the paper's k, alpha and beta are 2, 1e-4 and 0.75, and its n = 5 is a radius of 2.
-        conv2_bias, hidden_bias: where the biases of the second convolution start, and those of the fourth, the fifth
-            and the two hidden dense layers; all others start at 0.
+        conv2_bias: where the biases of the second convolution start; those of the first and third start at 0.
+        hidden_bias: where those of the fourth, the fifth and the two hidden dense layers start.
         dropout: share of each hidden dense layer's outputs that is dropped while training.
         dense_activation: of the hidden dense layers; None takes that of the convolutions.
         batch_norm, l2, activation: see Blocks; local response normalisation stays with batch_norm.
@@ -67,12 +66,9 @@ def alexnet(
     x = pool(normalise(name="lrn1")(x), "pool1", 3, strides=2, padding=pool_padding)
     x = replace(blocks, bias_initializer=conv2_bias).conv(x, "conv2", 256, 5, groups=groups)
     x = pool(normalise(name="lrn2")(x), "pool2", 3, strides=2, padding=pool_padding)
-    x = blocks.conv(x, "conv3", 384, 3)
-    x = hidden.conv(x, "conv4", 384, 3, groups=groups)
-    x = hidden.conv(x, "conv5", 256, 3, groups=groups)
-    x = pool(x, "pool3", 3, strides=2, padding=pool_padding)
-    x = keras.layers.Flatten(name="flatten")(x)
-    x = dense.dense(x, "dense1", 4096, dropout=dropout)
+    x = hidden.conv(blocks.conv(x, "conv3", 384, 3), "conv4", 384, 3, groups=groups)
+    x = pool(hidden.conv(x, "conv5", 256, 3, groups=groups), "pool3", 3, strides=2, padding=pool_padding)
+    x = dense.dense(keras.layers.Flatten(name="flatten")(x), "dense1", 4096, dropout=dropout)
     x = dense.dense(x, "dense2", 4096, dropout=dropout)
     return keras.Model(images, blocks.logits(x, num_classes), name="alexnet")
 

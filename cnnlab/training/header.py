@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import tensorflow as tf
+from omegaconf import DictConfig
 
 from cnnlab.data.dataset import Dataset
 from cnnlab.runtime.devices import thread_count
@@ -12,28 +13,21 @@ from cnnlab.training.train_state import TrainState
 
 
 def header_lines(
-    model_name: str,
-    dataset: Dataset,
-    plan: Plan,
-    batch_size: int,
-    sampling: str,
-    train_state: TrainState,
-    precision: str,
-    directory: Path,
+    config: DictConfig, dataset: Dataset, plan: Plan, train_state: TrainState, precision: str, directory: Path
 ) -> list[str]:
     """Model and device, data, length and place of a training.
 
     Args:
-        batch_size: over all replicas.
-        sampling: shuffled or balanced.
+        config: of `train`.
         precision: float32, bfloat16 or float16.
         directory: of the run.
     """
+    batch_size, sampling = config.trainer.batch_size, config.dataset.get("sampling", "shuffled")
     splits = [name for name in ("train", "validation", "test") if name in dataset.splits]
     sizes = ", ".join(f"{len(dataset.splits[name]):,} {name}" for name in splits)
     parameters = train_state.network.count_params()
     return [
-        f"{model_name}: {parameters:,} parameters, {precision} on {_devices(train_state)}",
+        f"{config.model.name}: {parameters:,} parameters, {precision} on {_devices(train_state)}",
         f"{dataset.name}: {sizes} images, {_count(len(dataset.class_names), 'class', 'classes')}",
         length(plan, batch_size, len(dataset.splits["train"]), sampling),
         f"run directory: {shown_path(directory)}",

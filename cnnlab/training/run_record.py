@@ -61,12 +61,15 @@ def requested_precision(config: DictConfig) -> Precision | Literal["auto"]:
     return requested
 
 
-def same_data(run: Run, dataset: Dataset) -> Dataset:
-    """The classes and the images that a run began with, to resume it on.
+def same_data(resume: str | None, dataset: Dataset) -> Dataset:
+    """The classes and the images that a run began with, to resume it on; without a run, the dataset as it is.
 
     Raises:
         UserError: they are not those of the dataset any more.
     """
+    if resume is None:
+        return dataset
+    run = Run.open(resume)
     _require_same_classes(run, dataset)
     dataset = restore_files(run.path / FILE_LIST, dataset, f"resume={run.path}")
     _require_same_images(run, dataset)

@@ -72,7 +72,15 @@ def compile_training(
             train_state.metrics.update(*gathered(strategy, scored))
         return strategy.reduce(tf.distribute.ReduceOp.SUM, result, axis=None) if replicas > 1 else result
 
-    @tf.function(jit_compile=jit and replicas == 1)
+    return _calls(one_step, jit=jit and replicas == 1)
+
+
+def _calls(
+    one_step: Callable[[Any, tf.Tensor, tf.Tensor], tf.Tensor], *, jit: bool
+) -> Callable[[Any, tf.Tensor, int], tf.Tensor]:
+    """Several steps in one call: (inputs, first step, count) -> what they return, stacked."""
+
+    @tf.function(jit_compile=jit)
     def call(inputs: Any, first_step: tf.Tensor, count: int) -> tf.Tensor:
         if count == 1:
             return one_step(inputs, 0, first_step)[tf.newaxis]

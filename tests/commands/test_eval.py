@@ -16,7 +16,7 @@ from cnnlab import cli
 from cnnlab.config.compose import launch
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.load import load_dataset
-from cnnlab.evaluation.evaluated_data import load_model_and_data
+from cnnlab.evaluation.evaluated_data import prepare
 from cnnlab.evaluation.predictions import predict_probabilities
 from cnnlab.models.network import take_apart
 from cnnlab.runs.run import FORMAT
@@ -150,7 +150,7 @@ class TestWithoutARun:
         filled = []
 
         def load(config: DictConfig, _: Path) -> None:
-            filled.append(load_model_and_data(config, None, None)[0])
+            filled.append(prepare(config, None, weights, None, None)[0])
 
         composed = ["model.padding=same", "input_shape=[8,8,1]", "trainer.precision=float32"]
         launch("eval", [f"weights={weights}", *composed, f"hydra.run.dir={tmp_path}"], task=load)

@@ -74,19 +74,16 @@ def draw_style_transfer(
         backbone, weights, pooling: see `build_features`.
         content_layers to total_variation_weight: see `LossWeights`; style layers weigh the same where nobody says how.
         preserve_colors: luminance: brightness alone takes the style; histogram: the style image is recoloured first.
-        initial: what to start from.
+        initial, seed: what to start from, and the seed of the noise.
         size: longest side in pixels while the images change; the result is then resized. None: the content's own.
         scales: how many sizes, each half of the next, from the coarsest, whose result the next one starts from.
         optimizer to progress_every: see `Descent`; for each of the scales.
-        seed: of the noise.
 
     Raises:
         UserError: an image cannot be read or is too small, there is no such layer, or the weights cannot be had.
     """
-    content = _required(content, "method.content")
-    photograph = read_photograph(content, "method.content")
-    style = _required(style, "method.style")
-    example = read_photograph(style, "method.style")
+    content, photograph = _read(content, "method.content")
+    style, example = _read(style, "method.style")
     shares = _shares(style_layers, style_layer_weights)
     loss_weights = LossWeights(content_layers, shares, content_weight, style_weight, total_variation_weight)
     descent = Descent(optimizer, iterations, learning_rate, progress_every)
@@ -145,10 +142,11 @@ def transfer(
     return descents
 
 
-def _required(file: str | None, key: str) -> str:
+def _read(file: str | None, key: str) -> tuple[str, np.ndarray]:
+    """A key's image file, and the photograph in it."""
     if file is None:
         raise UserError(f"{key}: has no value; give {key}=FILE, an image")
-    return file
+    return file, read_photograph(file, key)
 
 
 def _shares(layers: Sequence[str], weights: Sequence[float] | None) -> dict[str, float]:

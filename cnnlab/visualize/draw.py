@@ -1,0 +1,39 @@
+"""One method's figures in a folder of their own."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from cnnlab.config.instantiate import instantiate
+from cnnlab.runs.files import numbered_folder, replace_folder
+
+
+def draw_into(config: DictConfig, parent: Path) -> Path:
+    """Draw as `draw_method` does into a folder of `parent`, beside the configuration, and return the folder.
+
+    It has the method's name, or NAME-2, NAME-3, … where that holds what another configuration drew.
+    """
+    folder = _folder(parent, config)
+    with replace_folder(folder) as temporary:
+        draw_method(config, temporary)
+        OmegaConf.save(config, temporary / "config.yaml")
+    return folder
+
+
+def draw_method(config: DictConfig, folder: Path) -> None:
+    """Call the one method of `config.method`, which writes its figures and arrays into `folder`.
+
+    Raises:
+        UserError: the method refuses what it is given.
+    """
+    instantiate(config.method, config=config, folder=folder)
+
+
+def _folder(parent: Path, config: DictConfig) -> Path:
+    """The folder of the method's name that is free, or holds what the same configuration drew."""
+    return numbered_folder(parent / config.method.name, lambda folder: _drawn_with(folder) == config)
+
+
+def _drawn_with(folder: Path) -> DictConfig | ListConfig | None:
+    file = folder / "config.yaml"
+    return OmegaConf.load(file) if file.is_file() else None
