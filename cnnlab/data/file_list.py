@@ -50,7 +50,8 @@ def restore_files(path: Path, dataset: Dataset, key: str) -> Dataset:
         differs = paired[column] != paired[f"{column}_now"]
         if differs.any():
             first = paired[differs].iloc[0]
-            more = f", and {differs.sum() - 1} more files" if differs.sum() > 1 else ""
+            others = differs.sum() - 1
+            more = f", and {others:,} more file{'s' if others > 1 else ''}" if others else ""
             raise UserError(
                 f"{key}: {first.path} {_difference(first, column, dataset)} since the run began{more}; "
                 "restore it, or train a new run"

@@ -64,7 +64,8 @@ def require_separate(splits: Mapping[str, Split], way_out: str) -> None:
     for first, second in combinations(groups, 2):
         shared = np.intersect1d(groups[first], groups[second])
         if len(shared):
-            more = f", and so are {len(shared) - 1:,} more" if len(shared) > 1 else ""
+            others = len(shared) - 1
+            more = f", and so {'is' if others == 1 else 'are'} {others:,} more" if others else ""
             raise UserError(
                 f"group {shared[0]} is in both the splits {first} and {second}{more}; bring each group into one split, "
                 f"or give groups up: {way_out}"

@@ -16,8 +16,9 @@ from typing import Literal
 import numpy as np
 import simplejpeg
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
-from cnnlab.data.conversion import as_seen, is_plain
+from cnnlab.data.conversion import all_16_bits_seen, as_seen, is_cut_to_8_bits, is_plain
 from cnnlab.data.dataset import ImageFiles, ImageShape, Resize
 from cnnlab.data.folders import BROKEN_LINK, is_hidden
 from cnnlab.data.image_cache import CheckedImage, Stamp, recall, remember, store
@@ -111,7 +112,8 @@ def refuse_faults(faults: Mapping[str, str], on_error: OnError) -> None:
     """Raise UserError where `on_error` is "stop" and a file has a fault; files with their faults are given."""
     if faults and on_error == "stop":
         path, fault = next(iter(faults.items()))
-        more = f"; so are {len(faults) - 1} more files" if len(faults) > 1 else ""
+        others = len(faults) - 1
+        more = f"; so {'is 1 more file' if others == 1 else f'are {others:,} more files'}" if others else ""
         raise UserError(f"{path}: {fault}{more}; dataset.on_error=skip leaves such files out")
 
 
@@ -195,15 +197,19 @@ def check_image(file: str | bytes, name: str, stamp: Stamp) -> CheckedImage:
         return CheckedImage("", fault=f"damaged: {reason or type(error).__name__}")
 
 
-def _read(image: Image.Image, file: str | bytes, name: str, stamp: Stamp) -> CheckedImage:
+def _read(image: ImageFile, file: str | bytes, name: str, stamp: Stamp) -> CheckedImage:
+    is_cut = is_cut_to_8_bits(image)  # before the EXIF is looked for, which loads a PNG
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     orientation = orientation if orientation in range(1, 9) else 1
     flaw = _jpeg_flaw(file) if image.format in ("JPEG", "MPO") else ""
     if flaw and flaw != SURPLUS:
         return CheckedImage("", fault=f"damaged: {flaw}")
+    if image.format == "PNG":
+        image.load()
+    if is_cut:
+        content = Path(file).read_bytes() if isinstance(file, str) else file
+        return CheckedImage(store(all_16_bits_seen(content), name, stamp), orientation, f"PNG {image.mode} of 16 bits")
     if is_plain(image) and not flaw:
-        if image.format == "PNG":
-            image.load()
         return CheckedImage(name, orientation, jpeg=image.format != "PNG")
     kind = f"{image.format} with {flaw}" if flaw else f"{image.format} {image.mode}"
     return CheckedImage(store(as_seen(image), name, stamp), orientation, kind)

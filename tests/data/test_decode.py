@@ -88,6 +88,19 @@ def test_sixteen_bits_are_stretched_from_their_own_range(decode):
     np.testing.assert_allclose(decoded, (values - 1000) * (255 / 2000), atol=1)
 
 
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_so_are_sixteen_bits_of_colours_of_which_pillow_keeps_the_higher_8(tmp_path, files_of, channels):
+    colors = np.linspace(1000, 3000, 192).reshape(8, 8, 3)[..., : 3 if channels > 2 else 1].astype(np.uint16)
+    alpha = np.repeat(np.array([65535, 0], np.uint16), 4).repeat(8).reshape(8, 8, 1)
+    values = np.concatenate([colors, alpha], axis=-1)[..., :channels]
+    tf.io.write_file(f"{tmp_path}/scan.png", tf.io.encode_png(values))
+    decoded = load_images(files_of([tmp_path / "scan.png"], (8, 8, 3)))[0]
+    expected = np.broadcast_to((colors - 1000.0) * (255 / (colors.max() - 1000.0)), (8, 8, 3)).copy()
+    if channels != 3:
+        expected[4:] = 255
+    np.testing.assert_allclose(decoded, expected, atol=1)
+
+
 def test_an_animation_shows_its_first_frame(decode):
     frames = [Image.fromarray(np.full((8, 8), value, np.uint8)) for value in (10, 200)]
     for name in ("film.gif", "film.webp", "film.png"):

@@ -76,7 +76,7 @@ def test_a_file_that_is_gone_is_named(listed, folder):
     (folder / "cat" / "3, a.jpg").unlink()
     (folder / "dog" / "3, a.jpg").unlink()
     line = refusal(listed, folder)
-    assert line.startswith("resume=RUN: cat/3, a.jpg is gone since the run began, and 1 more files; restore it")
+    assert line.startswith("resume=RUN: cat/3, a.jpg is gone since the run began, and 1 more file; restore it")
 
 
 def test_a_file_that_was_damaged_is_named_with_its_damage(listed, folder):

@@ -74,7 +74,7 @@ def test_a_key_that_does_not_fit_the_table_is_told(refused, keys, message):
 def test_a_group_in_two_splits_is_refused_by_its_name(refused):
     text = "path,label,split,group\n0.png,a,train,p7\n1.png,b,train,p8\n2.png,a,test,p7\n3.png,b,test,p8\n"
     assert refused(text, validation="none") == (
-        "group p7 is in both the splits train and test, and so are 1 more; bring each group into one split, or give "
+        "group p7 is in both the splits train and test, and so is 1 more; bring each group into one split, or give "
         "groups up: dataset.group_column=null"
     )
 
