@@ -18,6 +18,7 @@ from cnnlab.data.fingerprint import fingerprints
 from cnnlab.data.load import load_dataset, load_split
 from cnnlab.errors import UserError
 from cnnlab.evaluation.load_model import class_count, load_best, load_weights_file, require_fit, tell_positions
+from cnnlab.models.weights.load_weights import reader_of
 from cnnlab.runs.files import numbered_folder
 from cnnlab.runs.run import Run
 
@@ -74,6 +75,8 @@ def _load_model_and_data(
 ) -> tuple[keras.Model, Dataset]:
     """The model, and the data with the classes that they name; those of a nameless model are the configuration's."""
     dataset = None
+    if run is None:
+        reader_of(Path(config.weights), f"weights={config.weights}")  # a wrong name is told before data are read
     if config.data is None or (run is None and not config.weights.endswith(".keras")):
         dataset = load_dataset(config.dataset, config.seeds.split, own_classes=class_names is not None)
     if model is None:

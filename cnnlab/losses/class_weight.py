@@ -1,12 +1,16 @@
 """How much the examples of each class cost."""
 
+import logging
 from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 
+from cnnlab.data.classes import list_names
 from cnnlab.data.dataset import Dataset
 from cnnlab.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 def class_weights(requested: Mapping[str, float] | Literal["balanced"] | None, dataset: Dataset) -> np.ndarray | None:
@@ -34,4 +38,7 @@ def class_weights(requested: Mapping[str, float] | Literal["balanced"] | None, d
                 f"loss.class_weight.{name}: {dataset.name} has no such class; it has {', '.join(dataset.class_names)}"
             )
         weights[dataset.class_names.index(str(name))] = weight
+    unnamed = [name for name in dataset.class_names if name not in map(str, requested)]
+    if unnamed:
+        log.info("loss.class_weight: names no weight of %s; it is 1", list_names(unnamed))
     return weights

@@ -15,6 +15,7 @@ from cnnlab.errors import UserError
 from cnnlab.evaluation.load_model import load_best, load_weights_file, require_fit, run_classes, tell_positions
 from cnnlab.models.archive import read_class_names
 from cnnlab.models.network import take_apart
+from cnnlab.models.weights.load_weights import reader_of
 from cnnlab.runs.run import Run
 
 HEADS = ("softmax", "sigmoid")
@@ -88,6 +89,7 @@ def load_subject(config: DictConfig) -> Subject:
             "give run=RUN, a run's folder, or weights=FILE with model=… and dataset=…"
         )
     path = Path(config.weights)
+    reader_of(path, f"weights={path}")  # a wrong name is told before data are read
     needs_data = path.suffix != ".keras"
     dataset = load_dataset(config.dataset, config.seeds.split) if needs_data else None
     network = pixels_to_logits(load_weights_file(config, dataset))

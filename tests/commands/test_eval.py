@@ -217,8 +217,10 @@ class TestRefusals:
         broken.write_bytes((run / "model.keras").read_bytes()[:1000])
         assert "broken.keras cannot be loaded" in refused(f"weights={broken}", "input_shape=[8,8,1]")
 
-    def test_weights_that_are_not_there(self, refused, tmp_path):
-        assert "no such file" in refused(f"weights={tmp_path / 'nowhere.keras'}")
+    @pytest.mark.parametrize("name", ["nowhere.keras", "nowhere.weights.h5"])
+    def test_weights_that_are_not_there_before_data_are_read(self, refused, tmp_path, name):
+        line = refused(f"weights={tmp_path / name}", "dataset=image_folder", "dataset.root=nowhere")
+        assert line == f"error: weights={tmp_path / name}: no such file"
 
     def test_a_network_with_auxiliary_heads_alone(self, refused, tmp_path):
         pixels = keras.Input((8, 8, 1))

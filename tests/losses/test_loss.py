@@ -64,6 +64,14 @@ def test_balanced_weights_average_to_one_and_make_classes_count_alike(labels):
     assert totals == pytest.approx([totals[0]] * len(totals))
 
 
+def test_classes_without_a_weight_count_once_which_is_told(caplog):
+    caplog.set_level("INFO", "cnnlab")
+    dataset = Dataset("toy", (2, 2, 1), ("a", "b", "c"), {})
+    assert class_weights({"b": 2}, dataset).tolist() == [1, 2, 1]
+    assert class_weights({"a": 3, "b": 2, "c": 1}, dataset).tolist() == [3, 2, 1]
+    assert caplog.messages == ["loss.class_weight: names no weight of a, c; it is 1"]
+
+
 def test_auxiliary_heads_without_a_weight_are_refused():
     config = OmegaConf.create({"model": {"name": "mine"}})
     with pytest.raises(UserError, match=r"model\.auxiliary_loss_weight: is missing, and mine has 3 outputs; give \+"):

@@ -56,7 +56,7 @@ def load_weights(
     head = head_layers(network) if drop_head else []
     file = Path(path).expanduser()
     where = f"weights={path}"
-    read = _reader(file, where)
+    read = reader_of(file, where)
     if read is not None:
         mapping = read_weights_map(Path(weights_map)) if weights_map else {}
         try:
@@ -76,8 +76,12 @@ def load_weights(
         log.info("weights=%s: left out as weights_head=drop says, and as initialised: %s", path, names)
 
 
-def _reader(file: Path, where: str) -> Callable[[Path, str], StoredWeights] | None:
-    """What reads the arrays of a file; None for the formats that Keras 3 loads by itself."""
+def reader_of(file: Path, where: str) -> Callable[[Path, str], StoredWeights] | None:
+    """What reads the arrays of a file; None for the formats that Keras 3 loads by itself.
+
+    Raises:
+        UserError: there is no such file, or its name ends as that of no format does.
+    """
     if not file.name.endswith((MODEL, *HDF5)) or file.is_dir():
         if is_checkpoint(file):
             return read_tf_checkpoint
