@@ -1,10 +1,10 @@
-"""Training speed of All-CNN-C on CIFAR-10: cnnlab, bare Keras `fit` and PyTorch eager, side by side.
+"""Training speed of All-CNN-C on CIFAR-10: cnnlab, bare Keras `fit` with and without XLA, and PyTorch eager.
 
     CNNLAB_DATA=DIR python benchmarks/throughput.py --precision bfloat16 --rounds 3
 
 Each implementation is a process of its own, and they take turns, so that a drifting machine meets all of them;
-medians and ratios are printed. The three train the same network at the same batch size and precision
-with SGD and momentum; cnnlab augments (shift and flip, as configured) and logs every step, the other two get
+medians and ratios are printed. All train the same network at the same batch size and precision
+with SGD and momentum; cnnlab augments (shift and flip, as configured) and logs every step, the others get
 preloaded, unaugmented arrays and do neither. Warm-up (tracing, first steps) is left out of each figure. Last,
 each speed is set against what the machine's own matrix product allows: 1.63 GFLOP per training image.
 """
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 GFLOP_PER_IMAGE = 1.63  # All-CNN-C, forward and backward, 32×32×3
@@ -41,7 +42,7 @@ def cnnlab_speed(precision: str, steps: int) -> float:
             return float(list(csv.DictReader(file))[-1]["images_per_second"])
 
 
-def keras_speed(precision: str, steps: int) -> float:
+def keras_speed(precision: str, steps: int, *, jit: bool) -> float:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
 
@@ -52,6 +53,7 @@ def keras_speed(precision: str, steps: int) -> float:
         keras.optimizers.SGD(0.01, momentum=0.9),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
+        jit_compile=jit,
     )
 
     class Clock(keras.callbacks.Callback):
@@ -145,7 +147,13 @@ ALL_CNN_C = (
     *((192, 3, 1, "same"), (192, 3, 1, "same"), (192, 3, 2, "same")),
     *((192, 3, 1, "valid"), (192, 1, 1, "valid"), (10, 1, 1, "valid")),
 )
-IMPLEMENTATIONS = {"cnnlab": cnnlab_speed, "keras": keras_speed, "torch": torch_speed, "matmul": matmul_speed}
+IMPLEMENTATIONS = {
+    "cnnlab": cnnlab_speed,
+    "keras": partial(keras_speed, jit=False),
+    "keras-jit": partial(keras_speed, jit=True),  # what Keras chooses where nobody says
+    "torch": torch_speed,
+    "matmul": matmul_speed,
+}
 
 
 def main() -> None:
@@ -178,7 +186,7 @@ def report(speeds: dict[str, list[float]], options: argparse.Namespace) -> None:
     for name, values in speeds.items():
         ratios = [own / other for own, other in zip(speeds["cnnlab"], values, strict=True)]
         print(
-            f"{name:8}  median {statistics.median(values):7.0f}  min {min(values):7.0f}  max {max(values):7.0f}  "
+            f"{name:9}  median {statistics.median(values):7.0f}  min {min(values):7.0f}  max {max(values):7.0f}  "
             f"cnnlab / {name}: {statistics.median(ratios):.2f}"
         )
 

@@ -94,19 +94,28 @@ def keep(preset: Preset, directory: Path, seed: int) -> None:
     """Copy what a reader of RESULTS.md may want to check."""
     target = RESULTS / preset.name / str(seed)
     target.mkdir(parents=True, exist_ok=True)
-    record = json.loads((directory / "run.json").read_text())
-    record = {key: value for key, value in record.items() if key not in PRIVATE}
-    record["host"].pop("name", None)
-    words = shlex.split(record["command"])
-    record["command"] = shlex.join(
-        word for word in words if not word.startswith(("hydra.run.dir=", "trainer.progress="))
-    )
+    record = public(json.loads((directory / "run.json").read_text()))
+    if earlier := record.get("earlier_sessions"):
+        record["earlier_sessions"] = [public(session) for session in earlier]
     (target / "run.json").write_text(json.dumps(record, indent=2) + "\n")
     shutil.copyfile(directory / "metrics.csv", target / "metrics.csv")
     for view in preset.views:
         figures = json.loads((directory / "eval" / view / "metrics.json").read_text())
         figures["model"] = Path(figures["model"]).name
         (target / f"{view}.json").write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def public(record: dict[str, Any]) -> dict[str, Any]:
+    """What a run's record, or that of one of its sessions, says without the places and names of the machine."""
+    kept = {key: value for key, value in record.items() if key not in PRIVATE}
+    if "host" in kept:
+        kept["host"] = {key: value for key, value in kept["host"].items() if key != "name"}
+    words = [
+        "resume=RUN" if word.startswith("resume=") else word
+        for word in shlex.split(kept["command"])
+        if not word.startswith(("hydra.run.dir=", "trainer.progress="))
+    ]
+    return kept | {"command": shlex.join(words)}
 
 
 def cnnlab(*arguments: str) -> None:
