@@ -7,6 +7,7 @@ mistakes answer at once.
 import errno
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from cnnlab import __version__
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import Diverged, Interrupted, Unfinished, UserError, WorkerLost
 from cnnlab.runtime.streams import outlive_readers
+from cnnlab.runtime.termination import Terminated, end_on_sigterm
 
 if TYPE_CHECKING:
     from hydra.conf import HydraConf
@@ -141,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the command line without the program; None takes `sys.argv`.
     """
-    with outlive_readers():
+    with outlive_readers(), end_on_sigterm():
         return _main(list(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -159,6 +161,8 @@ def _main(arguments: list[str]) -> int:
         code = _report(str(error), 128 + error.signal_number, "interrupted")
     except (WorkerLost, Unfinished) as error:
         code = _report(str(error), NOT_DONE)
+    except Terminated:
+        code = _report("SIGTERM", 128 + signal.SIGTERM, "interrupted")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = 130

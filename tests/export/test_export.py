@@ -3,8 +3,10 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -119,6 +121,19 @@ def test_paths_go_to_stdout_and_a_table_without_chatter_to_stderr(small_run, tmp
     heads, *rows = [line for line in lines if line not in told]
     assert heads.split()[:3] == ["export", "size", "largest"]
     assert [row.split()[:2] for row in rows] == [["onnx", "int8"], ["litert", "int8"]]
+
+
+@pytest.mark.slow
+def test_a_killed_export_leaves_nothing_half_written(small_run, tmp_path, cnnlab_process):
+    run = shutil.copytree(small_run, tmp_path / "run")
+    process = cnnlab_process("export", f"run={run}", "format=onnx")
+    while not (started := [*run.glob("export/**/.[0-9]*-*")]) and process.poll() is None:
+        time.sleep(0.005)
+    process.terminate()
+    assert process.communicate()[1].splitlines()[-1] == "interrupted: SIGTERM"
+    assert process.returncode == 128 + signal.SIGTERM
+    assert started
+    assert not [*run.glob("export/**/.[0-9]*-*")]
 
 
 def test_the_page_of_the_run_shows_them(exported_run):
