@@ -44,10 +44,10 @@ PAGE = (
     Figure(
         "deconvnet.jpg",
         820,
-        "conv3_act.png",
+        "fire5_expand3x3_act.png",
         "deconvnet",
-        "alexnet_small_best-0",
-        {"layers": "[conv3_act]", "filters": "4"},
+        "cats_dogs_transfer-0",
+        {"layers": "[fire5_expand3x3_act]", "filters": "4"},
     ),
     Figure("grad_cam.jpg", 700, "grad_cam.png", "grad_cam", "cats_dogs_transfer-0", {"images": "[3,700]"}),
     Figure(
@@ -58,8 +58,8 @@ PAGE = (
         "mnist_cnn_best-0",
         {"layers": "[conv3]", "filters": "24"},
     ),
-    Figure("class_max.jpg", 800, "class_max.png", "class_max", "alexnet_small_best-0", {}),
-    Figure("occlusion.jpg", 980, "occlusion.png", "occlusion", "alexnet_small_best-0", {"images": "[3,6]"}),
+    Figure("class_max.jpg", 800, "class_max.png", "class_max", "airbench94-0", {}),
+    Figure("occlusion.jpg", 980, "occlusion.png", "occlusion", "cats_dogs_transfer-0", {"images": "[3,700]"}),
     Figure("sanity.png", 820, "sanity.png", "sanity", "cats_dogs_best-0", {}),
     Figure(
         "style_transfer.jpg",
