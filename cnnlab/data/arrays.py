@@ -1,9 +1,10 @@
 """A NumPy archive (.npz) with the key names of Keras's own: x_train, y_train, x_test, y_test."""
 
 import logging
+import os
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,12 +68,16 @@ def read_arrays(path: Path, num_classes: int | None, class_names: Sequence[str] 
     except (ValueError, AttributeError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path}: is damaged or no .npz of plain arrays (x_train, y_train, …)") from error
     if class_names is None and "class_names" in content:
-        class_names = [str(name) for name in content["class_names"]]
-    names = numbered_classes(num_classes or _highest(content) + 1) if class_names is None else tuple(class_names)
+        stored = content["class_names"].tolist()
+        class_names = [
+            name.decode(errors="backslashreplace") if isinstance(name, bytes) else str(name) for name in stored
+        ]
+    keys = _find_splits(content, path)
+    labels = [content[key] for _, key in keys.values()]
+    names = numbered_classes(num_classes or _highest(labels) + 1) if class_names is None else tuple(class_names)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"{path}: two classes are called {twice}; give each a name of its own")
-    keys = _find_splits(content, path)
     splits = {split: _read_split(content, *pair, len(names), path) for split, pair in keys.items()}
     if class_names is None:
         _tell_first_label(splits, path)
@@ -113,9 +118,8 @@ def _tell_first_label(splits: Mapping[str, Split], path: Path) -> None:
         )  # fmt: skip
 
 
-def _highest(content: dict[str, np.ndarray]) -> int:
+def _highest(labels: Iterable[np.ndarray]) -> int:
     """The highest label of all splits; -1 where there is none."""
-    labels = (content[key] for key in content if key.startswith("y_"))
     return max((int(array.max()) for array in labels if array.size and array.dtype.kind in "iu"), default=-1)
 
 

@@ -16,7 +16,7 @@ def is_plain(image: Image.Image) -> bool:
 
 def is_cut_to_8_bits(image: ImageFile.ImageFile) -> bool:
     """Whether a file that is not loaded yet has 16 bits per value, of which Pillow would keep the higher 8."""
-    return image.mode != "I;16" and any(str(tile.args).endswith(";16B") for tile in image.tile)
+    return not image.mode.startswith("I") and any(";16" in str(tile.args) for tile in image.tile)
 
 
 def as_seen(image: Image.Image) -> Image.Image:
@@ -33,10 +33,17 @@ def as_seen(image: Image.Image) -> Image.Image:
 
 
 def all_16_bits_seen(png: bytes) -> Image.Image:
-    """`as_seen` of a PNG of which Pillow would keep the higher 8 bits (see `is_cut_to_8_bits`)."""
+    """`as_seen` of a PNG of which Pillow would keep the higher 8 bits (see `is_cut_to_8_bits`).
+
+    Raises:
+        OSError: TensorFlow cannot read it.
+    """
     import tensorflow as tf  # seldom needed, and slow to import
 
-    values = tf.io.decode_png(png, dtype=tf.uint16).numpy()
+    try:
+        values = tf.io.decode_png(png, dtype=tf.uint16).numpy()
+    except tf.errors.OpError as error:
+        raise OSError("TensorFlow cannot read this 16-bit PNG") from error
     colors, alpha = (values[..., :-1], values[..., -1:]) if values.shape[-1] in (2, 4) else (values, None)
     seen = _to_8_bits(colors.astype(np.float64))
     if seen.shape[-1] == 1:

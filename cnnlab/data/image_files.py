@@ -198,14 +198,18 @@ def check_image(file: str | bytes, name: str, stamp: Stamp) -> CheckedImage:
 
 
 def _read(image: ImageFile, file: str | bytes, name: str, stamp: Stamp) -> CheckedImage:
-    is_cut = is_cut_to_8_bits(image)  # before the EXIF is looked for, which loads a PNG
+    is_cut = is_cut_to_8_bits(image)
+    if image.format not in ("JPEG", "MPO"):  # whose pixels TensorFlow decodes
+        image.load()  # Pillow turns a TIFF upright by itself, and then knows no orientation any more
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     orientation = orientation if orientation in range(1, 9) else 1
     flaw = _jpeg_flaw(file) if image.format in ("JPEG", "MPO") else ""
     if flaw and flaw != SURPLUS:
         return CheckedImage("", fault=f"damaged: {flaw}")
-    if image.format == "PNG":
-        image.load()
+    if is_cut and image.format != "PNG":
+        return CheckedImage(
+            "", fault=f"16-bit colours in a {image.format}, of which 8 bits can be read: save it as PNG"
+        )
     if is_cut:
         content = Path(file).read_bytes() if isinstance(file, str) else file
         return CheckedImage(store(all_16_bits_seen(content), name, stamp), orientation, f"PNG {image.mode} of 16 bits")

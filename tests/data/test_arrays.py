@@ -33,8 +33,12 @@ def test_grey_images_and_column_labels_get_their_shape(load, tmp_path):
 
 @pytest.mark.parametrize(("config", "expected"), [(None, ("a", "b", "c")), (["x", "y", "z"], ("x", "y", "z"))])
 def test_class_names_come_from_the_config_or_else_the_file(load, tmp_path, config, expected):
-    np.savez(tmp_path / "set.npz", x_train=IMAGES, y_train=LABELS, class_names=["a", "b", "c"])
-    dataset = load("arrays", root=tmp_path / "set.npz", validation="none", class_names=config, **SHAPE)
+    for kind in (str, bytes):
+        np.savez(
+            tmp_path / f"{kind.__name__}.npz", x_train=IMAGES, y_train=LABELS, class_names=np.array([*"abc"], kind)
+        )
+    assert load("arrays", root=tmp_path / "bytes.npz", class_names=config, **SHAPE).class_names == expected
+    dataset = load("arrays", root=tmp_path / "str.npz", validation="none", class_names=config, **SHAPE)
     assert dataset.class_names == expected
 
 
@@ -60,6 +64,14 @@ def test_the_other_names_of_splits_are_used_and_what_is_not_used_is_told(load, t
     assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 30, "validation": 6}
     assert "set.npz: x_valid is used as validation" in caplog.text
     assert "set.npz: weights: not used" in caplog.text
+
+
+@pytest.mark.parametrize("axes", ["xy", "XY"])
+def test_labels_that_are_not_used_make_no_classes(load, tmp_path, axes):
+    x, y = axes
+    np.savez(tmp_path / "set.npz", **{f"{x}_train": IMAGES, f"{y}_train": LABELS, "y_coarse": LABELS + 58})
+    dataset = load("arrays", root=tmp_path / "set.npz", image_shape=[6, 5, 3])
+    assert dataset.class_names == ("0", "1", "2")
 
 
 @pytest.mark.parametrize(

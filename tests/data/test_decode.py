@@ -101,6 +101,13 @@ def test_so_are_sixteen_bits_of_colours_of_which_pillow_keeps_the_higher_8(tmp_p
     np.testing.assert_allclose(decoded, expected, atol=1)
 
 
+def test_sixteen_bits_of_a_pgm_are_stretched(tmp_path, files_of):
+    values = np.linspace(1000, 3000, 64).astype(">u2")
+    (tmp_path / "scan.pgm").write_bytes(b"P5 8 8 65535\n" + values.tobytes())
+    decoded = load_images(files_of([tmp_path / "scan.pgm"], (8, 8, 1)))[0].ravel()
+    np.testing.assert_allclose(decoded, (values.astype(float) - 1000) * (255 / 2000), atol=1)
+
+
 def test_an_animation_shows_its_first_frame(decode):
     frames = [Image.fromarray(np.full((8, 8), value, np.uint8)) for value in (10, 200)]
     for name in ("film.gif", "film.webp", "film.png"):
@@ -118,6 +125,16 @@ def test_images_are_turned_upright_before_they_are_fitted(decode, orientation, r
     expected = decode(upright, (12, 20, 3), resize, "upright.png")
     turned = decode(Image.fromarray(BLOCKS), (12, 20, 3), resize, exif=exif)
     np.testing.assert_allclose(turned, expected.astype(int), atol=1)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff", "webp", "avif"])
+def test_whatever_format_says_which_side_is_up(decode, suffix):
+    """Pillow turns TIFF by itself when it loads one."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    expected = decode(ImageOps.exif_transpose(_tagged(6)), (40, 32, 3))
+    turned = decode(Image.fromarray(BLOCKS), (40, 32, 3), name=f"turned.{suffix}", exif=exif)
+    assert np.abs(turned - expected.astype(float)).mean() < 8  # lossy formats
 
 
 def _tagged(orientation: int) -> Image.Image:

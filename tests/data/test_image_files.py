@@ -57,6 +57,18 @@ def test_a_jpeg_whose_pixels_libjpeg_only_guesses_is_damaged(jpeg):
     assert fault(jpeg) == "damaged: bad Huffman code"
 
 
+def test_a_tiff_with_16_bits_per_colour_is_told_rather_than_shown_nearly_black(tmp_path):
+    """Image file directory by hand: Pillow writes no such file."""
+    values = np.full((4, 4, 3), 4095, "<u2").tobytes()
+    tags = [(256, 3, 1, 4), (257, 3, 1, 4), (258, 3, 3, 8 + len(values)), (259, 3, 1, 1), (262, 3, 1, 2)]
+    tags += [(273, 4, 1, 8), (277, 3, 1, 3), (278, 3, 1, 4), (279, 4, 1, len(values))]
+    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    depths = struct.pack("<HHH", 16, 16, 16)
+    header = struct.pack("<2sHI", b"II", 42, 8 + len(values) + len(depths))
+    (tmp_path / "scan.tif").write_bytes(header + values + depths + directory)
+    assert fault(tmp_path / "scan.tif").startswith("16-bit colour in a TIFF")
+
+
 def test_bytes_too_many_cost_neither_the_image_nor_a_line_of_libjpeg_on_the_terminal(jpeg, capfd):
     content = jpeg.read_bytes()
     jpeg.write_bytes(content[:-2] + b"surplus" + content[-2:])
