@@ -13,6 +13,9 @@ from cnnlab.errors import UserError
 
 Count = Annotated[int, AT_LEAST_1]
 
+TABLE_FORMAT = ("path_column", "label_column", "split_column", "encoding", "delimiter")
+"""The keys of `dataset=table` that another table is read by as well, and that may stand beside `data=`."""
+
 
 def _check_image_shape(value: list[int], key: str) -> None:
     if min(value) < 1 or value[2] not in (1, 3):

@@ -12,7 +12,7 @@ from cnnlab.config.extras import require_model_package, require_packages
 from cnnlab.config.flat import plain
 from cnnlab.config.initializer_choice import reported_initializers
 from cnnlab.config.options import option_names
-from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, SEVERAL
+from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, SEVERAL, TABLE_FORMAT
 from cnnlab.config.scoring import check_scoring
 from cnnlab.config.signatures import Signature, find_signature
 from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets, find_in_working_directory
@@ -81,7 +81,10 @@ def _check_command(values: dict[str, Any], command: str, given: set[str]) -> Non
     if command == "eval":
         if (values["run"] is None) == (values["weights"] is None):
             raise UserError("eval: give either run=RUN, a run's folder, or weights=FILE with model=… and dataset=…")
-        others = [key for key in sorted(given) if key.partition(".")[0] in ("dataset", "input_shape", "num_classes")]
+        allowed = {f"dataset.{key}" for key in TABLE_FORMAT}
+        others = [
+            key for key in sorted(given - allowed) if key.split(".")[0] in ("dataset", "input_shape", "num_classes")
+        ]
         if values["run"] is not None and values["data"] is not None and others:
             raise UserError(f"{others[0]}: data={values['data']} takes the place of the run's dataset; leave one out")
     elif command == "predict":

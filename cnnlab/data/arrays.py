@@ -1,7 +1,6 @@
 """A NumPy archive (.npz) with the key names of Keras's own: x_train, y_train, x_test, y_test."""
 
 import logging
-import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence

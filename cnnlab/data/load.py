@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,6 +107,7 @@ def load_split(
     num_classes: int,
     resize: Resize,
     resize_size: int | None = None,
+    table_format: Mapping[str, str | None] | None = None,
 ) -> Dataset:
     """Read one split of labelled images that a path alone names; nothing is drawn or held out.
 
@@ -118,6 +119,7 @@ def load_split(
         num_classes: how many classes there are where none are named.
         resize: how image files are brought there; arrays are stretched.
         resize_size: the side of the square that they are brought to first, see `ImageFiles`.
+        table_format: how a table is read, see `split_of_table`.
 
     Returns:
         A dataset of that split, called like the folder or file.
@@ -130,7 +132,7 @@ def load_split(
     elif path.suffix.lower() in TABLES:
         from cnnlab.data.table import split_of_table  # pandas, only where it is needed
 
-        published = split_of_table(path, split, image_shape, resize)
+        published = split_of_table(path, split, image_shape, resize, table_format or {})
     elif path.is_file():
         published = read_arrays(path, num_classes)
         if split not in published.splits:

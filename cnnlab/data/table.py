@@ -2,8 +2,9 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PureWindowsPath
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -73,6 +74,8 @@ def table(
     optional = {"split": split_column, "group": group_column, "weight": weight_column}
     rows = _read_rows(path, columns | {name: given for name, given in optional.items() if given}, encoding, delimiter)
     rows = rows if "split" in rows else rows.assign(split="train")
+    if "train" not in set(rows["split"]):
+        raise UserError(f"{path}: no row is of the split train; there are {', '.join(rows['split'].unique())}")
     checked, faults = _check_files(rows, path)
     refuse_faults(faults, on_error)
     class_names = _class_names(rows, faults, path)
@@ -87,14 +90,18 @@ def table(
     return PublishedDataset(class_names, found, skipped=skipped, folder=path.parent)
 
 
-def split_of_table(path: Path, split: str, image_shape: ImageShape, resize: Resize) -> PublishedDataset:
+def split_of_table(
+    path: Path, split: str, image_shape: ImageShape, resize: Resize, table_format: Mapping[str, str | None]
+) -> PublishedDataset:
     """One split of a table, for a model that knows its classes already; one class will do.
 
     Args:
-        path: the table, with the columns path, label and, as it likes, split; without, all rows are the split "test".
+        path: the table; without a column of splits, all rows are the split "test".
         split: which.
         image_shape: (height, width, channels) the images are brought to when they are decoded.
         resize: see `Resize`.
+        table_format: those of `TABLE_FORMAT` that a training's `table` was given; else the columns are path, label and,
+            as it likes, split.
 
     Returns:
         That split alone.
@@ -102,7 +109,11 @@ def split_of_table(path: Path, split: str, image_shape: ImageShape, resize: Resi
     Raises:
         UserError: as `table`, or there is no such split.
     """
-    rows = _read_rows(path, {"path": "path", "label": "label", "split": AUTO}, None, None)
+    columns = {"path": table_format.get("path_column") or "path", "label": table_format.get("label_column") or "label"}
+    if split_column := table_format.get("split_column", AUTO):
+        columns["split"] = split_column
+    delimiter = cast(Delimiter | None, table_format.get("delimiter"))
+    rows = _read_rows(path, columns, table_format.get("encoding"), delimiter)
     rows = rows if "split" in rows else rows.assign(split="test")
     if split not in set(rows["split"]):
         raise UserError(f"split={split}: {path} has no such split, but {', '.join(rows['split'].unique())}")
@@ -169,8 +180,6 @@ def _splits(values: pd.Series, path: Path) -> pd.Series:
     renamed = {value: split for value, split in zip(values, splits, strict=True) if value != split}
     if renamed:
         log.info("%s: %s", path.name, ", ".join(f"{value} is used as {split}" for value, split in renamed.items()))
-    if "train" not in set(splits):
-        raise UserError(f"{path}: no row is of the split train; there are {', '.join(splits.unique())}")
     return splits
 
 

@@ -11,6 +11,7 @@ import keras
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.flat import flat
+from cnnlab.config.schema import TABLE_FORMAT
 from cnnlab.config.views import parse_views
 from cnnlab.data.classes import align_classes
 from cnnlab.data.dataset import Dataset, ImageShape, Split
@@ -85,7 +86,8 @@ def _load_model_and_data(
         shape = _image_shape(model, config.dataset.image_shape)
         resize = config.dataset.get("resize", "squash")
         stored = config.dataset.get("resize_size")
-        dataset = load_split(Path(config.data), config.split, shape, class_count(model), resize, stored)
+        table = {key: config.dataset[key] for key in TABLE_FORMAT if key in config.dataset}
+        dataset = load_split(Path(config.data), config.split, shape, class_count(model), resize, stored, table)
         if class_names is None and len(dataset.class_names) != class_count(model):
             raise UserError(
                 f"data={config.data}: has {len(dataset.class_names)} classes, the model {class_count(model)}, and no "

@@ -206,5 +206,14 @@ def test_a_split_of_other_labelled_images_may_be_a_table(images):
     assert (found.class_names, names(found.splits["test"])) == (("b",), ["1.png", "2.png"])
     with pytest.raises(UserError, match=r"^split=validation: .* has no such split, but train, test$"):
         load_split(images / "t.csv", "validation", (8, 8, 3), 2, "crop")
+    (images / "t.csv").write_text(rows("b,test", "b,test", head="path,label,split"))
+    assert len(load_split(images / "t.csv", "test", (8, 8, 3), 2, "crop").splits["test"]) == 2
     (images / "t.csv").write_text(rows("a", "b"))
     assert len(load_split(images / "t.csv", "test", (8, 8, 3), 2, "crop").splits["test"]) == 2
+
+
+def test_another_table_is_read_as_that_of_the_training_was(images):
+    (images / "t.csv").write_bytes("bild;größe;teil\n0.png;groß;test\n1.png;klein;test\n".encode("cp1252"))
+    table_format = {"path_column": "bild", "label_column": "größe", "split_column": "teil", "encoding": "cp1252"}
+    found = load_split(images / "t.csv", "test", (8, 8, 3), 2, "crop", table_format=table_format)
+    assert found.class_names == ("groß", "klein")
