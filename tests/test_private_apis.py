@@ -82,6 +82,7 @@ ATTRIBUTES = {
     "_exit": "os: documented in spite of its name",
     "_functional": "keras.Sequential: its graph",
     "_inbound_nodes": "keras.Operation: the nodes of the graph where it is used",
+    "_iterations": "keras.optimizers.Optimizer: the batches so far, where gradients are accumulated too",
     "_keras_history": "keras.KerasTensor: the operation, node and output that it comes from",
     "_layers": "keras.Layer: the layers inside of it",
     "_nodes_by_depth": "keras.Function: its nodes, by their distance from the outputs",

@@ -22,8 +22,8 @@ FILE_LIST = "files.csv"
 def write_file_list(path: Path, dataset: Dataset) -> None:
     """Write a table of the files of all splits, in their order; of arrays and records there is none.
 
-    Its columns are split, path (below `dataset.folder`, or absolute), class, size (bytes) and orientation (1 to 8, as
-    EXIF counts).
+    Its columns are split, path (below `dataset.folder`, or absolute), class, size (bytes), orientation (1 to 8, as
+    EXIF counts) and, where images are weighted, weight.
     """
     if isinstance(images := dataset.splits["train"].images, ImageFiles) and images.read is None:
         with write_atomically(path) as temporary:
@@ -39,14 +39,16 @@ def restore_files(path: Path, dataset: Dataset, key: str) -> Dataset:
         key: "key=value" that asked for it, for the messages.
 
     Raises:
-        UserError: a file of the list is gone, is no image any more, or has another size, orientation or class.
+        UserError: a file of the list is gone, is no image any more, or has another size, orientation, class or weight.
     """
     if not path.exists():
         return dataset
-    then = pd.read_csv(path, dtype={"path": str, "class": str}, keep_default_na=False)
-    now = _list_files(dataset)
+    types = {"path": str, "class": str, "weight": np.float32}
+    then, now = pd.read_csv(path, dtype=types, keep_default_na=False), _list_files(dataset)
+    if "weight" in then or "weight" in now:
+        then, now = (files if "weight" in files else files.assign(weight=np.float32(1)) for files in (then, now))
     paired = then.merge(now.reset_index(names="position"), "left", "path", suffixes=("", "_now"))
-    for column in ("size", "orientation", "class"):
+    for column in then.columns.drop(["split", "path"]):
         differs = paired[column] != paired[f"{column}_now"]
         if differs.any():
             first = paired[differs].iloc[0]
@@ -77,6 +79,8 @@ def _list_files(dataset: Dataset) -> pd.DataFrame:
             "size": [os.stat(path).st_size for path in paths],  # noqa: PTH116, a hundred thousand times
             "orientation": split.images.orientations,
         }
+        if split.weights is not None:
+            columns["weight"] = split.weights
         frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)
 

@@ -133,7 +133,7 @@ def _apply(optimizer: keras.optimizers.Optimizer, rates: Sequence[LayerRate]) ->
         rate = rates[optimizer._get_variable_index(variable)]
         factor = tf.cast(rate.multiplier, learning_rate.dtype)
         if rate.start:
-            begun = optimizer.iterations.value >= rate.start
+            begun = optimizer._iterations.value >= rate.start  # batches; `iterations` counts accumulated ones as one
             gradient = tf.where(begun, gradient, tf.zeros_like(gradient))
             factor *= tf.cast(begun, factor.dtype)
         if optimizer.weight_decay is not None and optimizer._use_weight_decay(variable):

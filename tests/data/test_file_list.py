@@ -1,6 +1,7 @@
 """The files that a run began with, when it is resumed."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,23 @@ def test_a_file_of_another_size_is_named(listed, folder):
     size = path.stat().st_size
     path.write_bytes(path.read_bytes() + b"\0")
     assert f"dog/1, a.jpg has changed its size (then {size}, now {size + 1})" in refusal(listed, folder)
+
+
+def test_a_file_of_another_weight_is_named(folder, tmp_path):
+    def weighted(*weights: float):
+        dataset = read(folder)
+        given = {
+            name: replace(split, weights=np.resize(np.array(weights, np.float32), len(split)))
+            for name, split in dataset.splits.items()
+        }
+        return replace(dataset, splits=given)
+
+    write_file_list(tmp_path / "files.csv", weighted(0.1, 2))
+    restored = restore_files(tmp_path / "files.csv", weighted(0.1, 2), "resume=RUN")
+    np.testing.assert_array_equal(restored.splits["train"].weights, weighted(0.1, 2).splits["train"].weights)
+    for changed in (weighted(0.1, 3), read(folder)):
+        with pytest.raises(UserError, match=r"has changed its weight \(then .*, now .*\) since the run began"):
+            restore_files(tmp_path / "files.csv", changed, "resume=RUN")
 
 
 def test_a_file_that_was_turned_is_named(listed, folder):

@@ -74,6 +74,16 @@ class TestALayer:
         assert not np.allclose(late["conv1/kernel"], undecayed["conv1/kernel"])
 
 
+def test_starts_count_batches_where_gradients_are_accumulated():
+    late, gradients_begin_then = (
+        updated(keras.optimizers.SGD(0.1, gradient_accumulation_steps=2), **given)
+        for given in ({"layer_starts": {"*": "2 steps"}}, {"first": 2})
+    )
+    for path, weights in late.items():
+        np.testing.assert_allclose(weights, gradients_begin_then[path], rtol=1e-6, err_msg=path)
+    assert not np.allclose(late["logits/kernel"], network().get_layer("logits").kernel)
+
+
 def test_decay_falls_from_the_last_layer_with_a_kernel_and_norms_follow_theirs():
     variables = network().trainable_variables
     rates = {rate.layer: rate.multiplier for rate in layer_rates(variables, {"norm1": 2}, 0.5, {})}
