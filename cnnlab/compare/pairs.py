@@ -128,7 +128,8 @@ def disagreements(first: Run, second: Run) -> Iterator[Disagreement]:
         other = second.path / "eval" / path.parent.name / path.name
         if not other.exists():
             continue
-        if _data(path.parent) != _data(other.parent):
+        data = _data(path.parent)
+        if data != _data(other.parent) or ("changed" not in data and _have_other_images(first, second, data["split"])):
             continue
         if _drawing(first, path.parent.name) != _drawing(second, path.parent.name):
             continue  # classes that lie in order have equal labels in either draw
@@ -203,6 +204,12 @@ def _data(folder: Path) -> dict[str, Any]:
     """What was evaluated: the split, and the root where the data are not the run's own."""
     about = json.loads((folder / "metrics.json").read_text("utf-8"))
     return {key: about.get(key) for key in ("split", *(("changed", "root") if about.get("changed") else ()))}
+
+
+def _have_other_images(first: Run, second: Run, split: str) -> bool:
+    """Whether a split of two runs' own data is known to be of other files, or of other labels."""
+    one, two = (run.record.get("fingerprints", {}).get(split) for run in (first, second))
+    return None not in (one, two) and one != two
 
 
 def _drawing(run: Run, folder: str) -> list[Any]:

@@ -142,9 +142,19 @@ def differences(config: DictConfig, run: Run, but: Collection[str]) -> str:
         for key in sorted(was.keys() | asked.keys())
         if was.get(key) != asked.get(key)
         and not (key in LEFT_TO_DATA and asked.get(key) == LEFT_TO_DATA[key])
-        and not any(f"{key}.".startswith(f"{other}.") for other in but)
+        and not _is_of(key, but)
     ]
     return ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+
+
+def keeps_result(override: str) -> bool:
+    """Whether what an override sets may differ between two trainings of the same (see `SAME_RESULT`)."""
+    return _is_of(override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", "."), SAME_RESULT)
+
+
+def _is_of(key: str, keys: Collection[str]) -> bool:
+    """Whether a key is one of several, or below one of them."""
+    return any(f"{key}.".startswith(f"{other}.") for other in keys)
 
 
 def _primary(command: str) -> dict[str, Any]:

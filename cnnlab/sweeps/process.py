@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from cnnlab.config.stored import keeps_result
 from cnnlab.sweeps.slots import Slot
 from cnnlab.sweeps.state import State
 
@@ -122,6 +123,9 @@ class JobProcess:
 def train_arguments(overrides: Sequence[str], directory: Path, config_folders: Sequence[str]) -> list[str]:
     """What `cnnlab train` is given to train a job, or to resume it where its folder holds a run.
 
+    A job that is resumed keeps its configuration; where its data lie now, its devices and other such keys, and the
+    packages that may be named, are those of the command.
+
     Args:
         overrides: of the job.
         directory: of the job.
@@ -129,7 +133,7 @@ def train_arguments(overrides: Sequence[str], directory: Path, config_folders: S
     """
     flags = [argument for folder in config_folders for argument in ("--config-dir", folder)]
     if (directory / "run.json").exists():
-        return [*flags, f"resume={directory}"]
+        return [*flags, f"resume={directory}", *filter(keeps_result, overrides)]
     return [*flags, *overrides, "hydra.mode=RUN", f"hydra.run.dir={directory}"]
 
 

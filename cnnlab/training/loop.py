@@ -145,7 +145,11 @@ class Loop:
         asked, due = self._decide()
         ends = asked or state.step == plan.total_steps or self.checkpoint_monitor.stops_early(state)
         if improved or due or ends:
-            if self.validate is None:
+            if self.validate is None or (ends and not self._ended_by and state.best is None):
+                if self.validate:
+                    log.warning(
+                        "%s was a number in no validation; the last model is kept", self.checkpoint_monitor.monitor
+                    )
                 state.best, improved = Best(state.step, epoch, None, None), True
             self._save(best=improved)
         return ends

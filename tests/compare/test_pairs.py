@@ -103,6 +103,14 @@ def test_folders_of_one_name_with_other_data_are_not_compared(pair, tmp_path):
     assert [found.split for found in disagreements(*map(Run.open, runs))] == ["test", "test-flip"]
 
 
+def test_splits_of_other_files_are_not_compared_though_their_labels_are_the_same(pair, tmp_path):
+    other = Path(shutil.copytree(pair[1], tmp_path / "other"))
+    record = json.loads((other / "run.json").read_text())
+    record["fingerprints"]["test"] = "0" * 16  # as of another folder with as many images of each class
+    (other / "run.json").write_text(json.dumps(record))
+    assert list(disagreements(Run.open(pair[0]), Run.open(other))) == []
+
+
 @pytest.mark.parametrize("changed", [{"seeds.split": 1}, {"dataset.folds": 5, "dataset.fold": 1}])
 def test_splits_that_were_drawn_otherwise_are_other_images_even_where_their_labels_are_the_same(
     pair, tmp_path, changed

@@ -105,3 +105,19 @@ def test_a_monitor_of_which_nothing_is_known_needs_a_mode(train, capsys):
 def test_a_loss_of_whole_labels_is_refused_where_labels_are_mixed(train, capsys):
     train("loss=keras", "loss.loss=Hinge", "augmentation=mixup", "trainer.steps=1", code=2)
     assert "loss=Hinge: knows whole labels only, which augmentation=mixup mixes" in capsys.readouterr().err
+
+
+def test_a_training_whose_monitor_never_is_a_number_keeps_the_last_model(train, tmp_path, monkeypatch, caplog):
+    (tmp_path / "undefined.py").write_text(
+        "import keras\n\n"
+        "class Undefined(keras.metrics.Mean):\n"
+        "    def update_state(self, y_true, y_pred, sample_weight=None):\n"
+        "        super().update_state(float('nan'))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    mine = ("targets=[cnnlab,keras,undefined]", "+metric.undefined._target_=undefined.Undefined")
+    run = train(*mine, "+metric.undefined.name=undefined", "trainer.monitor=val_undefined", "trainer.mode=max")
+    assert "val_undefined was a number in no validation; the last model is kept" in caplog.text
+    assert cli.main(["eval", f"run={run}", "split=validation"]) == 0
+    best = json.loads((run / "run.json").read_text())["best"]
+    assert (best["monitor"], best["value"], best["step"]) == (None, None, history(run).step.max())
