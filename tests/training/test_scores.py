@@ -118,6 +118,6 @@ def test_a_training_whose_monitor_never_is_a_number_keeps_the_last_model(train, 
     mine = ("targets=[cnnlab,keras,undefined]", "+metric.undefined._target_=undefined.Undefined")
     run = train(*mine, "+metric.undefined.name=undefined", "trainer.monitor=val_undefined", "trainer.mode=max")
     assert "val_undefined was a number in no validation; the last model is kept" in caplog.text
-    assert cli.main(["eval", f"run={run}", "split=validation"]) == 0
+    assert cli.main(["eval", f"run={run}", "split=validation", mine[0]]) == 0
     best = json.loads((run / "run.json").read_text())["best"]
     assert (best["monitor"], best["value"], best["step"]) == (None, None, history(run).step.max())
