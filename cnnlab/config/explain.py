@@ -35,6 +35,9 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
             return _unreadable(override, str(error))
         case yaml.MarkedYAMLError(problem_mark=mark, problem=problem) if mark:
             return f"{mark.name}:{mark.line + 1}: {problem}"
+        case UnicodeDecodeError(object=content, start=start):
+            line = content[content.rfind(b"\n", 0, start) + 1 :].partition(b"\n")[0]
+            return f"a YAML file is not in UTF-8, where it says {line.decode('latin-1').strip()}; save it as UTF-8"
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         if isinstance(cause.parent_node, DictConfig):
             return _unknown_key(cause, arguments)

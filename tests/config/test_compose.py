@@ -147,6 +147,13 @@ def test_a_users_own_yaml_joins_the_shipped_ones(compose, tmp_path):
     assert config.optimizer.learning_rate == 1e-5
 
 
+def test_a_users_yaml_in_another_encoding_is_told_by_its_line(compose, tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_bytes("# @package _global_\nname: café\nseed: 1\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"^a YAML file is not in UTF-8, where it says name: café; save it as UTF-8$"):
+        compose("train", f"--config-dir={tmp_path}", "experiment=mine")
+
+
 def test_a_users_broken_yaml_is_named_with_its_line(compose, tmp_path):
     (tmp_path / "mine" / "optimizer").mkdir(parents=True)
     (tmp_path / "mine" / "optimizer" / "bad.yaml").write_text("a: 1\nb: [\n")
