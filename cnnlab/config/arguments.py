@@ -54,7 +54,14 @@ def prepare(arguments: Sequence[str]) -> list[str]:
     flags = list(arguments)
     for override in overrides:
         flags.remove(override)
-    return [*flags, *(quote_path(override, sweep=parsed.multirun) for override in overrides)]
+    return [*flags, *(quote_path(_with_home(override), sweep=parsed.multirun) for override in overrides)]
+
+
+def _with_home(override: str) -> str:
+    """hydra.run.dir with the home directory in the place of ~, which Hydra would take for a name; others expand later."""
+    key, _, value = override.partition("=")
+    path = _unquoted(value)
+    return f"{key}={Path(path).expanduser()}" if key == "hydra.run.dir" and path.startswith("~") else override
 
 
 def overridden(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -76,7 +76,8 @@ def numbered_folder(path: Path, is_ours: Callable[[Path], bool]) -> Path:
 def remove_leftovers(directory: Path) -> None:
     """Remove the temporary files that killed processes left; no other process may be writing there."""
     for path in directory.glob(".[0-9]*-*"):
-        path.unlink()
+        if path.is_file():
+            path.unlink()
 
 
 def digest(path: Path) -> str:

@@ -22,6 +22,12 @@ log = logging.getLogger(__name__)
 FORMAT = 3
 """Of a run directory; larger where an older one can no longer be read."""
 
+WRITTEN = (
+    *("model.keras", "last.keras", "checkpoints", "plots"),
+    *("metrics.csv", "steps.csv", "files.csv", "skipped_files.csv", "report.html"),
+)
+"""What a training writes beside run.json and, just before that, config.yaml."""
+
 
 class Run:
     """A run directory: its paths, its configuration and its record (run.json).
@@ -63,27 +69,35 @@ class Run:
         """A new run in `path`, which may exist but must hold no run yet. Nothing is written before `begin`.
 
         Raises:
-            UserError: `path` already holds a run.
+            UserError: `path` already holds a run, or something else that a run would write over.
         """
         path = path.absolute()
         if (path / "run.json").exists():
             hint = f"resume it with `cnnlab train resume={shlex.quote(str(path))}`, or choose another hydra.run.dir"
             raise UserError(f"{path}: holds a run already; {hint}")
+        in_the_way = [name for name in WRITTEN if (path / name).exists()]
+        own = path / "config.yaml"  # unless a run was killed that had got no further
+        if own.exists() and own.read_text("utf-8", "replace") != OmegaConf.to_yaml(config):
+            in_the_way.append(own.name)
+        if in_the_way:
+            raise UserError(
+                f"{path / in_the_way[0]}: is no run's, and a training would write over it; choose another hydra.run.dir"
+            )
         return cls(path, config, {})
 
     def begin(self) -> None:
         """Write config.yaml and run.json: from now on the run is there, and running."""
         from cnnlab.runs.provenance import differing_code, provenance  # not sooner: it reads the metadata of packages
 
-        for folder in (self.path, self.checkpoints, self.plots):
+        for folder in (self.path, self.checkpoints, self.plots) if self.record else ():
             remove_leftovers(folder)
-        with write_atomically(self.path / "config.yaml") as temporary:
-            temporary.write_text(OmegaConf.to_yaml(self.config))
         origin = provenance()
         if changed := differing_code(self.record, origin):
             log.warning(
                 "%s is resumed with other code (%s): results may differ from an unbroken training", self.path, changed
             )
+        with write_atomically(self.path / "config.yaml") as temporary:
+            temporary.write_text(OmegaConf.to_yaml(self.config))
         times = {"status": "running", "started": _now(), "ended": None, "error": None}
         self.update(format=FORMAT, **origin, **times, config=OmegaConf.to_container(self.config))
 

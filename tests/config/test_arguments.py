@@ -43,6 +43,12 @@ def test_any_path_reaches_hydra_as_it_was_typed(key, path):
     assert unquote_path(quote_path(f"{key}={path}")) == f"{key}={path}"
 
 
+@pytest.mark.parametrize("given", ["~/A b", "'~/A b'"])
+def test_a_run_directory_may_lie_in_the_home(given, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert prepare([f"hydra.run.dir={given}"]) == ["hydra.run.dir='/home/ada/A b'"]
+
+
 @pytest.mark.parametrize("override", ["run='a=b'", 'run="a b"', "run=null", "runs=[a,b]", "images=[a.png,b.png]"])
 def test_quoted_values_null_and_lists_stay_as_they_are(override):
     assert quote_path(override) == override

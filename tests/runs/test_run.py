@@ -33,6 +33,23 @@ def test_an_existing_run_is_never_overwritten(tmp_path):
         Run.create(tmp_path, CONFIG)
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "report.html", "checkpoints"])
+def test_a_folder_with_files_that_a_training_would_write_over_is_refused(tmp_path, name):
+    (tmp_path / "notes.txt").touch()
+    Run.create(tmp_path, CONFIG)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UserError, match=rf"{name}: is no run's, and .* write over it; choose another hydra.run.dir$"):
+        Run.create(tmp_path, CONFIG)
+
+
+def test_where_a_run_was_killed_as_it_began_it_can_begin_again_and_nothing_else_goes(tmp_path):
+    (tmp_path / ".2026-notes").write_text("mine")
+    Run.create(tmp_path, CONFIG).begin()
+    (tmp_path / "run.json").unlink()
+    Run.create(tmp_path, CONFIG).begin()
+    assert (tmp_path / ".2026-notes").read_text() == "mine"
+
+
 @pytest.mark.parametrize(("commit", "reader"), [("0123456789abcdef", "the code of commit 0123456789ab"), (None, "the")])
 def test_a_run_of_an_earlier_format_is_refused_in_one_line(tmp_path, commit, reader):
     Run.create(tmp_path, CONFIG).begin()
