@@ -58,7 +58,7 @@ def prepare(arguments: Sequence[str]) -> list[str]:
 
 
 def _with_home(override: str) -> str:
-    """hydra.run.dir with the home directory in the place of ~, which Hydra would take for a name; others expand later."""
+    """hydra.run.dir with the home directory for ~, which Hydra would take for a name; other paths expand later."""
     key, _, value = override.partition("=")
     path = _unquoted(value)
     return f"{key}={Path(path).expanduser()}" if key == "hydra.run.dir" and path.startswith("~") else override

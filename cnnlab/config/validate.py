@@ -77,7 +77,25 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
         _check_contradictions(values, given)
 
 
+_OF_THE_TRAINING = (
+    "model",
+    "optimizer",
+    "loss",
+    "augmentation",
+    "initializer",
+    "schedule",
+    "trainer.precision",
+    "seed",
+)
+"""What a trained model no longer depends on."""
+
+
 def _check_command(values: dict[str, Any], command: str, given: set[str]) -> None:
+    if command in ("eval", "predict", "export") and values["run"] is not None:
+        past = [key for key in sorted(given) if any(f"{key}.".startswith(f"{other}.") for other in _OF_THE_TRAINING)]
+        if past:
+            hint = "; to draw the splits in another way, give seeds.split" if past[0] == "seed" else ""
+            raise UserError(f"{past[0]}: run={values['run']} is taken as it was trained; leave {past[0]} out{hint}")
     if command == "eval":
         if (values["run"] is None) == (values["weights"] is None):
             raise UserError("eval: give either run=RUN, a run's folder, or weights=FILE with model=… and dataset=…")

@@ -1,7 +1,8 @@
 """From the configuration to a loop that is ready to run, at the start or where a checkpoint left it."""
 
 import logging
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,9 @@ def build_loop(
     step = build_step(config, trainer, dataset, train_state)
     data_loader = step.data_loader
     state = _restore(directory, train_state, schedule, plan)
+    if state.step and trainer.callbacks:
+        names = ", ".join(trainer.callbacks)
+        log.warning("trainer.callbacks: %s: Keras keeps no state of callbacks, so it begins anew here", names)
     exported = export(train_state.preprocessing, train_state.network)
     return Loop(
         plan=plan,
@@ -160,7 +164,19 @@ def _restore(
         log.info("nothing is left to train after step %d; raise trainer.epochs for more", state.step)
     else:
         log.info("resuming after step %d of %d", state.step, plan.total_steps)
+        if state.history and not isinstance(schedule, HistorySchedule):
+            _tell_new_schedule(schedule, state.history[-1])
     return state
+
+
+def _tell_new_schedule(schedule: keras.optimizers.schedules.LearningRateSchedule, epoch: Mapping[str, Any]) -> None:
+    """Say so where another length of the training has changed the learning rates of steps that are made already."""
+    then, now = epoch["learning_rate"], float(schedule(epoch["step"] - 1))
+    if not math.isclose(then, now, rel_tol=1e-3):
+        log.warning(
+            "the schedule now spans another number of steps: at step %d the learning rate was %.3g and would now be %.3g",
+            epoch["step"], then, now,
+        )  # fmt: skip
 
 
 def _require_nothing_lost(directory: Path) -> None:

@@ -69,6 +69,13 @@ def test_data_may_have_moved(compose, tmp_path):
     assert resumed.dataset.root == "/new"
 
 
+@pytest.mark.parametrize("key", ["model.dropout=0.9", "augmentation=none", "trainer.precision=bfloat16", "seed=7"])
+def test_an_evaluation_of_a_run_takes_nothing_that_only_a_training_depends_on(compose, stored_run, key):
+    with pytest.raises(UserError, match=rf"^{key.partition('=')[0]}: run=.* is taken as it was trained; leave .* out"):
+        compose("eval", f"run={stored_run}", key)
+    compose("eval", f"run={stored_run}", "trainer.batch_size=7", "seeds.split=1", "metric=f1")
+
+
 def test_loggers_may_change_on_the_way(compose, stored_run):
     pytest.importorskip("tensorboard", reason="tensorboard is not installed: pip install 'cnnlab[tensorboard]'")
     config, _ = compose("train", f"resume={stored_run}", "logger=tensorboard")
@@ -93,9 +100,9 @@ def test_any_other_change_is_refused_and_shown(compose, stored_run, override, di
 
 
 def test_operations_of_a_run_can_be_chosen_anew(compose, stored_run):
-    config, _ = compose("eval", f"run={stored_run}", "augmentation=[shift_flip,shift]")
+    config, _ = compose("visualize", f"run={stored_run}", "method=augmentation", "augmentation=[shift_flip,shift]")
     assert list(config.augmentation) == ["shift_flip", "shift"]
-    config, _ = compose("eval", f"run={stored_run}", "augmentation.shift.shift=1")
+    config, _ = compose("visualize", f"run={stored_run}", "method=augmentation", "augmentation.shift.shift=1")
     assert config.augmentation.shift.shift == 1
 
 
