@@ -174,7 +174,7 @@ def _tell_new_schedule(schedule: keras.optimizers.schedules.LearningRateSchedule
     then, now = epoch["learning_rate"], float(schedule(epoch["step"] - 1))
     if not math.isclose(then, now, rel_tol=1e-3):
         log.warning(
-            "the schedule now spans another number of steps: at step %d the learning rate was %.3g and would now be %.3g",
+            "the schedule now spans other steps: at step %d the learning rate was %.3g and would now be %.3g",
             epoch["step"], then, now,
         )  # fmt: skip
 
