@@ -12,6 +12,7 @@ from cnnlab.compare.metrics import Better, measured_columns
 from cnnlab.config.arguments import unquote_path
 from cnnlab.config.flat import flat
 from cnnlab.config.resolve import derived_seeds
+from cnnlab.config.stored import has_own_data
 from cnnlab.errors import UserError
 from cnnlab.runs.run import Run
 from cnnlab.sweeps.state import Entry as Job
@@ -22,11 +23,6 @@ IGNORED = (
     *("trainer.devices", "trainer.threads", "trainer.strategy"),
 )
 """Keys in which runs may differ without being another configuration, nor does what is below them count."""
-
-OWN_DATA = ("cnnlab.data.image_folder.image_folder", "cnnlab.data.arrays.arrays", "cnnlab.data.table.table")
-"""Readers of the user's own data, where another `dataset.root` is other data; published data, which these readers are
-told of by `dataset.folder`, are the same wherever they lie."""
-
 
 FOLD = "dataset.fold"
 
@@ -322,8 +318,7 @@ def same_configuration(first: Run, second: Run) -> bool:
 
 def _settings(run: Run) -> dict[str, Any]:
     settings = flat(OmegaConf.to_container(run.config, resolve=True))
-    own = settings.get("dataset._target_") in OWN_DATA and settings.get("dataset.folder") is None
-    ignored = IGNORED if own else (*IGNORED, "dataset.root")
+    ignored = IGNORED if has_own_data(run.config.dataset) else (*IGNORED, "dataset.root")
     return {key: value for key, value in settings.items() if not _is_below(key, ignored)}
 
 
