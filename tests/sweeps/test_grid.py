@@ -100,6 +100,17 @@ def test_configurations_are_sets_of_overrides_with_a_name(grid):
     assert found.keys == ("configuration", "seed")
 
 
+@pytest.mark.parametrize("own", ["optimizer.rho=0.5", "++optimizer.rho=0.5", "~optimizer.rho"])
+@pytest.mark.parametrize("given", ["optimizer.rho=0.1,0.2", "optimizer.rho=0.1", "+optimizer.rho=0.1"])
+def test_a_key_is_given_or_in_a_configuration(grid, given, own):
+    with pytest.raises(UserError) as refused:
+        grid(given, "seed=0,1", plain=[], forgetful=["optimizer=rmsprop", own])
+    assert str(refused.value) == (
+        f"{given}: the configuration forgetful sets this too ({own}); "
+        "leave it out, or change it in hydra.sweeper.configurations"
+    )
+
+
 def test_a_key_that_an_experiment_sweeps_stays_swept_where_the_command_line_gives_one_value(grid):
     assert names(grid("seed=0,1,2", "seed=1")) == ["seed=1"]
 
