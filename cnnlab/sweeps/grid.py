@@ -20,7 +20,7 @@ LONGEST = 120
 CONFIGURATION = "configuration"
 """The swept key whose values are sets of overrides with a name."""
 
-_OWN = ("sweep.", "hydra.")
+_OWN = ("sweep.", "hydra.", "hydra/")
 """Keys that say how a sweep is run, not what is trained."""
 
 
@@ -75,9 +75,14 @@ def read_grid(loader: ConfigLoader, arguments: Sequence[str], configurations: Ma
     Raises:
         HydraException: an override cannot be read, or sweeps over what is not a list of values.
         UserError: a key is swept over no value at all, as by seed=range(0,0) or a glob that nothing matches; or it is
-            in a configuration too.
+            in a configuration too, or says how the sweep is run.
     """
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
+    for override in filter(_is_own, overrides):
+        if override.is_sweep_override():
+            key, _, values = str(override.input_line).partition("=")
+            one = f"takes one value, in quotes where it has commas: \"{key}='{values}'\""
+            raise UserError(f"{key}={values}: says how the sweep is run, and {one}")
     swept = {override.get_key_element() for override in overrides if override.is_sweep_override()}
     last = {override.get_key_element(): override for override in overrides if not _is_own(override)}
     _refuse_keys_given_twice(last, configurations)

@@ -15,7 +15,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from rich.console import Console
 
-from cnnlab.config.arguments import quote_path, unquote_path
+from cnnlab.config.arguments import given_overrides, quote_path, unquote_path
 from cnnlab.config.resolve import resolve
 from cnnlab.config.schema import Sweep
 from cnnlab.config.stored import SAME_RESULT, differences, has_own_data
@@ -144,7 +144,11 @@ def _note(directory: Path, name: str, returned: JobReturn) -> None:
 
 
 def _directory(config: DictConfig, grid: Grid) -> Path:
-    if any(override.startswith("hydra.sweep.dir=") for override in _hydra_overrides(config)):
+    folder = next((given for given in _hydra_overrides(config) if given.startswith("hydra.sweep.dir=")), None)
+    if folder:
+        for given in given_overrides(config.hydra):
+            if given.lstrip("+").startswith("sweep.name="):
+                raise UserError(f"{given} {folder}: both say where the sweep is; give one of them")
         return Path(config.hydra.sweep.dir).expanduser().absolute()
     return (FOLDER / (config.sweep.name or grid.name())).absolute()
 

@@ -136,6 +136,16 @@ def test_a_sweep_over_nothing_is_refused(grid):
         grid("model=glob(nothing_like_it*)")
 
 
+@pytest.mark.parametrize("key", ["sweep.name", "++sweep.job_timeout", "hydra.launcher.slots"])
+def test_how_a_sweep_is_run_is_not_swept(grid, key):
+    with pytest.raises(UserError) as refused:
+        grid("seed=0,1", f"{key}=a,b")
+    assert str(refused.value) == (
+        f"{key}=a,b: says how the sweep is run, and takes one value, in quotes where it has commas: \"{key}='a,b'\""
+    )
+    assert names(grid("seed=0,1", f"{key}='a,b'")) == ["seed=0", "seed=1"]
+
+
 def test_what_is_no_list_of_values_is_refused(grid):
     with pytest.raises(HydraException):
         grid("optimizer.learning_rate=interval(0,1)")

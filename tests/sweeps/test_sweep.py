@@ -302,6 +302,7 @@ def test_a_mistake_in_one_job_is_told_before_any_is_trained(sweep_here, tmp_path
         ("hydra.launcher.slots=0", "hydra.launcher.slots=0"),
         ("sweep.nmae=x", "sweep.nmae"),
         ("+hydra.sweeper.arms={a:[]}", "hydra.sweeper.arms: no such key; the keys are configurations and params"),
+        ("hydra.sweep.dir=x", "sweep.name=test hydra.sweep.dir='x': both say where the sweep is; give one of them"),
         ("hydra.run.dir=x", "give a sweep's with sweep.name or hydra.sweep.dir"),
     ],
 )
