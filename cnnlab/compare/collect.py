@@ -1,6 +1,6 @@
 """The runs that are compared: the jobs of sweeps, or any runs, with what tells them apart."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,10 +9,13 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from cnnlab.compare.metrics import Better, measured_columns
+from cnnlab.config.arguments import unquote_path
 from cnnlab.config.flat import flat
 from cnnlab.config.resolve import derived_seeds
+from cnnlab.config.stored import has_own_data
 from cnnlab.errors import UserError
 from cnnlab.runs.run import Run
+from cnnlab.sweeps.state import Entry as Job
 from cnnlab.sweeps.state import SweepState
 
 IGNORED = (
@@ -20,11 +23,6 @@ IGNORED = (
     *("trainer.devices", "trainer.threads", "trainer.strategy"),
 )
 """Keys in which runs may differ without being another configuration, nor does what is below them count."""
-
-OWN_DATA = ("cnnlab.data.image_folder.image_folder", "cnnlab.data.arrays.arrays", "cnnlab.data.table.table")
-"""Readers of the user's own data, where another `dataset.root` is other data; published data, which these readers are
-told of by `dataset.folder`, are the same wherever they lie."""
-
 
 FOLD = "dataset.fold"
 
@@ -77,6 +75,8 @@ class Comparison:
         command: that made the sweep; None for runs that were trained one by one.
         folder: of the sweep; None for such runs.
         left_out: what a glob has matched and is no run.
+        by_settings: whether a sweep's configurations are called by what its runs differ in, since its jobs are of grids
+            whose swept keys do not tell them apart.
     """
 
     name: str
@@ -85,6 +85,7 @@ class Comparison:
     command: str | None
     folder: Path | None
     left_out: tuple[Path, ...] = ()
+    by_settings: bool = False
 
     @property
     def unfinished(self) -> list[Entry]:
@@ -174,34 +175,80 @@ def _folders(pattern: str) -> list[tuple[Path, bool]]:
 
 def _of_sweep(sweep_state: SweepState) -> Comparison:
     sweep_state.refresh()
-    keys = [key for key in sweep_state.keys if not _is_below(key, ("seed", "seeds", FOLD))]
+    folder, jobs = sweep_state.directory, sweep_state.entries
+    runs = {name: Run.open(folder / name) for name in jobs if (folder / name / "run.json").exists()}
+    keys = _configuring(sweep_state.keys)
+    values = {name: {key: job.values.get(key, "") for key in keys} for name, job in jobs.items()}
+    by_settings = not _tells_apart(keys, jobs, runs)
+    if by_settings:
+        keys, found = _differing(list(runs.values()))
+        values = {name: _asked(job, keys) for name, job in jobs.items()} | dict(zip(runs, found, strict=True))
     entries = []
-    for name, entry in sweep_state.entries.items():
-        path = sweep_state.directory / name
-        run = Run.open(path) if (path / "run.json").exists() else None
-        values = {key: entry.values.get(key, "") for key in keys}
-        seed = seed_of(run) if run else _number(entry.values.get("seed"))
-        fold = fold_of(run) if run else entry.values.get(FOLD)
-        entries.append(Entry(path, configuration_label(values), seed, fold, values, entry.state, entry.reason, run))
-    return Comparison(sweep_state.directory.name, keys, _counted(entries), sweep_state.command, sweep_state.directory)
+    for name, job in jobs.items():
+        run = runs.get(name)
+        seed = seed_of(run) if run else _number(job.values.get("seed"))
+        fold = fold_of(run) if run else job.values.get(FOLD)
+        label = configuration_label(values[name])
+        entries.append(Entry(folder / name, label, seed, fold, values[name], job.state, job.reason, run))
+    return Comparison(folder.name, keys, _counted(entries), sweep_state.command, folder, by_settings=by_settings)
+
+
+def _configuring(keys: Iterable[str]) -> list[str]:
+    """Those of the swept keys whose values make another configuration."""
+    return [key for key in keys if not _is_below(key, ("seed", "seeds", FOLD))]
+
+
+def _tells_apart(keys: Sequence[str], jobs: Mapping[str, Job], runs: Mapping[str, Run]) -> bool:
+    """Whether jobs that have the same values for these keys are of one configuration.
+
+    They may not be where a sweep was extended: by a grid of other swept keys, or with another value of one that is not
+    swept. What a job was given as an interpolation, such as weights=${seed}.keras, is compared as it was given.
+    """
+    if any(set(_configuring(job.values)) != set(keys) for job in jobs.values()):
+        return False
+    given = {name: dict(_split(override) for override in job.overrides) for name, job in jobs.items()}
+    interpolated = {key for overrides in given.values() for key, value in overrides.items() if "${" in value}
+    seen: dict[tuple[str, ...], dict[str, Any]] = {}
+    for name, run in runs.items():
+        settings = {key: value for key, value in _settings(run).items() if not _is_below(key, interpolated)}
+        settings |= {key: given[name].get(key) for key in interpolated}
+        if seen.setdefault(tuple(jobs[name].values[key] for key in keys), settings) != settings:
+            return False
+    return True
+
+
+def _asked(job: Job, keys: Sequence[str]) -> dict[str, str]:
+    """What a job that has no run yet was given for keys; "?" where its overrides do not say."""
+    given = dict(_split(override) for override in job.overrides) | job.values
+    return {key: given.get(key, "?") for key in keys}
+
+
+def _split(override: str) -> tuple[str, str]:
+    key, _, value = unquote_path(override).partition("=")
+    return key.lstrip("+~"), value
 
 
 def _of_runs(runs: Sequence[Run], left_out: tuple[Path, ...]) -> Comparison:
-    configs = [_settings(run) for run in runs]
-    keys = [key for key in _union(configs) if len({_written(config.get(key)) for config in configs}) > 1]
-    keys = [key for key in keys if not _follows(key, keys, configs)]
+    keys, differing = _differing(runs)
     entries = []
     names = run_names(*runs) if len(runs) == 2 else [None] * len(runs)
-    for run, config, name in zip(runs, configs, names, strict=True):
-        values = {key.removesuffix(".name"): _written(config.get(key)) for key in keys}
+    for run, values, name in zip(runs, differing, names, strict=True):
         status = {"completed": "done"}.get(run.status.name, run.status.name)
         configuration = name or configuration_label(values)
         observed = seed_of(run), fold_of(run)
         entries.append(Entry(run.path, configuration, *observed, values, status, run.status.reason, run))
     parents = {run.path.parent.name for run in runs}
     name = parents.pop() if len(parents) == 1 else "runs"
-    shown_keys = [key.removesuffix(".name") for key in keys]
-    return Comparison(name, shown_keys, _counted(entries), None, None, left_out)
+    return Comparison(name, keys, _counted(entries), None, None, left_out)
+
+
+def _differing(runs: Sequence[Run]) -> tuple[list[str], list[dict[str, str]]]:
+    """The keys in which runs differ, without those that follow from another, and each run's values for them."""
+    configs = [_settings(run) for run in runs]
+    keys = [key for key in _union(configs) if len({_written(config.get(key)) for config in configs}) > 1]
+    keys = [key for key in keys if not _follows(key, keys, configs)]
+    values = [{key.removesuffix(".name"): _written(config.get(key)) for key in keys} for config in configs]
+    return [key.removesuffix(".name") for key in keys], values
 
 
 def _counted(entries: Sequence[Entry]) -> list[Entry]:
@@ -271,8 +318,7 @@ def same_configuration(first: Run, second: Run) -> bool:
 
 def _settings(run: Run) -> dict[str, Any]:
     settings = flat(OmegaConf.to_container(run.config, resolve=True))
-    own = settings.get("dataset._target_") in OWN_DATA and settings.get("dataset.folder") is None
-    ignored = IGNORED if own else (*IGNORED, "dataset.root")
+    ignored = IGNORED if has_own_data(run.config.dataset) else (*IGNORED, "dataset.root")
     return {key: value for key, value in settings.items() if not _is_below(key, ignored)}
 
 

@@ -1,6 +1,6 @@
 """The configuration a run was trained with, as the start of another command's."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, cast
@@ -38,6 +38,10 @@ SAME_RESULT = frozenset(
 )
 # What may change when a run is resumed: also its length.
 CHANGEABLE = SAME_RESULT | {"trainer.epochs", "trainer.steps"}
+
+OWN_DATA = ("cnnlab.data.image_folder.image_folder", "cnnlab.data.arrays.arrays", "cnnlab.data.table.table")
+"""Readers of the user's own data, where another `dataset.root` is other data; published data, which these readers are
+told of by `dataset.folder`, are the same wherever they lie."""
 
 LEFT_TO_DATA = {"dataset.num_classes": None, "dataset.validation": "auto"}
 """Values in whose place a run keeps what its data made of them."""
@@ -150,6 +154,11 @@ def differences(config: DictConfig, run: Run, but: Collection[str]) -> str:
 def keeps_result(override: str) -> bool:
     """Whether what an override sets may differ between two trainings of the same (see `SAME_RESULT`)."""
     return _is_of(override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", "."), SAME_RESULT)
+
+
+def has_own_data(dataset: Mapping[str, Any]) -> bool:
+    """Whether a configuration's `dataset` is the user's own data (see `OWN_DATA`)."""
+    return dataset.get("_target_") in OWN_DATA and dataset.get("folder") is None
 
 
 def _is_of(key: str, keys: Collection[str]) -> bool:

@@ -1,11 +1,14 @@
 """What the machine offers: processor, memory, the limits set on this process, and GPUs."""
 
+import importlib.util
 import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from ctypes.util import find_library
 from pathlib import Path
 
 import psutil
@@ -60,6 +63,18 @@ def installed_gpus() -> list[str]:
             return [line.strip() for line in answer.stdout.splitlines() if line.strip()]
     files = sorted(NVIDIA_DRIVER.glob("*/information"))
     return [_field(file.read_text(), "Model") or file.parent.name for file in files]
+
+
+def finds_cudnn() -> bool:
+    """Whether there is a cuDNN, without which TensorFlow sees no GPU; a version that does not fit counts too.
+
+    It may be NVIDIA's wheel, a library that the dynamic linker knows, or one of a conda environment.
+    """
+    wheels = importlib.util.find_spec("nvidia")
+    if wheels and any(Path(folder, "cudnn").is_dir() for folder in wheels.submodule_search_locations or ()):
+        return True
+    folders = [*filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)), f"{sys.prefix}/lib"]
+    return any(any(Path(folder).glob("libcudnn.so*")) for folder in folders) or find_library("cudnn") is not None
 
 
 def _field(text: str, name: str) -> str | None:

@@ -20,7 +20,7 @@ LONGEST = 120
 CONFIGURATION = "configuration"
 """The swept key whose values are sets of overrides with a name."""
 
-_OWN = ("sweep.", "hydra.")
+_OWN = ("sweep.", "hydra.", "hydra/")
 """Keys that say how a sweep is run, not what is trained."""
 
 
@@ -74,11 +74,18 @@ def read_grid(loader: ConfigLoader, arguments: Sequence[str], configurations: Ma
 
     Raises:
         HydraException: an override cannot be read, or sweeps over what is not a list of values.
-        UserError: a key is swept over no value at all, as by seed=range(0,0) or a glob that nothing matches.
+        UserError: a key is swept over no value at all, as by seed=range(0,0) or a glob that nothing matches; or it is
+            in a configuration too, or says how the sweep is run.
     """
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
+    for override in filter(_is_own, overrides):
+        if override.is_sweep_override():
+            key, _, values = str(override.input_line).partition("=")
+            one = f"takes one value, in quotes where it has commas: \"{key}='{values}'\""
+            raise UserError(f"{key}={values}: says how the sweep is run, and {one}")
     swept = {override.get_key_element() for override in overrides if override.is_sweep_override()}
     last = {override.get_key_element(): override for override in overrides if not _is_own(override)}
+    _refuse_keys_given_twice(last, configurations)
     keys = tuple(sorted(swept & last.keys(), key=_position))
     combinations = BasicSweeper.split_arguments(list(last.values()), None)[0]
     named = configurations.items() or [(None, ())]
@@ -92,6 +99,19 @@ def read_grid(loader: ConfigLoader, arguments: Sequence[str], configurations: Ma
     fixed = [f"{key}={override.get_value_element_as_str()}" for key, override in last.items() if key not in keys]
     swept_keys = (CONFIGURATION, *keys) if configurations else keys
     return Grid(swept_keys, tuple(unique.values()), tuple(sorted(fixed)), repeated=len(jobs) - len(unique))
+
+
+def _refuse_keys_given_twice(given: Mapping[str, Override], configurations: Mapping[str, Sequence[str]]) -> None:
+    """One of them would win, and jobs be named after the other."""
+    texts = {key.lstrip("+~"): override.input_line or key for key, override in given.items()}
+    for name, extra in configurations.items():
+        for override in extra:
+            text = texts.get(override.partition("=")[0].lstrip("+~"))
+            if text:
+                raise UserError(
+                    f"{text}: the configuration {name} sets this too ({override}); "
+                    "leave it out, or change it in hydra.sweeper.configurations"
+                )
 
 
 def sanitised(text: str) -> str:

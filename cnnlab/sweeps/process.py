@@ -100,14 +100,13 @@ class JobProcess:
         if code == 0:
             return Outcome("done", None)
         if code < 0:
-            name = signal.Signals(-code).name
-            hint = ": out of memory, perhaps" if name == "SIGKILL" and self._kill_at is None else ""
-            return Outcome("interrupted", f"killed by {name}{hint}")
+            hint = ": out of memory, perhaps" if -code == signal.SIGKILL and self._kill_at is None else ""
+            return Outcome("interrupted", f"killed by {_signal_name(-code) or f'signal {-code}'}{hint}")
         reason = self._last_error()
         if code == 3:
             return Outcome("diverged", reason)
-        if code > 128:
-            return Outcome("interrupted", f"stopped by {signal.Signals(code - 128).name}")
+        if code > 128 and (name := _signal_name(code - 128)):
+            return Outcome("interrupted", f"stopped by {name}")
         return Outcome("failed", reason or f"exit code {code}; see {LOG}")
 
     def _last_error(self) -> str | None:
@@ -118,6 +117,13 @@ class JobProcess:
         errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
         found = errors or lines
         return found[-1] if found else None
+
+
+def _signal_name(number: int) -> str | None:
+    """None for what is no signal, as after exit code 255, and for most of the real-time signals."""
+    with suppress(ValueError):
+        return signal.Signals(number).name
+    return None
 
 
 def train_arguments(overrides: Sequence[str], directory: Path, config_folders: Sequence[str]) -> list[str]:

@@ -4,8 +4,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rich.console import Console
+
 from cnnlab.errors import UserError
-from cnnlab.runtime.machine import installed_gpus, usable_cores
+from cnnlab.runtime.machine import finds_cudnn, installed_gpus, usable_cores
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,12 @@ def make_slots(slots: str | int) -> list[Slot]:
     gpus = _visible_gpus()
     if slots == "auto":
         slots = max(1, len(gpus))
+        if len(gpus) > 1 and not finds_cudnn():  # TensorFlow itself is not asked: it is the jobs that import it
+            console = Console(stderr=True, soft_wrap=True, highlight=False)
+            console.print(
+                f"hydra.launcher.slots=auto: {slots} jobs at a time, one per GPU, but no cuDNN was found, so "
+                r"TensorFlow may see none: pip install 'cnnlab\[gpu]', or hydra.launcher.slots=1; cnnlab doctor tells"
+            )
     if not isinstance(slots, int) or isinstance(slots, bool) or slots < 1:
         raise UserError(f"hydra.launcher.slots={slots}: must be auto, or how many jobs run at a time, 1 or more")
     if gpus:

@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +15,10 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from rich.console import Console
 
-from cnnlab.config.arguments import quote_path, unquote_path
+from cnnlab.config.arguments import given_overrides, quote_path, unquote_path
 from cnnlab.config.resolve import resolve
 from cnnlab.config.schema import Sweep
-from cnnlab.config.stored import SAME_RESULT, differences
+from cnnlab.config.stored import SAME_RESULT, differences, has_own_data
 from cnnlab.config.types import check
 from cnnlab.config.validate import validate
 from cnnlab.errors import Unfinished, UserError
@@ -29,6 +30,9 @@ from cnnlab.sweeps.state import AGAIN, RETRIED, SweepState
 from cnnlab.sweeps.watch import jobs_table
 
 FOLDER = Path("outputs/sweeps")
+
+Roots = tuple[str | None, str | None]
+"""`dataset.root` of a job's run, and of the command."""
 
 LOG_WIDTH = 160
 """Characters of a table that no terminal limits."""
@@ -62,10 +66,10 @@ def sweep(
     grid = read_grid(context.config_loader, arguments, configurations)
     directory = _directory(config, grid)
     jobs = list(grid.jobs)
-    _check_jobs(context, config, jobs, directory)
+    elsewhere = _check_jobs(context, config, jobs, directory)
     command = shlex.join(["cnnlab", "train", *map(unquote_path, sys.argv[1:])])
     sweep_state = SweepState.of_grid(directory, grid.keys, command, jobs)
-    _tell_surprises(grid, sweep_state)
+    _tell_surprises(grid, sweep_state, elsewhere)
     states = AGAIN | RETRIED if config.sweep.retry_failed else AGAIN
     names = [job.name for job in jobs if sweep_state.entries[job.name].state in states]
     if config.sweep.dry_run:
@@ -140,12 +144,18 @@ def _note(directory: Path, name: str, returned: JobReturn) -> None:
 
 
 def _directory(config: DictConfig, grid: Grid) -> Path:
-    if any(override.startswith("hydra.sweep.dir=") for override in _hydra_overrides(config)):
+    folder = next((given for given in _hydra_overrides(config) if given.startswith("hydra.sweep.dir=")), None)
+    if folder:
+        for given in given_overrides(config.hydra):
+            if given.lstrip("+").startswith("sweep.name="):
+                raise UserError(f"{given} {folder}: both say where the sweep is; give one of them")
         return Path(config.hydra.sweep.dir).expanduser().absolute()
     return (FOLDER / (config.sweep.name or grid.name())).absolute()
 
 
-def _check_jobs(context: HydraContext, config: DictConfig, jobs: Sequence[Job], directory: Path) -> None:
+def _check_jobs(context: HydraContext, config: DictConfig, jobs: Sequence[Job], directory: Path) -> dict[str, Roots]:
+    """Check the jobs' configurations; return by name those of own data that now lie elsewhere than their run's did."""
+    elsewhere = {}
     for job in jobs:
         composed = context.config_loader.load_sweep_config(config, list(job.overrides))
         with read_write(composed), open_dict(composed):
@@ -157,15 +167,20 @@ def _check_jobs(context: HydraContext, config: DictConfig, jobs: Sequence[Job], 
                 raise UserError(f"{job.name}: {error}") from error
         if not (directory / job.name / "run.json").exists():
             continue
-        changed = differences(composed, Run.open(directory / job.name), SAME_RESULT)
+        run = Run.open(directory / job.name)
+        changed = differences(composed, run, SAME_RESULT)
         if changed:
             raise UserError(
                 f"{directory / job.name}: was trained with another configuration ({changed}); "
                 "choose another sweep.name, or move this folder away"
             )
+        roots = run.config.dataset.get("root"), composed.dataset.get("root")
+        if has_own_data(composed.dataset) and len(set(roots)) > 1:
+            elsewhere[job.name] = roots
+    return elsewhere
 
 
-def _tell_surprises(grid: Grid, sweep_state: SweepState) -> None:
+def _tell_surprises(grid: Grid, sweep_state: SweepState, elsewhere: Mapping[str, Roots]) -> None:
     """Say where the sweep is not just the combinations that were typed."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     if grid.repeated:
@@ -174,6 +189,11 @@ def _tell_surprises(grid: Grid, sweep_state: SweepState) -> None:
     if others:
         hint = "give another sweep.name if these are two sweeps"
         console.print(f"{sweep_state.directory} holds {others} more jobs, of an earlier grid; {hint}", markup=False)
+    done = Counter(roots for name, roots in elsewhere.items() if sweep_state.entries[name].state == "done")
+    for (was, now), count in done.items():  # the other jobs compare the data with what they were trained on
+        jobs = "1 job that is done was" if count == 1 else f"{count} jobs that are done were"
+        hint = f"give another sweep.name to train on {now}, if these are other data"
+        console.print(f"{jobs} trained with dataset.root={was}; {hint}", markup=False)
 
 
 @contextmanager

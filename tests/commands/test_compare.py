@@ -14,6 +14,8 @@ from cnnlab.compare.metrics import USUAL, format_difference, format_metric, metr
 from cnnlab.compare.notes import counting_notes
 from cnnlab.compare.tables import runs_table, summary_table
 from cnnlab.errors import UserError
+from cnnlab.sweeps.grid import Job
+from cnnlab.sweeps.state import SweepState
 
 
 def copied(run: Path, to: Path, *changes: tuple[str, str], **record) -> Path:
@@ -79,6 +81,43 @@ def test_runs_of_no_sweep_are_told_apart_by_what_differs_in_their_configurations
     assert comparison.keys == ["optimizer"]
     assert comparison.configurations == ["optimizer=adam", "optimizer=sgd"]
     assert [entry.seed for entry in comparison.entries] == [0, 1, 0]
+
+
+def test_a_sweep_that_another_grid_extended_mixes_no_configurations(sweep_of_four, tmp_path, capsys):
+    sweep = shutil.copytree(sweep_of_four, tmp_path / "keys")
+    (sweep / "optimizer=adam,seed=1").rename(sweep / "seed=1")
+    job = Job("seed=1", ("optimizer=adam", "seed=1"), {"seed": "1"})
+    SweepState.of_grid(sweep, ["seed"], "cnnlab train -m optimizer=adam seed=1", [job]).save()
+    assert observations(sweep) == {"optimizer=adam": [0, 1], "optimizer=sgd": [0]}
+    assert cli.main(["compare", f"runs={sweep}"]) == 0
+    assert "configurations are called by the settings in which the runs differ" in capsys.readouterr().err
+
+    sweep = shutil.copytree(sweep_of_four, tmp_path / "values")
+    config = sweep / "optimizer=adam,seed=1" / "config.yaml"
+    config.write_text(config.read_text().replace("learning_rate: 0.001", "learning_rate: 0.1"))
+    found = {name.split("learning_rate=")[1]: seeds for name, seeds in observations(sweep).items() if "adam" in name}
+    assert found == {"0.001": [0], "0.1": [1]}
+
+
+def test_what_each_seed_was_given_by_an_interpolation_makes_no_other_configuration(sweep_of_four, tmp_path):
+    sweep = shutil.copytree(sweep_of_four, tmp_path / "sweep")
+    jobs = []
+    for seed in (0, 1):
+        name = f"optimizer=adam,seed={seed}"
+        jobs.append(Job(name, ("weights=w${seed}.keras",), {"optimizer": "adam", "seed": str(seed)}))
+        text = (sweep / name / "config.yaml").read_text()
+        (sweep / name / "config.yaml").write_text(text.replace("weights: null", f"weights: /w{seed}.keras"))
+    SweepState.of_grid(sweep, ["optimizer", "seed"], "cnnlab", jobs).save()
+    assert observations(sweep) == {"optimizer=adam": [0, 1], "optimizer=sgd": [0]}
+
+
+def observations(sweep: Path) -> dict[str, list[int | str | None]]:
+    """The seeds of the runs of a sweep that count, by their configurations."""
+    entries = [entry for entry in collect([str(sweep)]).entries if entry.counts]
+    return {
+        name: sorted(entry.seed for entry in entries if entry.configuration == name)
+        for name in dict.fromkeys(entry.configuration for entry in entries)
+    }
 
 
 def test_the_newest_run_of_a_configuration_and_seed_counts_and_the_correction_is_told(sweep_of_four, tmp_path, capsys):

@@ -100,6 +100,17 @@ def test_configurations_are_sets_of_overrides_with_a_name(grid):
     assert found.keys == ("configuration", "seed")
 
 
+@pytest.mark.parametrize("own", ["optimizer.rho=0.5", "++optimizer.rho=0.5", "~optimizer.rho"])
+@pytest.mark.parametrize("given", ["optimizer.rho=0.1,0.2", "optimizer.rho=0.1", "+optimizer.rho=0.1"])
+def test_a_key_is_given_or_in_a_configuration(grid, given, own):
+    with pytest.raises(UserError) as refused:
+        grid(given, "seed=0,1", plain=[], forgetful=["optimizer=rmsprop", own])
+    assert str(refused.value) == (
+        f"{given}: the configuration forgetful sets this too ({own}); "
+        "leave it out, or change it in hydra.sweeper.configurations"
+    )
+
+
 def test_a_key_that_an_experiment_sweeps_stays_swept_where_the_command_line_gives_one_value(grid):
     assert names(grid("seed=0,1,2", "seed=1")) == ["seed=1"]
 
@@ -123,6 +134,16 @@ def test_a_sweep_over_nothing_is_refused(grid):
         UserError, match=r"^model=glob\(nothing_like_it\*\): no value to train with; give at least one$"
     ):
         grid("model=glob(nothing_like_it*)")
+
+
+@pytest.mark.parametrize("key", ["sweep.name", "++sweep.job_timeout", "hydra.launcher.slots"])
+def test_how_a_sweep_is_run_is_not_swept(grid, key):
+    with pytest.raises(UserError) as refused:
+        grid("seed=0,1", f"{key}=a,b")
+    assert str(refused.value) == (
+        f"{key}=a,b: says how the sweep is run, and takes one value, in quotes where it has commas: \"{key}='a,b'\""
+    )
+    assert names(grid("seed=0,1", f"{key}='a,b'")) == ["seed=0", "seed=1"]
 
 
 def test_what_is_no_list_of_values_is_refused(grid):

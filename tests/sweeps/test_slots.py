@@ -38,6 +38,23 @@ def test_every_gpu_has_a_job_of_its_own(gpus):
     assert [slot.name for slot in make_slots("auto")] == ["gpu 0", "gpu 1", "gpu 2"]
 
 
+def test_gpus_that_tensorflow_cannot_use_are_told(gpus, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("sys.path", [])  # no wheels of NVIDIA's
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
+    monkeypatch.setattr("cnnlab.runtime.machine.find_library", lambda name: None)
+    monkeypatch.setenv("LD_LIBRARY_PATH", "")
+    gpus(2)
+    make_slots("auto")
+    told = capsys.readouterr().err
+    assert told.startswith("hydra.launcher.slots=auto: 2 jobs at a time, one per GPU, but no cuDNN was found")
+    assert "pip install 'cnnlab[gpu]'" in told
+    make_slots(2)  # as was asked for
+    (tmp_path / "libcudnn.so.9").touch()
+    monkeypatch.setenv("LD_LIBRARY_PATH", f"/nowhere:{tmp_path}")
+    make_slots("auto")
+    assert capsys.readouterr().err == ""
+
+
 def test_fewer_slots_have_several_gpus_each_and_more_share_them(gpus):
     gpus(4)
     assert visible(2) == ["0,2", "1,3"]

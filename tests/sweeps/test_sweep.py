@@ -152,8 +152,13 @@ def test_twelve_jobs_of_which_one_raises_one_diverges_and_one_is_killed(sweep, t
         "diverges": ["optimizer=sgd", "optimizer.learning_rate=1e30"],
         "killed": [*SLOW_STEPS],
     }
-    write_experiment(tmp_path, hydra={"sweeper": {"configurations": configurations}})
-    command = ("--config-dir", str(tmp_path / "mine"), "experiment=grid", *TWO_EPOCHS, "hydra.launcher.slots=2")
+    small = {
+        "input_shape": [8, 8, 1],
+        "model": {"padding": "same"},
+        "trainer": {"batch_size": 64, "precision": "float32", "epochs": 2, "threads": 1},
+    }
+    write_experiment(tmp_path, **small, hydra={"sweeper": {"configurations": configurations}})
+    command = ("--config-dir", str(tmp_path / "mine"), "experiment=grid", "hydra.launcher.slots=2")
     victim = sweep.directory / "configuration=killed"
     sweep.start(*command)
     sweep.wait_for(lambda: list((victim / "checkpoints").glob("step-*.npz")))
@@ -297,6 +302,7 @@ def test_a_mistake_in_one_job_is_told_before_any_is_trained(sweep_here, tmp_path
         ("hydra.launcher.slots=0", "hydra.launcher.slots=0"),
         ("sweep.nmae=x", "sweep.nmae"),
         ("+hydra.sweeper.arms={a:[]}", "hydra.sweeper.arms: no such key; the keys are configurations and params"),
+        ("hydra.sweep.dir=x", "sweep.name=test hydra.sweep.dir='x': both say where the sweep is; give one of them"),
         ("hydra.run.dir=x", "give a sweep's with sweep.name or hydra.sweep.dir"),
     ],
 )
