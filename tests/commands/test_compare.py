@@ -12,8 +12,9 @@ from cnnlab.compare.choose import find_configuration
 from cnnlab.compare.collect import collect
 from cnnlab.compare.metrics import USUAL, format_difference, format_metric, metric_names
 from cnnlab.compare.notes import counting_notes
-from cnnlab.compare.tables import runs_table, summary_table
+from cnnlab.compare.tables import measured, runs_table, summary_table
 from cnnlab.errors import UserError
+from cnnlab.runs.run import Run
 
 
 def copied(run: Path, to: Path, *changes: tuple[str, str], **record) -> Path:
@@ -72,6 +73,13 @@ def test_the_tables_hold_what_the_runs_measured(sweep_of_four):
     assert found["std"] == pytest.approx(adam.std())
     assert found["low"] < adam.mean() < found["high"]
     assert summary.loc[("optimizer=sgd", "final_accuracy")]["n"] == 1
+
+
+def test_the_best_of_what_chose_the_model_is_that_of_any_validation_also_within_an_epoch(sweep_of_four, tmp_path):
+    run = Run.open(shutil.copytree(sweep_of_four / "optimizer=adam,seed=0", tmp_path / "run"))
+    epochs = measured(run)
+    run.update(best={"step": 3, "epoch": 1, "monitor": "val_accuracy", "value": epochs["best_val_accuracy"] + 0.01})
+    assert measured(run) == epochs | {"best_val_accuracy": epochs["best_val_accuracy"] + 0.01}
 
 
 def test_runs_of_no_sweep_are_told_apart_by_what_differs_in_their_configurations(sweep_of_four):
