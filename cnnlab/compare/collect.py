@@ -21,9 +21,12 @@ IGNORED = (
 )
 """Keys in which runs may differ without being another configuration, nor does what is below them count."""
 
-OWN_DATA = ("cnnlab.data.image_folder.image_folder", "cnnlab.data.arrays.arrays", "cnnlab.data.table.table")
-"""Readers of the user's own data, where another `dataset.root` is other data; published data, which these readers are
-told of by `dataset.folder`, are the same wherever they lie."""
+PUBLISHED_DATA = (
+    *("cnnlab.data.cifar.cifar10", "cnnlab.data.cifar.cifar100", "cnnlab.data.digits.digits"),
+    *("cnnlab.data.mnist.mnist", "cnnlab.data.mnist.fashion_mnist", "cnnlab.data.tfds.tfds"),
+)
+"""Readers of published data, which are the same wherever `dataset.root` has them lie; so are those that the reader of
+folders is told of by `dataset.folder`. To any other reader, as a plug-in's, another root is other data."""
 
 
 FOLD = "dataset.fold"
@@ -271,8 +274,9 @@ def same_configuration(first: Run, second: Run) -> bool:
 
 def _settings(run: Run) -> dict[str, Any]:
     settings = flat(OmegaConf.to_container(run.config, resolve=True))
-    own = settings.get("dataset._target_") in OWN_DATA and settings.get("dataset.folder") is None
-    ignored = IGNORED if own else (*IGNORED, "dataset.root")
+    reader, folder = settings.get("dataset._target_"), settings.get("dataset.folder")
+    published = reader in PUBLISHED_DATA or (reader == "cnnlab.data.image_folder.image_folder" and folder is not None)
+    ignored = (*IGNORED, "dataset.root") if published else IGNORED
     return {key: value for key, value in settings.items() if not _is_below(key, ignored)}
 
 

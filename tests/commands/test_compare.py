@@ -9,7 +9,7 @@ import pytest
 
 from cnnlab import cli
 from cnnlab.compare.choose import find_configuration
-from cnnlab.compare.collect import collect
+from cnnlab.compare.collect import collect, same_configuration
 from cnnlab.compare.metrics import USUAL, format_difference, format_metric, metric_names
 from cnnlab.compare.notes import counting_notes
 from cnnlab.compare.tables import measured, runs_table, summary_table
@@ -169,9 +169,14 @@ def test_what_sets_one_option_apart_from_itself_is_another_configuration(sweep_o
 LONG = "/" + "long" * 20
 
 
-@pytest.mark.parametrize("key", ["weights", "dataset.root"])
-def test_other_weights_to_start_from_or_other_photographs_are_another_configuration(sweep_of_four, tmp_path, key):
-    own = ("_target_: cnnlab.data.digits.digits", "_target_: cnnlab.data.image_folder.image_folder\n  root: ROOT")
+@pytest.mark.parametrize(
+    ("key", "reader"),
+    [("weights", ""), ("dataset.root", "cnnlab.data.image_folder.image_folder"), ("dataset.root", "plugin.scans")],
+)
+def test_other_weights_to_start_from_or_other_photographs_are_another_configuration(
+    sweep_of_four, tmp_path, key, reader
+):
+    own = ("_target_: cnnlab.data.digits.digits", f"_target_: {reader}\n  root: ROOT")
     runs = []
     for seed in (0, 1):
         for value in (f"{LONG}/a", f"{LONG}/b"):
@@ -182,6 +187,18 @@ def test_other_weights_to_start_from_or_other_photographs_are_another_configurat
     comparison = collect(runs)
     assert comparison.configurations == [f"{key}={LONG}/a", f"{key}={LONG}/b"]
     assert all(entry.counts for entry in comparison.entries)
+
+
+@pytest.mark.parametrize(
+    "reader", ["cnnlab.data.mnist.mnist", "cnnlab.data.image_folder.image_folder\n  folder: cats_vs_dogs"]
+)
+def test_published_data_are_the_same_wherever_they_lie(sweep_of_four, tmp_path, reader):
+    source = sweep_of_four / "optimizer=adam,seed=0"
+    runs = []
+    for root in "ab":
+        change = ("_target_: cnnlab.data.digits.digits", f"_target_: {reader}\n  root: {root}")
+        runs.append(str(copied(source, tmp_path / "runs" / root, change)))
+    assert same_configuration(*map(Run.open, map(Path, runs)))
 
 
 def test_a_seed_that_was_set_alone_makes_another_observation(sweep_of_four, tmp_path):
