@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.errors import UserError
+from cnnlab.runs.lock import lock
 from cnnlab.runs.run import Run
 from cnnlab.training.loggers.logger import RunLogger, hyperparameters, run_label, text
 
@@ -146,7 +147,7 @@ def _alone(uri: str) -> Iterator[None]:
     path = Path(uri.removeprefix(SQLITE))
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f"{path.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file, fcntl.LOCK_EX)
         yield
 
 
