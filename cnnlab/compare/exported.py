@@ -7,12 +7,13 @@ from typing import Any
 
 from scipy.stats import binomtest
 
-from cnnlab.compare.pairs import Disagreement, disagreement
+from cnnlab.compare.pairs import PREDICTIONS, Disagreement, disagreement, outdated
+from cnnlab.runs.evaluations import Evaluation, read_evaluations
 from cnnlab.runs.files import write_table
 from cnnlab.runs.run import Run
 
-_SAME = ("dataset", "root", "split", "tta", "changed", "model_sha256")
-"""What two evaluations have in common that are of one model on the same images, in metrics.json."""
+_SAME = ("dataset", "root", "split", "tta", "changed")
+"""What two evaluations have in common that are on the same images, in metrics.json."""
 
 
 def write_exported(run: Run, folder: Path, confidence: float) -> list[str]:
@@ -24,13 +25,16 @@ def write_exported(run: Run, folder: Path, confidence: float) -> list[str]:
         confidence: of the intervals, and 1 - the level of the tests.
 
     Returns:
-        A sentence on each; the differences are those in accuracy, in points of a percent.
+        A sentence on each; the differences are those in accuracy, in points of a percent. Evaluations of an earlier
+        model are not compared, but told.
     """
-    sentences = []
-    for name, found in _pairs(run):
-        write_table(folder / f"disagreements-{name}.csv", found.images)
-        sentences.append(_sentence(found, confidence))
-    return sentences
+    sentences, pairs = [], list(_pairs(run))
+    for exported, own in pairs:
+        if found := _disagreement(exported, own):
+            write_table(folder / f"disagreements-{exported.folder.name}.csv", found.images)
+            sentences.append(_sentence(found, confidence))
+    lines = (line for pair in pairs for line in outdated([run, run], pair))
+    return [*sentences, *dict.fromkeys(lines)]  # the model's own evaluation has several counterparts
 
 
 def difference_interval(n: int, alone: tuple[int, int], confidence: float) -> tuple[float, float]:
@@ -49,18 +53,22 @@ def difference_interval(n: int, alone: tuple[int, int], confidence: float) -> tu
     return (2 * share.low - 1) * differing / n, (2 * share.high - 1) * differing / n
 
 
-def _pairs(run: Run) -> Iterator[tuple[str, Disagreement]]:
-    """Each evaluation of an exported file that has its counterpart: the folder's name, and what differs."""
-    found = sorted((run.path / "eval").glob("*/metrics.json"))
-    evaluations = {path.parent: json.loads(path.read_text("utf-8")) for path in found}
-    own = {_about(figures): folder for folder, figures in evaluations.items() if not figures.get("backend")}
-    for folder, figures in evaluations.items():
-        other = own.get(_about(figures))
-        if figures.get("backend") and other:
-            names = figures["backend"], "Keras"
-            tables = folder / "predictions.csv", other / "predictions.csv"
-            if pair := disagreement(other.name, names, tables):
-                yield folder.name, pair
+def _pairs(run: Run) -> Iterator[tuple[Evaluation, Evaluation]]:
+    """Each evaluation of an exported file that has its counterpart, and that."""
+    evaluations = read_evaluations(run)
+    own = {_about(each.figures): each for each in evaluations if not each.figures.get("backend")}
+    for each in evaluations:
+        if each.figures.get("backend") and (other := own.get(_about(each.figures))):
+            yield each, other
+
+
+def _disagreement(exported: Evaluation, own: Evaluation) -> Disagreement | None:
+    """What differs between two evaluations of the run's model as it is now."""
+    one_model = exported.figures.get("model_sha256") == own.figures.get("model_sha256")  # which may be gone by now
+    if not one_model or exported.is_outdated or own.is_outdated:
+        return None
+    tables = exported.folder / PREDICTIONS, own.folder / PREDICTIONS
+    return disagreement(own.folder.name, (exported.figures["backend"], "Keras"), tables)
 
 
 def _about(figures: dict[str, Any]) -> str:

@@ -1,8 +1,8 @@
 """Two runs side by side: in what they differ, and on which images."""
 
-import json
 import logging
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from cnnlab.config.flat import flat
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 from cnnlab.evaluation.confusion import draw_confusion_difference
+from cnnlab.runs.evaluations import Evaluation, read_evaluations
 from cnnlab.runs.files import write_table
 from cnnlab.runs.run import Run
 
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 SHOWN = 12
 """Images in a gallery."""
+
+PREDICTIONS = "predictions.csv"
+"""The table of an evaluation that says what the model took each image for."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ def write_pair(first: Run, second: Run, folder: Path, confidence: float) -> Pair
         _draw_differences(first, second, found.split, figures[-1])
         figures += _draw_images(first, found, folder)
         sentences.append(found.sentence(confidence))
+    sentences += [line for pair in _evaluated_alike(first, second) for line in outdated([first, second], pair)]
     names = " and ".join(run_names(first, second))
     hint = "cnnlab eval run=… of both does that where their splits agree"
     return Pair(differing, figures, sentences or [f"{names} were not evaluated on the same images; {hint}"])
@@ -120,21 +125,53 @@ def what_differs(first: Run, second: Run) -> pd.DataFrame:
 def disagreements(first: Run, second: Run) -> Iterator[Disagreement]:
     """Compare what two runs predicted, for every split on which `cnnlab eval` evaluated both on the same images.
 
+    Evaluations of an earlier model of either run are left out.
+
     After McNemar, "Note on the sampling error of the difference between correlated proportions or percentages" (1947),
     by the exact binomial distribution.
     """
     names = run_names(first, second)
-    for path in sorted((first.path / "eval").glob("*/predictions.csv")):
-        other = second.path / "eval" / path.parent.name / path.name
-        if not other.exists():
-            continue
-        data = _data(path.parent)
-        if data != _data(other.parent) or ("changed" not in data and _have_other_images(first, second, data["split"])):
-            continue
-        if _drawing(first, path.parent.name) != _drawing(second, path.parent.name):
-            continue  # classes that lie in order have equal labels in either draw
-        if found := disagreement(path.parent.name, names, (path, other)):
+    for one, other in _evaluated_alike(first, second):
+        tables = one.folder / PREDICTIONS, other.folder / PREDICTIONS
+        if not (one.is_outdated or other.is_outdated) and (found := disagreement(one.folder.name, names, tables)):
             yield found
+
+
+def _evaluated_alike(first: Run, second: Run) -> Iterator[tuple[Evaluation, Evaluation]]:
+    """The evaluations of two runs on what is the same split as far as is known without looking at the tables."""
+    others = {other.folder.name: other for other in read_evaluations(second)}
+    for one in read_evaluations(first):
+        other = others.get(one.folder.name)
+        if other is None or not all((each.folder / PREDICTIONS).exists() for each in (one, other)):
+            continue
+        data = _data(one)
+        if data != _data(other) or ("changed" not in data and _have_other_images(first, second, data["split"])):
+            continue
+        if _drawing(first, one.folder.name) != _drawing(second, one.folder.name):
+            continue  # classes that lie in order have equal labels in either draw
+        yield one, other
+
+
+def outdated(runs: Sequence[Run], evaluations: Sequence[Evaluation]) -> list[str]:
+    """A sentence on each evaluation that is of an earlier model of its run, with the command that makes it anew."""
+    return [
+        f"{each.folder} is of an earlier model than {run.best_model.name} is now, so its predictions are not compared; "
+        f"evaluate again: {_command(run, each.figures)}"
+        for run, each in zip(runs, evaluations, strict=True)
+        if each.is_outdated
+    ]
+
+
+def _command(run: Run, figures: Mapping[str, Any]) -> str:
+    """The command that makes an evaluation anew."""
+    given = {"run": run.path, "split": figures["split"]}
+    if (views := figures.get("tta", "none")) != "none":
+        names = views.split("-")
+        given["tta"] = names[0] if len(names) == 1 else f"[{','.join(names)}]"
+    if figures.get("backend"):
+        given["backend"] = figures["backend"]
+    given |= {key: "null" if value is None else value for key, value in (figures.get("changed") or {}).items()}
+    return shlex.join(["cnnlab", "eval", *(f"{key}={value}" for key, value in given.items())])
 
 
 def disagreement(split: str, names: tuple[str, str], tables: tuple[Path, Path]) -> Disagreement | None:
@@ -180,11 +217,11 @@ def _draw_images(run: Run, found: Disagreement, folder: Path) -> Iterator[Path]:
     from cnnlab.data.load import load_dataset  # TensorFlow, only where images are shown
     from cnnlab.evaluation.gallery import draw_gallery, pick, whereabouts
 
-    about = _data(run.path / "eval" / found.split)
+    figures = next(each.figures for each in read_evaluations(run) if each.folder.name == found.split)
     try:
-        if about.get("changed"):
+        if figures.get("changed"):
             raise UserError("they are not the run's own")
-        images = load_dataset(run.config.dataset, run.config.seeds.split).splits[about["split"]].images
+        images = load_dataset(run.config.dataset, run.config.seeds.split).splits[figures["split"]].images
     except UserError as error:
         log.warning("the images of the %s split are not shown: %s", found.split, error)
         return
@@ -200,10 +237,10 @@ def _draw_images(run: Run, found: Disagreement, folder: Path) -> Iterator[Path]:
         yield path
 
 
-def _data(folder: Path) -> dict[str, Any]:
+def _data(evaluation: Evaluation) -> dict[str, Any]:
     """What was evaluated: the split, and the root where the data are not the run's own."""
-    about = json.loads((folder / "metrics.json").read_text("utf-8"))
-    return {key: about.get(key) for key in ("split", *(("changed", "root") if about.get("changed") else ()))}
+    figures = evaluation.figures
+    return {key: figures.get(key) for key in ("split", *(("changed", "root") if figures.get("changed") else ()))}
 
 
 def _have_other_images(first: Run, second: Run, split: str) -> bool:

@@ -23,7 +23,8 @@ def runs_table(comparison: Comparison) -> pd.DataFrame:
 
     Columns: run (the folder's name), configuration, the swept keys, seed, fold, status, counted (see
     `collect.Entry.counts`), reason, held_out (of folds: images that validate for each that trains), epochs, steps,
-    the metrics (see `metric_names`; the best is the largest accuracy, the smallest loss), seconds of training,
+    the metrics (see `metric_names`; the best is the largest accuracy, the smallest loss, of the epochs' last
+    validations, and of every validation for the metric that chose the best model), seconds of training,
     images_per_second (median over the epochs), commit. What was not measured is empty.
     """
     rows = [_row(entry, comparison.keys) for entry in comparison.entries]
@@ -104,11 +105,14 @@ def measured(run: Run) -> dict[str, float]:
         return {}
     row = {"epochs": history["epoch"].iloc[-1], "steps": history["step"].iloc[-1]}
     row |= {"seconds": history["seconds"].sum(), "images_per_second": history["images_per_second"].median()}
+    best_model = run.record.get("best") or {}
     for metric, better in measured_columns([run]).items():
         values = pd.to_numeric(history[metric]).dropna() if metric in history else pd.Series(dtype=float)
+        chosen = [best_model["value"]] if best_model.get("monitor") == metric else []  # perhaps within an epoch
+        candidates = pd.Series([*values, *chosen], dtype=float).dropna()
+        if better and len(candidates):
+            row[f"best_{metric}"] = candidates.max() if better == "max" else candidates.min()
         if len(values):
-            if better:
-                row[f"best_{metric}"] = values.max() if better == "max" else values.min()
             row[f"final_{metric}"] = values.iloc[-1]
             row[f"mean_{metric}"] = values.mean()
     return row

@@ -39,9 +39,12 @@ SAME_RESULT = frozenset(
 # What may change when a run is resumed: also its length.
 CHANGEABLE = SAME_RESULT | {"trainer.epochs", "trainer.steps"}
 
-OWN_DATA = ("cnnlab.data.image_folder.image_folder", "cnnlab.data.arrays.arrays", "cnnlab.data.table.table")
-"""Readers of the user's own data, where another `dataset.root` is other data; published data, which these readers are
-told of by `dataset.folder`, are the same wherever they lie."""
+PUBLISHED_DATA = (
+    *("cnnlab.data.cifar.cifar10", "cnnlab.data.cifar.cifar100", "cnnlab.data.digits.digits"),
+    *("cnnlab.data.mnist.mnist", "cnnlab.data.mnist.fashion_mnist", "cnnlab.data.tfds.tfds"),
+)
+"""Readers of published data, which are the same wherever `dataset.root` has them lie; so are those that the reader of
+folders is told of by `dataset.folder`. To any other reader, as a plug-in's, another root is other data."""
 
 LEFT_TO_DATA = {"dataset.num_classes": None, "dataset.validation": "auto"}
 """Values in whose place a run keeps what its data made of them."""
@@ -157,8 +160,10 @@ def keeps_result(override: str) -> bool:
 
 
 def has_own_data(dataset: Mapping[str, Any]) -> bool:
-    """Whether a configuration's `dataset` is the user's own data (see `OWN_DATA`)."""
-    return dataset.get("_target_") in OWN_DATA and dataset.get("folder") is None
+    """Whether another root of a configuration's `dataset` is other data (see `PUBLISHED_DATA`)."""
+    reader = dataset.get("_target_")
+    is_published_folder = reader == "cnnlab.data.image_folder.image_folder" and dataset.get("folder") is not None
+    return reader not in PUBLISHED_DATA and not is_published_folder
 
 
 def _is_of(key: str, keys: Collection[str]) -> bool:

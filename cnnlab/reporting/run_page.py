@@ -19,7 +19,8 @@ from cnnlab.reporting.describe import UNDEFINED, describe, score_format
 from cnnlab.reporting.exports import describe_exports
 from cnnlab.reporting.page import figure, render, table
 from cnnlab.reporting.words import first_few, reasons
-from cnnlab.runs.files import write_atomically
+from cnnlab.runs.evaluations import Evaluation, read_evaluations
+from cnnlab.runs.files import digest, write_atomically
 from cnnlab.runs.run import Run
 
 _HEADLINES = {"best", "status", "error", "started", "ended", "class_names", "data"}  # shown elsewhere on the page
@@ -67,7 +68,7 @@ def write_report(run: Run) -> None:
     Args:
         run: an open run; its evaluations and plots are read from its directory.
     """
-    evaluations, draw = _evaluations(run), _drawing(run.path)
+    evaluations, draw = read_evaluations(run), _drawing(run.path)
     environment = _flat({key: value for key, value in run.record.items() if key != "config"})
     page = render(
         "run_page.html",
@@ -78,8 +79,8 @@ def write_report(run: Run) -> None:
         sections=[
             *_data(run),
             *_training(run, draw),
-            *(_evaluation(folder, figures, draw) for folder, figures in evaluations.items()),
-            *_exports(run.path / "export" / "report.json"),
+            *(_evaluation(evaluation, draw) for evaluation in evaluations),
+            *_exports(run),
             *_inside(run.path / "visualize", draw),
             Section("Configuration", text=OmegaConf.to_yaml(run.config)),
             Section("Environment", table=table(environment)),
@@ -102,21 +103,16 @@ def _drawing(run: Path) -> Draw:
     return draw
 
 
-def _evaluations(run: Run) -> dict[Path, dict[str, Any]]:
-    """The folders below RUN/eval that are complete, and the figures in each."""
-    found = sorted((run.path / "eval").glob("*/metrics.json"))
-    return {path.parent: json.loads(path.read_text("utf-8")) for path in found}
-
-
 def _subtitle(run: Run) -> str:
     parts = [run.status.name, run.record.get("started"), str(run.path)]
     return " · ".join(part for part in parts if part)
 
 
-def _tiles(run: Run, evaluations: Mapping[Path, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+def _tiles(run: Run, evaluations: Sequence[Evaluation]) -> Iterator[tuple[str, str]]:
     """The headline results: value and caption of each."""
-    for folder, figures in evaluations.items():
-        yield f"{figures['accuracy']:.2%}", f"accuracy, {folder.name}"
+    for each in evaluations:
+        which = " (of an earlier model)" if each.is_outdated else ""
+        yield f"{each.figures['accuracy']:.2%}", f"accuracy, {each.folder.name}{which}"
     best = run.record.get("best")
     if best and best["monitor"]:
         yield f"{best['value']:{score_format(best['monitor'])}}", f"best {best['monitor']}, epoch {best['epoch']}"
@@ -161,26 +157,34 @@ def _measured(name: str, value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:{form}}"
 
 
-def _evaluation(folder: Path, figures: Mapping[str, Any], draw: Draw) -> Section:
+def _evaluation(evaluation: Evaluation, draw: Draw) -> Section:
+    folder, figures = evaluation.folder, evaluation.figures
+    data = [figures["root"]] if figures.get("changed") and figures.get("root") else []
+    earlier = ["of an earlier model than model.keras is now: evaluate again"] if evaluation.is_outdated else []
     pictures = sorted(folder.glob("*.png"), key=lambda path: (path.stem != "confusion_matrix", path.name))
     return Section(
         f"Evaluation: {folder.name}",
-        description=(figures.get("changed") and figures.get("root")) or "",
+        description=" · ".join([*data, *earlier]),
         table=table([("", "value", "95 % interval"), *describe(figures)], header=True),
         figures=[draw(path) for path in pictures],
         details={**_per_class(folder / "per_class.csv"), **_wrong_predictions(folder / "predictions.csv")},
     )
 
 
-def _exports(path: Path) -> Iterator[Section]:
+def _exports(run: Run) -> Iterator[Section]:
     """Exported files beside Keras."""
+    path = run.path / "export" / "report.json"
     if path.exists():
         reports = list(json.loads(path.read_text("utf-8")).values())
         threads = first_few(sorted({f"{report['threads']}" for report in reports}))
+        model = digest(run.best_model) if run.best_model.is_file() else None
+        earlier = [f"{each['format']} {each['precision']}" for each in reports if model != each["model_sha256"]]
+        told = f". Of an earlier model than model.keras is now: {', '.join(earlier)}; export again"
         yield Section(
             "Exported files",
             description="Probabilities beside those of Keras in float32: the largest difference of any image and the "
-            f"mean over the images of each one's largest; median times of a call on the processor, threads: {threads}",
+            f"mean over the images of each one's largest; median times of a call on the processor, threads: {threads}"
+            + (told if model and earlier else ""),
             table=table(describe_exports(reports), header=True),
         )
 

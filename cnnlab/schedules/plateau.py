@@ -21,8 +21,8 @@ class Plateau(keras.optimizers.schedules.LearningRateSchedule):
         monitor: the key of the history's rows that is watched.
         mode: whether less (min) or more (max) is better; auto knows losses and accuracies.
         factor: what the learning rate is multiplied by, below 1.
-        patience: validations without improvement before a drop.
-        cooldown: validations after a drop during which none is counted.
+        patience: epochs with a validation, whose last one counts, without improvement before a drop.
+        cooldown: epochs with a validation after a drop during which none is counted.
         min_delta: what a value must be better by to count as an improvement.
         min_lr: where dropping ends.
 
@@ -58,7 +58,7 @@ class Plateau(keras.optimizers.schedules.LearningRateSchedule):
         return tf.convert_to_tensor(self._learning_rate)
 
     def update(self, history: list[dict[str, Any]]) -> None:
-        """Set the learning rate that follows from all validations so far.
+        """Set the learning rate that follows from the last validation of each epoch so far.
 
         Args:
             history: rows of metrics.csv; those whose `monitor` is absent or None are passed over.

@@ -9,11 +9,12 @@ import pytest
 
 from cnnlab import cli
 from cnnlab.compare.choose import find_configuration
-from cnnlab.compare.collect import collect
+from cnnlab.compare.collect import collect, same_configuration
 from cnnlab.compare.metrics import USUAL, format_difference, format_metric, metric_names
 from cnnlab.compare.notes import counting_notes
-from cnnlab.compare.tables import runs_table, summary_table
+from cnnlab.compare.tables import measured, runs_table, summary_table
 from cnnlab.errors import UserError
+from cnnlab.runs.run import Run
 from cnnlab.sweeps.grid import Job
 from cnnlab.sweeps.state import SweepState
 
@@ -74,6 +75,13 @@ def test_the_tables_hold_what_the_runs_measured(sweep_of_four):
     assert found["std"] == pytest.approx(adam.std())
     assert found["low"] < adam.mean() < found["high"]
     assert summary.loc[("optimizer=sgd", "final_accuracy")]["n"] == 1
+
+
+def test_the_best_of_what_chose_the_model_is_that_of_any_validation_also_within_an_epoch(sweep_of_four, tmp_path):
+    run = Run.open(shutil.copytree(sweep_of_four / "optimizer=adam,seed=0", tmp_path / "run"))
+    epochs = measured(run)
+    run.update(best={"step": 3, "epoch": 1, "monitor": "val_accuracy", "value": epochs["best_val_accuracy"] + 0.01})
+    assert measured(run) == epochs | {"best_val_accuracy": epochs["best_val_accuracy"] + 0.01}
 
 
 def test_runs_of_no_sweep_are_told_apart_by_what_differs_in_their_configurations(sweep_of_four):
@@ -200,9 +208,14 @@ def test_what_sets_one_option_apart_from_itself_is_another_configuration(sweep_o
 LONG = "/" + "long" * 20
 
 
-@pytest.mark.parametrize("key", ["weights", "dataset.root"])
-def test_other_weights_to_start_from_or_other_photographs_are_another_configuration(sweep_of_four, tmp_path, key):
-    own = ("_target_: cnnlab.data.digits.digits", "_target_: cnnlab.data.image_folder.image_folder\n  root: ROOT")
+@pytest.mark.parametrize(
+    ("key", "reader"),
+    [("weights", ""), ("dataset.root", "cnnlab.data.image_folder.image_folder"), ("dataset.root", "plugin.scans")],
+)
+def test_other_weights_to_start_from_or_other_photographs_are_another_configuration(
+    sweep_of_four, tmp_path, key, reader
+):
+    own = ("_target_: cnnlab.data.digits.digits", f"_target_: {reader}\n  root: ROOT")
     runs = []
     for seed in (0, 1):
         for value in (f"{LONG}/a", f"{LONG}/b"):
@@ -213,6 +226,18 @@ def test_other_weights_to_start_from_or_other_photographs_are_another_configurat
     comparison = collect(runs)
     assert comparison.configurations == [f"{key}={LONG}/a", f"{key}={LONG}/b"]
     assert all(entry.counts for entry in comparison.entries)
+
+
+@pytest.mark.parametrize(
+    "reader", ["cnnlab.data.mnist.mnist", "cnnlab.data.image_folder.image_folder\n  folder: cats_vs_dogs"]
+)
+def test_published_data_are_the_same_wherever_they_lie(sweep_of_four, tmp_path, reader):
+    source = sweep_of_four / "optimizer=adam,seed=0"
+    runs = []
+    for root in "ab":
+        change = ("_target_: cnnlab.data.digits.digits", f"_target_: {reader}\n  root: {root}")
+        runs.append(str(copied(source, tmp_path / "runs" / root, change)))
+    assert same_configuration(*map(Run.open, map(Path, runs)))
 
 
 def test_a_seed_that_was_set_alone_makes_another_observation(sweep_of_four, tmp_path):

@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 
 from cnnlab import cli
 from cnnlab.compare.collect import collect
+from cnnlab.compare.exported import write_exported
 from cnnlab.compare.notes import provenance_notes
 from cnnlab.compare.pairs import disagreements, what_differs, write_pair
 from cnnlab.runs.run import Run
@@ -101,6 +102,31 @@ def test_folders_of_one_name_with_other_data_are_not_compared(pair, tmp_path):
         about |= {"changed": {"data": str(run)}, "root": str(run)}
         (folder / "metrics.json").write_text(json.dumps(about))
     assert [found.split for found in disagreements(*map(Run.open, runs))] == ["test", "test-flip"]
+
+
+def test_what_a_run_predicted_before_its_model_changed_is_not_compared(pair, tmp_path):
+    resumed = Path(shutil.copytree(pair[0], tmp_path / "resumed"))
+    shutil.copy(pair[1] / "model.keras", resumed)  # as a resumed training that finds a better model leaves it
+    found = write_pair(Run.open(resumed), Run.open(pair[1]), tmp_path, 0.95)
+    assert not list(tmp_path.glob("disagreements-*"))
+    assert [sentence.split(" is of an earlier model")[0] for sentence in found.sentences] == [
+        f"{resumed}/eval/{name}" for name in ("test", "test-flip")
+    ]
+    assert found.sentences[0].endswith(f"; evaluate again: cnnlab eval run={resumed} split=test")
+
+
+def test_an_exported_file_is_compared_with_the_model_as_it_is_now(pair, tmp_path):
+    run = Path(shutil.copytree(pair[0], tmp_path / "run"))
+    folder = Path(shutil.copytree(run / "eval" / "test", run / "eval" / "test-onnx"))
+    about = json.loads((folder / "metrics.json").read_text()) | {"backend": "onnx"}
+    (folder / "metrics.json").write_text(json.dumps(about))
+    (sentence,) = write_exported(Run.open(run), tmp_path, 0.95)
+    assert sentence.startswith("onnx lost 0.00 points")
+    shutil.copy(pair[1] / "model.keras", run)
+    told = write_exported(Run.open(run), tmp_path, 0.95)
+    assert [sentence.split("; evaluate again: ")[1] for sentence in told] == [
+        f"cnnlab eval run={run} split=test{backend}" for backend in (" backend=onnx", "")
+    ]
 
 
 def test_splits_of_other_files_are_not_compared_though_their_labels_are_the_same(pair, tmp_path):

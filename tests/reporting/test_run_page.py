@@ -94,6 +94,16 @@ def test_a_page_shows_results_curves_evaluations_configuration_and_environment(r
     assert images["The images that the model got wrong while most sure of itself"]
 
 
+def test_an_evaluation_of_an_earlier_model_is_marked(run, tmp_path):
+    resumed = Path(shutil.copytree(run, tmp_path / "resumed"))
+    assert "earlier model" not in Page(resumed / "report.html").text
+    shutil.copy(resumed / "last.keras", resumed / "model.keras")  # as a resumed training that finds a better one
+    write_report(Run.open(resumed))
+    text = Page(resumed / "report.html").text
+    assert "accuracy, test (of an earlier model)" in text
+    assert "of an earlier model than model.keras is now: evaluate again" in text
+
+
 def test_the_contents_link_every_section(run):
     page = Page(run / "report.html")
     sections = [attributes["id"] for attributes in page.all("section")]

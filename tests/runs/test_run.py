@@ -1,6 +1,9 @@
 """The run directory: record, lock, refusals."""
 
+import errno
+import fcntl
 import json
+import os
 import subprocess
 import sys
 
@@ -145,3 +148,15 @@ def test_a_second_writer_is_refused_and_the_lock_dies_with_its_process(tmp_path)
         holder.wait()
     with sole_writer(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK])
+def test_where_the_file_system_has_no_locks_a_run_is_written_without_one(tmp_path, monkeypatch, caplog, number):
+    def flock(file: object, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with sole_writer(tmp_path):
+        Run.create(tmp_path, CONFIG).begin()
+    (warning,) = caplog.messages
+    assert warning.startswith(f"{tmp_path}/.lock: going on without a lock ({os.strerror(number)})")

@@ -2,18 +2,24 @@
 
 import json
 import struct
+import sys
 from contextlib import redirect_stderr
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.machinery import ModuleSpec
 from io import StringIO
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
 from cnnlab import cli
 from cnnlab.config import extras
+from cnnlab.runs.run import Run
+from cnnlab.training.loggers.logger import RunLogger, closing
 
 OFFLINE = {"tensorboard": [], "mlflow": [], "wandb": ["logger.wandb.mode=offline"]}
 MEASURED = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "images_per_second"}
@@ -212,6 +218,34 @@ def test_wandb_has_the_hyperparameters_and_keeps_its_id(logged):
     assert {session.run_id for session in sessions} == {json.loads((logged.run / "run.json").read_text())["wandb"]}
     assert first["model.name"] == "mnist_cnn"
     assert (first["trainer.epochs"], second["trainer.epochs"]) == (2, 4)
+
+
+def test_a_service_that_fails_on_the_way_costs_rows_not_the_training_and_every_logger_is_closed(
+    tmp_path, monkeypatch, caplog
+):
+    def fail(*_: object, **__: object) -> None:
+        raise ConnectionResetError("the service\nis gone")
+
+    service = ModuleType("wandb")
+    service.init = lambda **_: SimpleNamespace(log=fail, finish=fail)
+    service.Settings = SimpleNamespace
+    errors = ModuleType("wandb.errors")
+    errors.Error = type("Error", (Exception,), {})
+    adapter = "cnnlab.training.loggers.wandb"
+    for name, module in (("wandb", service), ("wandb.errors", errors), (adapter, None)):
+        monkeypatch.setitem(sys.modules, name, module)
+    del sys.modules[adapter]  # it is imported anew, and forgotten after the test
+    run = Run.create(tmp_path, OmegaConf.create({"seed": 0}))
+    closed = []
+    last = RunLogger(run)
+    last.close = closed.append
+    first = import_module(adapter).WandB(run, "online", "cnnlab", None)
+    first.on_train_begin()
+    first.on_epoch_end(0, {"loss": 1.0})
+    with pytest.raises(ZeroDivisionError), closing([first, last], run):
+        raise ZeroDivisionError
+    assert caplog.messages == [f"WandB did not take {what}: the service is gone" for what in ("epoch 1", "the end")]
+    assert closed == ["failed"]
 
 
 def test_loggers_change_nothing_in_what_is_trained(logged, small_run):

@@ -1,6 +1,7 @@
 """What loggers have in common: Keras callbacks that know their run and are told how it ended."""
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,8 @@ from omegaconf import DictConfig
 from cnnlab.config.flat import flat, plain
 from cnnlab.config.instantiate import instantiate
 from cnnlab.runs.run import Run
+
+log = logging.getLogger(__name__)
 
 NO_HYPERPARAMETERS = ("logger", "resume", "targets")
 
@@ -45,12 +48,34 @@ def build_loggers(nodes: DictConfig, run: Run) -> list[RunLogger]:
 
 @contextmanager
 def closing(loggers: Sequence[RunLogger], run: Run) -> Iterator[None]:
-    """Close the loggers after the block, however it ends, with the status that the run's record tells by then."""
+    """Close the loggers after the block, however it ends, with the status that the run's record tells by then.
+
+    One that cannot be closed is told of, keeps no other from being closed and hides no error of the block's.
+    """
     try:
         yield
     finally:
         for logger in loggers:
-            logger.close(run.record.get("status", "failed"))
+            with tolerant(type(logger).__name__, "the end"):
+                logger.close(run.record.get("status", "failed"))
+
+
+@contextmanager
+def tolerant(name: str, what: str) -> Iterator[None]:
+    """Report what a logger did not take, whatever the error, and continue: it costs rows, not the training.
+
+    Args:
+        name: of the logger.
+        what: it was to take.
+    """
+    try:
+        yield
+    except Exception as error:  # a service's client raises its own errors, and those of the network below
+        log.warning("%s did not take %s: %s", name, what, one_line(error))
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def hyperparameters(run: Run) -> dict[str, Any]:

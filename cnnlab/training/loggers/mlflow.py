@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.errors import UserError
+from cnnlab.runs.lock import lock
 from cnnlab.runs.run import Run
-from cnnlab.training.loggers.logger import RunLogger, hyperparameters, run_label, text
+from cnnlab.training.loggers.logger import RunLogger, hyperparameters, one_line, run_label, text, tolerant
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read at import; nothing is reported unasked
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # MLflow's own values: four minutes without a word
@@ -62,7 +63,8 @@ class MLflow(RunLogger):
                 self._id = self._reopened(client) or self._begun(client)
         except Exception as error:  # SQLAlchemy's and Alembic's too: whatever keeps a store from opening
             raise UserError(
-                f"logger.mlflow.tracking_uri={uri}: {_line(error)}; give another, or leave the logger out, logger=none"
+                f"logger.mlflow.tracking_uri={uri}: {one_line(error)}; give another, or leave the logger out, "
+                "logger=none"
             ) from error
         self._client = client
         self.run.update(mlflow={"tracking_uri": uri, "run_id": self._id})
@@ -71,13 +73,12 @@ class MLflow(RunLogger):
         now = time.time_ns() // 1_000_000
         metrics = [Metric(name, value, now, epoch + 1) for name, value in (logs or {}).items()]
         if self._client:
-            with _tolerant(f"epoch {epoch + 1}"):
+            with tolerant("MLflow", f"epoch {epoch + 1}"):
                 self._client.log_batch(self._id, metrics=metrics)
 
     def close(self, status: str) -> None:
         if self._client:
-            with _tolerant("the end"):
-                self._client.set_terminated(self._id, STATUS.get(status, "FAILED"))
+            self._client.set_terminated(self._id, STATUS.get(status, "FAILED"))
 
     def _reopened(self, client: MlflowClient) -> str | None:
         """The MLflow run of an earlier session, open again; None where there is none, or none any more."""
@@ -146,18 +147,5 @@ def _alone(uri: str) -> Iterator[None]:
     path = Path(uri.removeprefix(SQLITE))
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f"{path.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file, fcntl.LOCK_EX)
         yield
-
-
-@contextmanager
-def _tolerant(what: str) -> Iterator[None]:
-    """Report what MLflow did not take, and continue."""
-    try:
-        yield
-    except MlflowException as error:
-        log.warning("MLflow did not take %s: %s", what, _line(error))
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -8,7 +8,7 @@ from wandb.errors import Error
 
 from cnnlab.errors import UserError
 from cnnlab.runs.run import Run
-from cnnlab.training.loggers.logger import RunLogger, hyperparameters, run_label
+from cnnlab.training.loggers.logger import RunLogger, hyperparameters, one_line, run_label, tolerant
 
 EXIT_CODES = {"completed": 0, "interrupted": 255}  # 255 is shown as killed
 
@@ -17,7 +17,7 @@ class WandB(RunLogger):
     """Configuration and metrics through W&B's client; the step of a metric is its epoch.
 
     The run's record keeps the id, so that a resumed run adds to the same W&B run. Offline, each session
-    writes a folder of its own with that id.
+    writes a folder of its own with that id. A service that fails on the way costs rows, not the training.
 
     Args:
         run: the run.
@@ -51,12 +51,13 @@ class WandB(RunLogger):
                 settings=wandb.Settings(console="off", silent=True, disable_git=True),
             )
         except Error as error:
-            reason = " ".join(str(error).split()).rstrip(".")
+            reason = one_line(error).rstrip(".")
             raise UserError(f"logger.wandb.mode={self._mode}: {reason}; or use logger.wandb.mode=offline") from error
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if self._session:
-            self._session.log({"epoch": epoch + 1, **(logs or {})}, step=epoch + 1)
+            with tolerant("WandB", f"epoch {epoch + 1}"):
+                self._session.log({"epoch": epoch + 1, **(logs or {})}, step=epoch + 1)
 
     def close(self, status: str) -> None:
         if self._session:
