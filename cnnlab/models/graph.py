@@ -65,6 +65,16 @@ def walk(network: keras.Model, inputs: Any, evaluate: Evaluate, *, frozen: bool 
     return _walk(function_of(network), inputs, evaluate, frozen)
 
 
+def finalize_state(model: keras.Model) -> None:
+    """Make weights that were assigned take effect in all layers: Keras's Normalization computes with copies of its own.
+
+    Loading a saved model does so; without it, the model in memory is another one than its file.
+    """
+    for layer in model._flatten_layers():
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
+
+
 @contextmanager
 def linear(layer: keras.Layer) -> Iterator[Callable[[tf.Tensor], tf.Tensor]]:
     """Keep a layer from applying the activation function it was built with; yields that function."""

@@ -241,6 +241,17 @@ def test_efficientnet_computes_with_loaded_weights_what_keras_computes(efficient
     np.testing.assert_allclose(plain(x / np.sqrt(stddev)), scaled(x), atol=1e-5)
 
 
+def test_a_backbone_normalises_with_the_weights_that_keras_downloads(efficientnet, monkeypatch, tmp_path):
+    stem = keras.Model(efficientnet.input, efficientnet.get_layer("stem_conv").output)
+    downloaded, model = keras.models.clone_model(stem), keras.models.clone_model(stem)
+    downloaded.get_layer("normalization").adapt_mean.assign([0.5, 0.4, 0.3])
+    monkeypatch.setattr("cnnlab.models.backbones._download", lambda *_: downloaded)
+    load_backbone(model, "EfficientNetB0", "imagenet")
+    model.save(tmp_path / "model.keras")
+    x = pixels().astype("float32")
+    np.testing.assert_array_equal(model(x), keras.models.load_model(tmp_path / "model.keras")(x))
+
+
 def test_what_is_looked_at_or_loaded_needs_no_pretrained_weights():
     group = {"_target_": "cnnlab.models.transfer.transfer", "name": "transfer", "head": "sigmoid"}
     node = OmegaConf.create({"model": group | {"backbone": "squeezenet", "weights": "absent.h5"}}).model
