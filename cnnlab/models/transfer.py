@@ -64,6 +64,7 @@ def transfer(
     freeze(keras.Model(images, maps), fine_tune_from, backbone)
     if weights is not None:
         load_backbone(whole, backbone, weights)
+        mark_pretrained(whole)
     x = POOLINGS[pooling](name="pooling")(maps)
     x = drop(x, "dropout", dropout) if dense is None else blocks.dense(x, "dense", dense, dropout=dropout)
     return keras.Model(images, blocks.logits(x, num_classes), name="transfer")
@@ -80,6 +81,12 @@ def freeze(network: keras.Model, until: str | None, backbone: str) -> None:
         layer.trainable = False
         if hasattr(layer, "rate"):  # Dropout does not ask whether it is trainable
             layer.rate = 0.0
+
+
+def mark_pretrained(backbone: keras.Model) -> None:
+    """Have initializers leave the layers' weights alone, those of the fine-tuned ones too."""
+    for layer in backbone._flatten_layers():
+        layer.pretrained = True
 
 
 def find_layer(network: keras.Model, name: str, option: str, backbone: str) -> keras.layers.Layer:

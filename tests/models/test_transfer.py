@@ -1,5 +1,6 @@
 """A new head on a pretrained backbone."""
 
+import logging
 import shutil
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 from cnnlab import cli
 from cnnlab.errors import UserError
+from cnnlab.initializers.apply import apply_initializer
 from cnnlab.models.backbones import Backbone, BackbonePreprocessing, build_backbone, load_backbone
 from cnnlab.models.network import build_network, build_preprocessing, export
 from cnnlab.models.transfer import transfer
@@ -193,6 +195,28 @@ def same_weights(network: keras.Model, source: keras.Model) -> bool:
 def test_weights_come_from_a_file_that_keras_saved(pretrained):
     model, path = pretrained
     assert same_weights(small(weights=str(path)), model)
+
+
+@pytest.mark.parametrize("bias", [None, 0.5])
+def test_an_initializer_spares_pretrained_layers_that_are_fine_tuned_and_tells_it(pretrained, bias, caplog):
+    caplog.set_level(logging.INFO)
+    model, path = pretrained
+    network = small(weights=str(path), fine_tune_from="fire8_squeeze")
+    head = network.get_layer("logits").get_weights()
+    node = {"name": "he_uniform", "_target_": "keras.initializers.HeUniform", "bias": bias}
+    apply_initializer(OmegaConf.create(node), network, 0, lambda _: pytest.fail("asked for images"))
+    assert same_weights(network, model)
+    assert not np.array_equal(network.get_layer("logits").get_weights()[0], head[0])
+    told = "initializer=he_uniform: 25 frozen or pretrained layers keep their weights (conv1 … fire9_expand3x3)"
+    assert caplog.messages == [told]
+
+
+def test_without_pretrained_weights_fine_tuned_layers_are_initialised():
+    network = small(fine_tune_from="fire9_squeeze")
+    before = network.get_layer("fire9_squeeze").get_weights()
+    node = {"name": "he_uniform", "_target_": "keras.initializers.HeUniform", "bias": None}
+    apply_initializer(OmegaConf.create(node), network, 0, lambda _: pytest.fail("asked for images"))
+    assert not np.array_equal(network.get_layer("fire9_squeeze").get_weights()[0], before[0])
 
 
 def test_a_relative_path_is_looked_for_in_two_places(tmp_path, monkeypatch, pretrained):
