@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -63,6 +64,47 @@ def walk(network: keras.Model, inputs: Any, evaluate: Evaluate, *, frozen: bool 
         What stands for the outputs, as one flat list.
     """
     return _walk(function_of(network), inputs, evaluate, frozen)
+
+
+@dataclass(frozen=True)
+class Use:
+    """One use of an operation in a graph: a shared layer has several.
+
+    Attributes:
+        operation: a layer, or an operation that is none; the InputLayer of each input, which reads nothing.
+        inputs, outputs: what it reads and gives.
+    """
+
+    operation: keras.Operation
+    inputs: list[KerasTensor]
+    outputs: list[KerasTensor]
+
+
+def uses(network: keras.Model) -> list[Use]:
+    """The uses of the operations of a functional model, each after all it reads from; nested models count as one."""
+    function = function_of(network)
+    assert function is not None
+    inputs = [Use(symbol._keras_history.operation, [], [symbol]) for symbol in function.inputs]
+    return inputs + [Use(node.operation, node.input_tensors, node.outputs) for node in _nodes(function)]
+
+
+def uses_inside(network: keras.Model) -> tuple[list[Use], list[KerasTensor]]:
+    """The same with those inside of nested models in their place, and the model's outputs.
+
+    A model that is used several times gives other tensors each time.
+    """
+    function = function_of(network)
+    assert function is not None
+    inputs = [KerasTensor(symbol.shape, symbol.dtype) for symbol in function.inputs]
+    found = [Use(old._keras_history.operation, [], [new]) for old, new in zip(function.inputs, inputs, strict=True)]
+
+    def evaluate(node: Any, args: tuple[Any, ...], kwargs: dict[str, Any], _: bool) -> list[KerasTensor]:
+        outputs = [KerasTensor(symbol.shape, symbol.dtype) for symbol in node.outputs]
+        read = [value for value in tree.flatten((args, kwargs)) if isinstance(value, KerasTensor)]
+        found.append(Use(node.operation, read, outputs))
+        return outputs
+
+    return found, walk(network, inputs, evaluate)
 
 
 def is_open(operation: keras.Operation) -> bool:
