@@ -79,8 +79,9 @@ def freeze(network: keras.Model, until: str | None, backbone: str) -> None:
     stop = None if until is None else network.layers.index(find_layer(network, until, "fine_tune_from", backbone))
     for layer in network.layers[:stop]:
         layer.trainable = False
-        if hasattr(layer, "rate"):  # Dropout does not ask whether it is trainable
-            layer.rate = 0.0
+        for inner in layer._flatten_layers():
+            if hasattr(inner, "rate"):  # Dropout does not ask whether it is trainable
+                inner.rate = 0.0
 
 
 def mark_pretrained(backbone: keras.Model) -> None:

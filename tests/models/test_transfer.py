@@ -20,7 +20,7 @@ from cnnlab.errors import UserError
 from cnnlab.initializers.apply import apply_initializer
 from cnnlab.models.backbones import Backbone, BackbonePreprocessing, build_backbone, load_backbone
 from cnnlab.models.network import build_network, build_preprocessing, export
-from cnnlab.models.transfer import transfer
+from cnnlab.models.transfer import freeze, transfer
 
 SMALL = (32, 32, 3)
 SQUEEZENET = "weights/squeezenet1.1_imagenet_notop.weights.h5"
@@ -143,6 +143,22 @@ def test_a_frozen_backbone_drops_nothing(efficientnet):
     assert dropping
     images = pixels().astype("float32")
     np.testing.assert_array_equal(efficientnet(images, training=True), efficientnet(images, training=False))
+
+
+def test_a_frozen_block_of_layers_drops_nothing_either():
+    class Block(keras.layers.Layer):
+        def __init__(self):
+            super().__init__(name="block")
+            self.drop = keras.layers.Dropout(0.5)
+
+        def call(self, x, training=None):
+            return self.drop(x, training=training)
+
+    images = keras.Input(SMALL)
+    network = keras.Model(images, Block()(images))
+    freeze(network, None, "mine")
+    ones = np.ones((1, *SMALL), np.float32)
+    np.testing.assert_array_equal(network(ones, training=True), ones)
 
 
 def test_pooling_makes_a_vector_of_the_maps():
