@@ -96,9 +96,10 @@ def _share_storage(uses: list[Use], idle: tuple[type, ...], overwriting: tuple[t
     storage: dict[int, int] = {}
     for use in uses:
         storage |= {id(output): id(output) for output in use.outputs}
-        first = id(use.inputs[0]) if use.inputs else None
-        overwrites = isinstance(use.operation, overwriting) and readers.get(first) == 1
-        if first is not None and (isinstance(use.operation, idle) or overwrites):
+        if not use.inputs:
+            continue
+        first = id(use.inputs[0])
+        if isinstance(use.operation, idle) or (isinstance(use.operation, overwriting) and readers[first] == 1):
             storage[id(use.outputs[0])] = storage[first]
     return storage
 

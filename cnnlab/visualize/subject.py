@@ -129,7 +129,8 @@ def _open_at_the_ends(model: keras.Model, image_shape: ImageShape, key: str) -> 
     if function_of(model) is not None and len(model.inputs) == 1:
         own = model.inputs[0].shape[1:]
         if len(own) == len(image_shape):
-            image_shape = tuple(given if side is None else side for side, given in zip(own, image_shape, strict=True))
+            height, width, channels = (ours or given for ours, given in zip(own, image_shape, strict=True))
+            image_shape = height, width, channels
     network = from_images(model, image_shape, key)
     network = without_probabilities(network, image_shape, key, "auto", "", "the figures have")
     one = len(network.outputs) == 1
