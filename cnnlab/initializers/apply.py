@@ -1,5 +1,6 @@
 """Fresh weights for every kernel of a built model, whatever its layers were built with."""
 
+import logging
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
@@ -8,7 +9,9 @@ import numpy as np
 from omegaconf import DictConfig
 
 from cnnlab.config.instantiate import instantiate
-from cnnlab.initializers.kernels import kernel_layers, kernels
+from cnnlab.initializers.kernels import kept_layers, kernel_layers, kernels
+
+log = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -28,7 +31,7 @@ class DataInitializer(Protocol):
 def apply_initializer(node: DictConfig, network: keras.Model, seed: int, images: Callable[[int], np.ndarray]) -> None:
     """Set all kernels, and if asked for all biases, of a built model, nested models included.
 
-    Frozen layers keep their weights.
+    Frozen layers, and those whose attribute `pretrained` is true, keep their weights, which is told.
 
     Args:
         node: `_target_`, a random initializer of keras.initializers or a `DataInitializer` (None leaves the kernels as
@@ -41,6 +44,12 @@ def apply_initializer(node: DictConfig, network: keras.Model, seed: int, images:
     Raises:
         UserError: the initializer refuses its arguments.
     """
+    kept = kept_layers(network)
+    if kept and (node._target_ is not None or node.bias is not None):
+        name, count, first, last = node.get("name", node._target_), len(kept), kept[0].name, kept[-1].name
+        log.info(
+            "initializer=%s: %d frozen or pretrained layers keep their weights (%s … %s)", name, count, first, last
+        )
     if node.bias is not None:
         for layer in kernel_layers(network):
             if layer.bias is not None:

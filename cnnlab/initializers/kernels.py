@@ -40,7 +40,7 @@ class Kernel:
 
 
 def kernels(network: keras.Model) -> Iterator[Kernel]:
-    """The kernels of all dense and convolutional layers, each once, in a fixed order; none of frozen layers."""
+    """The kernels of all dense and convolutional layers, each once, in a fixed order; see `kernels_of`."""
     for layer in kernel_layers(network):
         yield from kernels_of(layer)
 
@@ -52,12 +52,23 @@ def kernel_layers(network: keras.Model) -> list[keras.Layer]:
 
 
 def kernels_of(layer: keras.Operation) -> list[Kernel]:
-    """The kernels of one layer, in the order it applies them.
+    """The kernels of one layer that an initializer may set, in the order it applies them.
 
-    A frozen layer counts as having none: what it was loaded or built with is what it is to keep.
+    A frozen or pretrained layer counts as having none: what it was loaded or built with is what it is to keep.
     """
-    if isinstance(layer, layers.Layer) and not layer.trainable:
-        return []
+    return [] if _keeps_weights(layer) else _kernels(layer)
+
+
+def kept_layers(network: keras.Model) -> list[keras.Layer]:
+    """The layers whose kernels no initializer sets, nested ones included."""
+    return [layer for layer in network._flatten_layers(include_self=False) if _keeps_weights(layer) and _kernels(layer)]
+
+
+def _keeps_weights(layer: keras.Operation) -> bool:
+    return isinstance(layer, layers.Layer) and (not layer.trainable or getattr(layer, "pretrained", False))
+
+
+def _kernels(layer: keras.Operation) -> list[Kernel]:
     match layer:
         case layers.Dense():
             return [Kernel(layer.kernel)]

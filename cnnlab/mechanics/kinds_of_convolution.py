@@ -14,6 +14,7 @@ from cnnlab.mechanics.chapter import Chapter
 from cnnlab.mechanics.page import dimensions, table
 from cnnlab.mechanics.pictures import SIGNED, WIDTH, panels, show, show_numbers
 from cnnlab.models.cost import count_macs
+from cnnlab.models.graph import Use
 from cnnlab.reporting.figure import GRID_COLOR, TRAIN_COLOR, VALIDATION_COLOR, new_figure
 
 DILATIONS = (1, 2, 4)
@@ -41,10 +42,11 @@ class Example:
 def convolve(layer: keras.Layer, inputs: np.ndarray, *weights: np.ndarray) -> Example:
     """Apply a convolution with these weights; inputs (…, channels) of any real type."""
     inputs = inputs.astype(np.float32)
-    layer(keras.Input(inputs.shape))
+    signal = keras.Input(inputs.shape)
+    use = Use(layer, [signal], [layer(signal)])
     layer.set_weights(weights)
     outputs = layer(inputs[np.newaxis])[0].numpy()
-    return Example(inputs, weights, outputs, layer.count_params(), count_macs(layer))
+    return Example(inputs, weights, outputs, layer.count_params(), count_macs(use))
 
 
 def kinds_chapter() -> Chapter:

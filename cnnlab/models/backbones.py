@@ -19,6 +19,7 @@ from keras import KerasTensor
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 from cnnlab.models.blocks import Blocks
+from cnnlab.models.graph import finalize_state
 from cnnlab.models.layers import REGISTRY
 from cnnlab.models.squeezenet import squeezenet_maps
 from cnnlab.models.weights.legacy_hdf5 import is_legacy, read_legacy_hdf5
@@ -129,6 +130,7 @@ def load_backbone(model: keras.Model, backbone: Backbone, weights: str, key: str
     """
     if weights == "imagenet":
         model.set_weights(_download(backbone, model.input_shape[1:], key).get_weights())
+        finalize_state(model)
     else:
         _load_file(model, backbone, weights, key)
     if backbone.startswith("EfficientNetB"):

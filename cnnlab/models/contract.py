@@ -1,6 +1,7 @@
 """What cnnlab asks of a network, and bringing a model of the user's own to it."""
 
 import logging
+from collections.abc import Callable
 from typing import Any, Literal
 
 import keras
@@ -11,7 +12,7 @@ from keras import KerasTensor, tree
 from cnnlab.config.types import shown
 from cnnlab.data.dataset import ImageShape
 from cnnlab.errors import UserError
-from cnnlab.models.graph import function_of
+from cnnlab.models.graph import function_of, is_open, traced_anew
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,8 @@ RESHAPING = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Identity)
 SMALLEST = {"Softmax": 1e-30, "Sigmoid": 1e-7}
 """Probabilities below are taken for it where a logarithm makes logits of them."""
 
+
+HINT = " (if not, use model.outputs=logits)"
 
 EndsIn = Literal["auto", "logits", "probabilities"]
 
@@ -36,13 +39,14 @@ CLOSE = 0.02
 def conform(model: Any, image_shape: ImageShape, outputs: int, key: str, ends_in: EndsIn = "auto") -> keras.Model:
     """Make of what a builder returned a functional model from images to logits, as all of cnnlab expects it.
 
-    A subclassed model becomes the one layer of a functional model. A softmax or sigmoid at the end is taken off,
+    A subclassed model becomes the one layer of a functional model. Sizes that a model, or one inside of it, leaves open
+    become those of the images. A softmax or sigmoid at the end is taken off,
     or, where the model hides it, undone by a logarithm: the loss and the exported model have their own. It is
     recognised by TensorFlow's graph, and where that ends otherwise, by what made-up images come to: probabilities are
     not negative and sum to 1.
 
     Args:
-        model: what the builder returned; may be changed in place.
+        model: what the builder returned; is used up (see `traced_anew`).
         image_shape: (height, width, channels) of the preprocessed images.
         outputs: how many logits there must be.
         key: names the model in messages, such as "model._target_=mynet.build".
@@ -57,20 +61,45 @@ def conform(model: Any, image_shape: ImageShape, outputs: int, key: str, ends_in
     """
     if not isinstance(model, keras.Model):
         raise UserError(f"{key}: returns {type(model).__name__}, not a keras.Model")
-    network = _functional(model, image_shape, key)
-    _require_images(network, image_shape, key)
+    network = from_images(model, image_shape, key)
     _require_logits(network, outputs, key)
-    return _without_probabilities(network, image_shape, key, ends_in)
+    return without_probabilities(network, image_shape, key, ends_in, HINT, "the loss and the exported model have")
 
 
-def _functional(model: keras.Model, image_shape: ImageShape, key: str) -> keras.Model:
+def from_images(model: keras.Model, image_shape: ImageShape, key: str) -> keras.Model:
+    """Make of a Keras model a functional one that takes float images of one size.
+
+    Args:
+        model: is used up; see `traced_anew`.
+        image_shape: (height, width, channels).
+        key: names the model in messages.
+
+    Returns:
+        A functional or sequential model that shares the layers, all of whose sizes are known.
+
+    Raises:
+        UserError: it takes something else.
+    """
+    network = _called(lambda: _functional(model, image_shape), image_shape, key)
+    _require_images(network, image_shape, key)
+    if not is_open(network):
+        return network
+    images = keras.Input(image_shape, dtype="float32", name="images")
+    return _called(lambda: traced_anew(network, images), image_shape, key)
+
+
+def _functional(model: keras.Model, image_shape: ImageShape) -> keras.Model:
+    if isinstance(model, keras.Sequential) and not model.built:
+        model.build((None, *image_shape))
+    if function_of(model) is not None:
+        return model
+    images = keras.Input(image_shape, name="images")
+    return keras.Model(images, model(images), name=model.name)
+
+
+def _called(call: Callable[[], keras.Model], image_shape: ImageShape, key: str) -> keras.Model:
     try:
-        if isinstance(model, keras.Sequential) and not model.built:
-            model.build((None, *image_shape))
-        if function_of(model) is not None:
-            return model
-        images = keras.Input(image_shape, name="images")
-        return keras.Model(images, model(images), name=model.name)
+        return call()
     except (ValueError, TypeError, NotImplementedError, tf.errors.OpError) as error:
         reason = " ".join(str(error).partition("Arguments received by")[0].split())
         raise UserError(f"{key}: cannot be called on images of {shown([*image_shape])}; {reason}") from error
@@ -112,7 +141,20 @@ def _require_logits(network: keras.Model, outputs: int, key: str) -> None:
             )
 
 
-def _without_probabilities(network: keras.Model, image_shape: ImageShape, key: str, ends_in: EndsIn) -> keras.Model:
+def without_probabilities(
+    network: keras.Model, image_shape: ImageShape, key: str, ends_in: EndsIn, hint: str, because: str
+) -> keras.Model:
+    """Take a softmax or sigmoid off a network's end, or undo it; see `conform`.
+
+    Args:
+        network: from images to logits or probabilities; its last layer may be changed in place.
+        image_shape, key, ends_in: as for `conform`.
+        hint: told where only the values have shown that there are probabilities.
+        because: begins the reason that is told, such as "the loss has", before "a softmax".
+
+    Raises:
+        UserError: its outputs are no probabilities, which `ends_in` says they are.
+    """
     endings = _endings(network, image_shape)
     if ends_in == "logits":
         for ending in filter(None, endings):
@@ -124,7 +166,7 @@ def _without_probabilities(network: keras.Model, image_shape: ImageShape, key: s
     if None in endings:
         by_values = [_ending_by_values(values, key, ends_in) for values in _looked_at(network, image_shape)]
     outputs = [
-        output if ending is None and seen is None else _logits(output, ending, seen, key)
+        output if ending is None and seen is None else _logits(output, ending, seen, key, hint, because)
         for output, ending, seen in zip(network.outputs, endings, by_values, strict=True)
     ]
     if all(ours is theirs for ours, theirs in zip(outputs, network.outputs, strict=True)):
@@ -172,12 +214,13 @@ def _ending_by_values(outputs: np.ndarray, key: str, ends_in: EndsIn) -> str | N
     return "Softmax" if are_shares and sums_to_1 else None
 
 
-def _logits(output: KerasTensor, known: str | None, seen: str | None, key: str) -> KerasTensor:
+def _logits(output: KerasTensor, known: str | None, seen: str | None, key: str, hint: str, because: str) -> KerasTensor:
     """The logits whose softmax or sigmoid `output` is; the same tensor where its layer now returns them itself.
 
     Args:
         known: what it ends in by the graph; None where that does not tell.
         seen: what it ends in by its values.
+        key, hint, because: see `without_probabilities`.
     """
     ending = known or str(seen)
     name, width = ending.lower(), output.shape[1]
@@ -193,8 +236,8 @@ def _logits(output: KerasTensor, known: str | None, seen: str | None, key: str) 
         output = _log_odds(output, ending)
     own = "sigmoid" if width == 1 else "softmax"
     exclusive = f", for {width} classes exclude each other" if name != own else ""
-    told = "ends in" if known else "returns the probabilities (if not, use model.outputs=logits) of"
-    log.warning("%s: %s a %s, %s: the loss and the exported model have a %s%s", key, told, name, how, own, exclusive)
+    told = "ends in" if known else f"returns the probabilities{hint} of"
+    log.warning("%s: %s a %s, %s: %s a %s%s", key, told, name, how, because, own, exclusive)
     return output
 
 

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from keras import KerasTensor
 
-from cnnlab.models.graph import function_of
+from cnnlab.models.graph import Use, function_of, uses, uses_inside
 from cnnlab.models.whitening import PatchWhitening
 
 log = logging.getLogger(__name__)
@@ -32,10 +32,10 @@ class LayerCost:
 
     Attributes:
         name, type: of the layer.
-        output_shape: without the batch axis.
+        output_shape: without the batch axis; of the first output, and the first use.
         params: number of weights, trainable or not.
-        macs: multiply-accumulate operations per image; see `count_macs`.
-        batch_activation_bytes: size of the output for the whole batch, in the precision it is computed in.
+        macs: multiply-accumulate operations per image of all uses; see `count_macs`.
+        batch_activation_bytes: size of all outputs for the whole batch, in the precision they are computed in.
     """
 
     name: str
@@ -47,7 +47,7 @@ class LayerCost:
 
 
 def layer_costs(network: keras.Model, batch_size: int) -> list[LayerCost]:
-    """The costs of all layers of a functional model with one output each, inputs first.
+    """The costs of all layers of a functional model, inputs first.
 
     Layers whose MACs are hidden in a subclassed model or a composite layer are named in a warning.
     """
@@ -58,36 +58,42 @@ def layer_costs(network: keras.Model, batch_size: int) -> list[LayerCost]:
             "shows how they are used",
             ", ".join(hiding),
         )
+    found: dict[keras.Operation, list[Use]] = {}
+    for use in uses(network):
+        found.setdefault(use.operation, []).append(use)
     return [
         LayerCost(
             name=layer.name,
             type=type(layer).__name__,
-            output_shape=tuple(layer.output.shape[1:]),
+            output_shape=tuple(found[layer][0].outputs[0].shape[1:]),
             params=layer.count_params(),
-            macs=count_macs(layer),
-            batch_activation_bytes=tensor_bytes(layer.output, batch_size),
+            macs=sum(map(count_macs, found[layer])),
+            batch_activation_bytes=sum(
+                tensor_bytes(output, batch_size) for use in found[layer] for output in use.outputs
+            ),
         )
         for layer in network.layers
     ]
 
 
-def count_macs(layer: keras.layers.Layer) -> int:
-    """Multiply-accumulate operations of a layer's forward pass for one image.
+def count_macs(use: Use) -> int:
+    """Multiply-accumulate operations of one use of a layer in the forward pass for one image.
 
     Counted as the literature does: the products with the kernels of convolutions and dense layers, padding
     included; not biases, activations, pooling or normalisation.
     """
+    layer, output = use.operation, use.outputs[0]
     if isinstance(layer, CONVOLUTIONS):
-        return _positions(layer.output) * math.prod(layer.kernel.shape)
+        return _positions(output) * math.prod(layer.kernel.shape)
     if isinstance(layer, SEPARABLE):
         kernels = math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape)
-        return _positions(layer.output) * kernels
+        return _positions(output) * kernels
     if isinstance(layer, TRANSPOSED):  # the other way round: each input position meets the whole kernel
-        return _positions(layer.input) * math.prod(layer.kernel.shape)
+        return _positions(use.inputs[0]) * math.prod(layer.kernel.shape)
     if isinstance(layer, keras.layers.Dense):
-        return _positions(layer.output) * math.prod(layer.kernel.shape)
+        return _positions(output) * math.prod(layer.kernel.shape)
     if function_of(layer) is not None:
-        return sum(count_macs(inner) for inner in layer.layers)
+        return sum(map(count_macs, uses_inside(layer)[0]))
     return 0
 
 

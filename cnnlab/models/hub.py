@@ -8,7 +8,7 @@ import keras
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 from cnnlab.models.blocks import Blocks, drop
-from cnnlab.models.transfer import POOLINGS, HeadPooling, find_layer, freeze
+from cnnlab.models.transfer import POOLINGS, HeadPooling, find_layer, freeze, mark_pretrained
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ def hub(
     blocks = Blocks(l2=l2)
     images = keras.Input(input_shape, name="images")
     backbone = _load(preset, input_shape, with_weights=weights is not None)
+    if weights is not None:
+        mark_pretrained(backbone)
     maps = backbone.output if cut is None else find_layer(backbone, cut, "cut", preset).output
     if isinstance(maps, dict | list) or len(maps.shape) != 4:
         raise UserError(f"model.preset={preset}: returns no feature maps; give model.cut=LAYER, a layer that does")

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import KerasTensor
 
 from cnnlab.models.cost import CONVOLUTIONS, SEPARABLE, TRANSPOSED, tensor_bytes
+from cnnlab.models.graph import Use, uses_inside
 from cnnlab.models.layers import BatchNormalization, LocalResponseNormalization
 
 VIEWS = (keras.layers.Flatten, keras.layers.Reshape, keras.layers.Identity)
@@ -54,70 +55,69 @@ def inference_bytes(network: keras.Model, batch_size: int) -> int:
 
     A tensor lives from the layer that makes it to the last one that reads it.
     """
-    layers = network.operations
-    storage = _share_storage(network, idle=VIEWS + DROPOUT, overwriting=ACTIVATIONS)
+    uses, outputs = uses_inside(network)
+    storage = _share_storage(uses, idle=VIEWS + DROPOUT, overwriting=ACTIVATIONS)
     born: dict[int, int] = {}
     last_read: dict[int, int] = {}
     sizes: dict[int, int] = {}
-    for position, layer in enumerate(layers):
-        output = storage[id(layer.output)]
-        born.setdefault(output, position)
-        sizes.setdefault(output, tensor_bytes(layer.output, batch_size))
-        for tensor in [*_inputs(layer), layer.output]:
+    for position, use in enumerate(uses):
+        for output in use.outputs:
+            born.setdefault(storage[id(output)], position)
+            sizes.setdefault(storage[id(output)], tensor_bytes(output, batch_size))
+        for tensor in [*use.inputs, *use.outputs]:
             last_read[storage[id(tensor)]] = position
-    for output in network.outputs:
-        last_read[storage[id(output)]] = len(layers)
+    for output in outputs:
+        last_read[storage[id(output)]] = len(uses)
     return max(
         sum(sizes[tensor] for tensor in sizes if born[tensor] <= position <= last_read[tensor])
-        for position in range(len(layers))
+        for position in range(len(uses))
     )
 
 
 def training_bytes(network: keras.Model, batch_size: int) -> int:
     """The memory of all that the forward pass keeps for the backward pass, in bytes, each tensor once."""
-    storage = _share_storage(network, idle=VIEWS, overwriting=())
+    uses, _ = uses_inside(network)
+    storage = _share_storage(uses, idle=VIEWS, overwriting=())
     kept = {}
-    for layer in network.operations:
-        for tensor in _kept(layer):
-            value_bytes = 4 if _keeps_float32(layer) else tf.as_dtype(tensor.dtype).size
+    for use in uses:
+        for tensor in _kept(use):
+            value_bytes = 4 if _keeps_float32(use) else tf.as_dtype(tensor.dtype).size
             kept[storage[id(tensor)], value_bytes] = math.prod(tensor.shape[1:]) * value_bytes
-    masks = sum(math.prod(layer.output.shape[1:]) for layer in network.operations if isinstance(layer, DROPOUT))
+    masks = sum(math.prod(use.outputs[0].shape[1:]) for use in uses if isinstance(use.operation, DROPOUT))
     return batch_size * (sum(kept.values()) + masks)
 
 
-def _share_storage(network: keras.Model, idle: tuple[type, ...], overwriting: tuple[type, ...]) -> dict[int, int]:
+def _share_storage(uses: list[Use], idle: tuple[type, ...], overwriting: tuple[type, ...]) -> dict[int, int]:
     """Which memory each tensor lies in, both by `id`: that of the first tensor that lay there."""
     readers: dict[int, int] = {}
-    for layer in network.operations:
-        for tensor in _inputs(layer):
+    for use in uses:
+        for tensor in use.inputs:
             readers[id(tensor)] = readers.get(id(tensor), 0) + 1
     storage: dict[int, int] = {}
-    for layer in network.operations:
-        output = id(layer.output)
-        first = id(next(iter(_inputs(layer)), layer.output))
-        shares = isinstance(layer, idle) or (isinstance(layer, overwriting) and readers[first] == 1)
-        storage[output] = storage[first] if shares else output
+    for use in uses:
+        storage |= {id(output): id(output) for output in use.outputs}
+        if not use.inputs:
+            continue
+        first = id(use.inputs[0])
+        if isinstance(use.operation, idle) or (isinstance(use.operation, overwriting) and readers[first] == 1):
+            storage[id(use.outputs[0])] = storage[first]
     return storage
 
 
-def _kept(layer: keras.layers.Layer) -> list[KerasTensor]:
+def _kept(use: Use) -> list[KerasTensor]:
     """The tensors from which a layer's gradient is computed; where that is unknown, input and output."""
+    layer = use.operation
     if isinstance(layer, SHAPE_ONLY + DROPOUT):
         return []
     if isinstance(layer, ACTIVATIONS):
         function = getattr(getattr(layer, "activation", None), "__name__", "")
-        return _inputs(layer) if function in FROM_INPUT else [layer.output]
+        return use.inputs if function in FROM_INPUT else use.outputs
     if isinstance(layer, INPUT_ONLY) and getattr(layer, "activation", None) in (None, keras.activations.linear):
-        return _inputs(layer)
-    return [*_inputs(layer), layer.output]
+        return use.inputs
+    return [*use.inputs, *use.outputs]
 
 
-def _keeps_float32(layer: keras.layers.Layer) -> bool:
+def _keeps_float32(use: Use) -> bool:
     """Whether a layer's gradient is computed from float32 copies; the fused batch normalisation needs none."""
-    fused = isinstance(layer, BatchNormalization) and len(layer.output.shape) == 4
-    return isinstance(layer, FLOAT32) and not fused
-
-
-def _inputs(layer: keras.layers.Layer) -> list[KerasTensor]:
-    """What a layer reads in the graph; nothing for the graph's inputs."""
-    return [] if isinstance(layer, keras.layers.InputLayer) else keras.tree.flatten(layer.input)
+    fused = isinstance(use.operation, BatchNormalization) and len(use.outputs[0].shape) == 4
+    return isinstance(use.operation, FLOAT32) and not fused

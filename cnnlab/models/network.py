@@ -168,13 +168,6 @@ def _require_in_graph(layer: keras.Layer, network: keras.Model) -> None:
         )
 
 
-def finalize_preprocessing(preprocessing: keras.Model) -> None:
-    """Make changed weights take effect: Keras's Normalization computes with copies of its own."""
-    for layer in preprocessing.layers:
-        if hasattr(layer, "finalize_state"):
-            layer.finalize_state()
-
-
 def export(preprocessing: keras.Model, network: keras.Model) -> keras.Model:
     """Join preprocessing and network to the model that leaves a run; the layers are shared, not copied.
 

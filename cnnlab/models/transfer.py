@@ -64,6 +64,7 @@ def transfer(
     freeze(keras.Model(images, maps), fine_tune_from, backbone)
     if weights is not None:
         load_backbone(whole, backbone, weights)
+        mark_pretrained(whole)
     x = POOLINGS[pooling](name="pooling")(maps)
     x = drop(x, "dropout", dropout) if dense is None else blocks.dense(x, "dense", dense, dropout=dropout)
     return keras.Model(images, blocks.logits(x, num_classes), name="transfer")
@@ -78,8 +79,15 @@ def freeze(network: keras.Model, until: str | None, backbone: str) -> None:
     stop = None if until is None else network.layers.index(find_layer(network, until, "fine_tune_from", backbone))
     for layer in network.layers[:stop]:
         layer.trainable = False
-        if hasattr(layer, "rate"):  # Dropout does not ask whether it is trainable
-            layer.rate = 0.0
+        for inner in layer._flatten_layers():
+            if hasattr(inner, "rate"):  # Dropout does not ask whether it is trainable
+                inner.rate = 0.0
+
+
+def mark_pretrained(backbone: keras.Model) -> None:
+    """Have initializers leave the layers' weights alone, those of the fine-tuned ones too."""
+    for layer in backbone._flatten_layers():
+        layer.pretrained = True
 
 
 def find_layer(network: keras.Model, name: str, option: str, backbone: str) -> keras.layers.Layer:

@@ -22,7 +22,8 @@ from cnnlab.errors import UserError
 from cnnlab.losses.example_weight import example_weights
 from cnnlab.losses.loss import WeightedLoss, build_loss, require_whole_labels
 from cnnlab.metrics.metric_set import build_metrics
-from cnnlab.models.network import export, finalize_preprocessing
+from cnnlab.models.graph import finalize_state
+from cnnlab.models.network import export
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import agreement, has_gpu
 from cnnlab.schedules.history import HistorySchedule
@@ -148,7 +149,8 @@ def _restore(
     if saved is None:
         _require_nothing_lost(directory)
         return LoopState()
-    finalize_preprocessing(train_state.preprocessing)
+    finalize_state(train_state.preprocessing)
+    finalize_state(train_state.network)
     state = LoopState.from_json(saved)
     unfinished = state.step < plan.total_steps
     if unfinished and state.history and state.history[-1]["epoch"] == plan.epoch_of(state.step + 1):

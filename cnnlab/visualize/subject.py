@@ -5,7 +5,6 @@ from functools import cached_property
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 from omegaconf import DictConfig
 
 from cnnlab.data.classes import align_classes
@@ -14,11 +13,11 @@ from cnnlab.data.load import load_dataset
 from cnnlab.errors import UserError
 from cnnlab.evaluation.load_model import load_best, load_weights_file, require_fit, run_classes, tell_positions
 from cnnlab.models.archive import read_class_names
+from cnnlab.models.contract import from_images, without_probabilities
+from cnnlab.models.graph import finalize_state, function_of
 from cnnlab.models.network import take_apart
 from cnnlab.models.weights.load_weights import reader_of
 from cnnlab.runs.run import Run
-
-HEADS = ("softmax", "sigmoid")
 
 
 @dataclass(frozen=True)
@@ -79,9 +78,10 @@ def load_subject(config: DictConfig) -> Subject:
     Raises:
         UserError: there is neither, or the file cannot be loaded.
     """
+    image_shape = tuple(config.dataset.image_shape)
     if config.run:
         run = Run.open(config.run)
-        network = pixels_to_logits(load_best(run, config.targets))
+        network = pixels_to_logits(load_best(run, config.targets), image_shape, f"run={config.run}")
         return Subject(network, run.config.name, config, run.best_model, run_classes(run))
     if config.weights is None:
         raise UserError(
@@ -92,42 +92,46 @@ def load_subject(config: DictConfig) -> Subject:
     reader_of(path, f"weights={path}")  # a wrong name is told before data are read
     needs_data = path.suffix != ".keras"
     dataset = load_dataset(config.dataset, config.seeds.split) if needs_data else None
-    network = pixels_to_logits(load_weights_file(config, dataset))
+    network = pixels_to_logits(load_weights_file(config, dataset), image_shape, f"weights={path}")
     return Subject(network, path.name, config, path, read_class_names(path))
 
 
-def pixels_to_logits(model: keras.Model) -> keras.Model:
+def pixels_to_logits(model: keras.Model, image_shape: ImageShape, key: str) -> keras.Model:
     """Open a model up at both ends: float pixels instead of uint8 images, logits instead of probabilities.
 
     Args:
-        model: what a run exports, or any functional model from images to the probabilities of a softmax or
-            sigmoid, or to logits. Its layers are shared, and compute in float32 from now on.
+        model: what a run exports, or any model from images to the probabilities of a softmax or sigmoid, or to
+            logits. It is used up: its layers are shared, and compute in float32 from now on.
+        image_shape: (height, width, channels), for what the model leaves open.
+        key: names the model in messages.
 
     Returns:
         See `Subject.network`.
+
+    Raises:
+        UserError: the model takes no images.
     """
     for layer in model._flatten_layers():
         layer.dtype_policy = "float32"
+    finalize_state(model)
     try:
         preprocessing, network = take_apart(model)
     except ValueError:
-        return _without_activation(model)
+        return _open_at_the_ends(model, image_shape, key)
     pixels = x = keras.Input(model.input_shape[1:], dtype="float32", name="pixels")
     for layer in preprocessing.layers[1:]:
         x = layer(x)
     outputs = keras.tree.flatten(network(x))
-    return keras.Model(pixels, outputs[0], name="pixels_to_logits")
+    return from_images(keras.Model(pixels, outputs[0], name="pixels_to_logits"), tuple(model.input_shape[1:]), key)
 
 
-def _without_activation(model: keras.Model) -> keras.Model:
-    """A model up to the logits that its softmax or sigmoid is given."""
-    last = model.layers[-1]
-    activation = getattr(getattr(last, "activation", None), "__name__", None)
-    if isinstance(last, keras.layers.Softmax) or (isinstance(last, keras.layers.Activation) and activation in HEADS):
-        return keras.Model(model.input, last.input, name=model.name)
-    if activation not in HEADS:
-        return model
-    linear = type(last).from_config(last.get_config() | {"activation": None})
-    logits = linear(last.input)
-    linear.set_weights(last.get_weights())
-    return keras.Model(model.input, tf.nest.flatten(logits)[0], name=model.name)
+def _open_at_the_ends(model: keras.Model, image_shape: ImageShape, key: str) -> keras.Model:
+    if function_of(model) is not None and len(model.inputs) == 1:
+        own = model.inputs[0].shape[1:]
+        if len(own) == len(image_shape):
+            height, width, channels = (ours or given for ours, given in zip(own, image_shape, strict=True))
+            image_shape = height, width, channels
+    network = from_images(model, image_shape, key)
+    network = without_probabilities(network, image_shape, key, "auto", "", "the figures have")
+    one = len(network.outputs) == 1
+    return network if one else keras.Model(network.inputs[0], network.outputs[0], name=network.name)

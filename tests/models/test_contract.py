@@ -102,6 +102,61 @@ def test_a_subclassed_model_becomes_a_layer_of_a_functional_one():
     assert not np.array_equal(network(IMAGES, training=True), model(IMAGES))
 
 
+def open_inside() -> keras.Model:
+    """A frozen model of open sizes in one of fixed size, called for inference, as people put keras.applications in."""
+    inner_images = keras.Input((None, None, 2), name="inner_images")
+    conv = layers.Conv2D(2, 3, padding="same", name="twice")
+    x = layers.BatchNormalization(name="norm")(conv(layers.Activation("relu")(conv(inner_images))))
+    inner = keras.Model(inner_images, layers.Add()([x, inner_images]), name="inner")
+    inner.trainable = False
+    images = keras.Input(SHAPE)
+    return keras.Model(images, layers.Dense(3)(layers.GlobalAveragePooling2D()(inner(images, training=False))))
+
+
+def test_sizes_that_a_model_leaves_open_inside_are_settled_with_its_weights_kept():
+    model = open_inside()
+    model.get_layer("inner").get_layer("norm").set_weights(np.arange(2, 10).reshape(4, 2))
+    before, weights = np.asarray(model(IMAGES)), model.weights
+    network = conform(model, SHAPE, 3, KEY)
+    inner = network.get_layer("inner")
+    assert [layer.output.shape for layer in inner.layers] == [(None, *SHAPE)] * len(inner.layers)
+    assert [id(weight) for weight in network.weights] == [id(weight) for weight in weights]
+    assert len(network.trainable_weights) == 2
+    for training in (False, True):
+        np.testing.assert_allclose(network(IMAGES, training=training), before, rtol=1e-5)
+
+
+def test_a_model_open_from_the_start_is_settled_and_comes_back_from_its_file(tmp_path):
+    images = keras.Input((None, None, 2))
+    inner = keras.Sequential([keras.Input((None, None, 2)), layers.Conv2D(3, 3, name="conv")], name="inner")
+    model = keras.Model(images, keras.ops.softmax(layers.GlobalAveragePooling2D()(inner(images)) * 2.0))
+    before = np.asarray(model(IMAGES))
+    network = conform(model, SHAPE, 3, KEY)
+    assert network.input_shape == (None, *SHAPE)
+    assert network.get_layer("inner").get_layer("conv").output.shape == (None, 4, 4, 3)
+    np.testing.assert_allclose(keras.ops.softmax(network(IMAGES)), before, rtol=1e-4)
+    network.save(tmp_path / "network.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "network.keras")(IMAGES), network(IMAGES))
+
+
+def test_a_model_that_would_make_whole_numbers_of_its_images_does_not():
+    images = keras.Input(SHAPE, dtype="uint8")
+    model = keras.Model(images, layers.Dense(3)(layers.Flatten()(layers.Rescaling(1.0)(images))))
+    network = conform(model, SHAPE, 3, KEY)
+    assert not np.array_equal(network(IMAGES / 10), network(np.zeros_like(IMAGES)))
+
+
+def test_a_model_used_at_several_sizes_is_refused():
+    parts = [keras.Input((None, None, 2)), layers.Conv2D(2, 3), layers.GlobalAveragePooling2D()]
+    inner = keras.Sequential(parts, name="inner")
+    images = keras.Input(SHAPE)
+    model = keras.Model(images, layers.Add()([inner(images), inner(layers.UpSampling2D()(images))]))
+    with pytest.raises(
+        UserError, match=r"cannot be called on images of \[6,6,2\]; inner is used at several sizes; make"
+    ):
+        conform(model, SHAPE, 2, KEY)
+
+
 def of(*outputs) -> keras.Model:
     images = keras.Input(SHAPE)
     return keras.Model(images, [output(images) for output in outputs] if len(outputs) > 1 else outputs[0](images))

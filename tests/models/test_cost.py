@@ -5,14 +5,14 @@ import pytest
 
 from cnnlab.models.all_cnn_c import all_cnn_c
 from cnnlab.models.cost import LayerCost, count_macs, layer_costs
+from cnnlab.models.graph import uses
 from cnnlab.models.mnist_cnn import mnist_cnn
 
 L = keras.layers
 
 
 def macs(layer: keras.layers.Layer, *shape: int) -> int:
-    layer(keras.Input(shape))
-    return count_macs(layer)
+    return count_macs(uses(keras.Model(images := keras.Input(shape), layer(images)))[-1])
 
 
 def test_all_cnn_c_costs_what_a_hand_count_says():
@@ -57,6 +57,25 @@ def test_a_nested_model_costs_what_its_layers_cost():
     inner = mnist_cnn((28, 28, 1), 10)
     outer = keras.Model(images := keras.Input((28, 28, 1)), inner(images))
     assert layer_costs(outer, 1)[1].macs == sum(cost.macs for cost in layer_costs(inner, 1)) > 0
+
+
+def test_a_shared_layer_costs_as_often_as_it_is_used_nested_or_not():
+    images = keras.Input((6, 6, 2))
+    shared = L.Conv2D(2, 3, padding="same")
+    once = 6 * 6 * 9 * 2 * 2
+    inner = keras.Model(images, shared(shared(images)))
+    assert [cost.macs for cost in layer_costs(inner, 1)] == [0, 2 * once]
+    assert [cost.macs for cost in layer_costs(keras.Model(images, inner(inner(images))), 1)] == [0, 4 * once]
+
+
+def test_a_layer_of_several_outputs_is_described_by_all_of_them():
+    class Two(L.Layer):
+        def call(self, x):
+            return x, x[..., :1]
+
+    images = keras.Input((4, 4, 2))
+    cost = layer_costs(keras.Model(images, L.Concatenate()(Two()(images))), batch_size=1)[1]
+    assert (cost.output_shape, cost.batch_activation_bytes) == ((4, 4, 2), 4 * (32 + 16))
 
 
 def test_a_layer_is_described_for_a_batch_in_its_precision():

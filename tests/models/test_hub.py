@@ -8,6 +8,7 @@ import pytest
 
 from cnnlab import cli
 from cnnlab.errors import UserError
+from cnnlab.initializers.kernels import kernels
 from cnnlab.models.hub import hub
 from cnnlab.models.network import build_network
 
@@ -48,6 +49,13 @@ def test_only_the_head_is_trained_or_the_last_layers_too(preset):
         UserError, match=rf"^model\.fine_tune_from={layers[1]}x: no such layer .*; did you mean {layers[1]}"
     ):
         hub(SHAPE, 5, preset=preset, fine_tune_from=f"{layers[1]}x")
+
+
+@needs_hub
+def test_an_initializer_spares_the_presets_weights(preset):
+    network = hub(SHAPE, 5, preset=preset)
+    tuned = hub(SHAPE, 5, preset=preset, fine_tune_from=network.get_layer("backbone").layers[1].name)
+    assert [each.variable.path for each in kernels(tuned)] == ["logits/kernel"]
 
 
 @needs_hub

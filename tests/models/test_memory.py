@@ -85,6 +85,25 @@ def test_operations_that_are_no_layers_count_too():
     assert training_bytes(network, 5) == 5 * (32 + 32) * VALUE
 
 
+def test_a_shared_layer_and_one_of_several_outputs_take_memory_at_each_use():
+    images = keras.Input((4, 4, 2))
+    shared = L.Conv2D(2, 1)
+    network = keras.Model(images, shared(shared(images)))
+    assert inference_bytes(network, 1) == (32 + 32) * VALUE
+    assert training_bytes(network, 1) == (32 + 32) * VALUE
+    split = keras.Model(images, L.Add()(keras.ops.split(images, 2, axis=-1)))
+    assert inference_bytes(split, 1) == (32 + 16 + 16) * VALUE
+
+
+def test_a_nested_model_takes_what_its_layers_take_at_each_use():
+    inner = chain(L.Conv2D(2, 1, activation="relu"))
+    images = keras.Input((4, 4, 2))
+    network = keras.Model(images, L.Conv2D(2, 1)(inner(inner(images))))
+    plain = chain(*(L.Conv2D(2, 1, activation=name) for name in ("relu", "relu", None)))
+    assert training_bytes(network, 1) == training_bytes(plain, 1) == (32 + 32 + 32) * VALUE
+    assert inference_bytes(network, 1) == inference_bytes(plain, 1)
+
+
 def test_training_takes_more_than_inference():
     network = mnist_cnn((28, 28, 1), 10, batch_norm=True, dropout=0.5)
     assert training_bytes(network, 128) > inference_bytes(network, 128)

@@ -50,6 +50,11 @@ def build(input_shape, num_classes, **options):
     return keras.Model(images, keras.layers.Dense(num_classes)(x), name="mine")
 
 
+def normalizing(input_shape, num_classes, **options):
+    layers = [keras.layers.Normalization(), keras.layers.Flatten(), keras.layers.Dense(num_classes)]
+    return keras.Sequential([keras.Input(input_shape), *layers])
+
+
 @keras.saving.register_keras_serializable(package="mynet")
 class Net(keras.Model):
     def __init__(self, input_shape, num_classes, **options):
@@ -138,6 +143,19 @@ def test_a_method_that_follows_the_graph_is_refused(run, capsys):
         assert cli.main(["visualize", f"run={run}", f"method={method}", TRUST]) == 2
         (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("error: "))
         assert "is a subclassed model or a layer of layers, which has no graph" in line
+
+
+def test_a_resumed_network_normalises_with_the_weights_it_was_trained_with(train, tmp_path):
+    import_mynet(tmp_path)
+    start = sys.modules["mynet"].normalizing((8, 8, 1), 10)
+    start.layers[0].adapt(np.random.default_rng(0).normal(0.4, 0.2, (100, 8, 8, 1)))
+    start.save(tmp_path / "start.keras")
+    options = (TRUST, "model._target_=mynet.normalizing", f"weights={tmp_path}/start.keras")
+    straight, resumed = (train(*options, f"trainer.steps={steps}") for steps in (3, 1))
+    assert cli.main(["train", f"resume={resumed}", "trainer.steps=3", TRUST]) == 0
+    ours, theirs = (keras.models.load_model(run / "last.keras").get_weights() for run in (resumed, straight))
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_its_files_open_with_keras_alone_once_its_classes_are_registered(run):

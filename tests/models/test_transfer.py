@@ -1,5 +1,6 @@
 """A new head on a pretrained backbone."""
 
+import logging
 import shutil
 from importlib import import_module
 from pathlib import Path
@@ -16,9 +17,10 @@ from sklearn.linear_model import LogisticRegression
 
 from cnnlab import cli
 from cnnlab.errors import UserError
+from cnnlab.initializers.apply import apply_initializer
 from cnnlab.models.backbones import Backbone, BackbonePreprocessing, build_backbone, load_backbone
 from cnnlab.models.network import build_network, build_preprocessing, export
-from cnnlab.models.transfer import transfer
+from cnnlab.models.transfer import freeze, transfer
 
 SMALL = (32, 32, 3)
 SQUEEZENET = "weights/squeezenet1.1_imagenet_notop.weights.h5"
@@ -143,6 +145,22 @@ def test_a_frozen_backbone_drops_nothing(efficientnet):
     np.testing.assert_array_equal(efficientnet(images, training=True), efficientnet(images, training=False))
 
 
+def test_a_frozen_block_of_layers_drops_nothing_either():
+    class Block(keras.layers.Layer):
+        def __init__(self):
+            super().__init__(name="block")
+            self.drop = keras.layers.Dropout(0.5)
+
+        def call(self, x, training=None):
+            return self.drop(x, training=training)
+
+    images = keras.Input(SMALL)
+    network = keras.Model(images, Block()(images))
+    freeze(network, None, "mine")
+    ones = np.ones((1, *SMALL), np.float32)
+    np.testing.assert_array_equal(network(ones, training=True), ones)
+
+
 def test_pooling_makes_a_vector_of_the_maps():
     for pooling, features in (("flatten", 2 * 1 * 512), ("average", 512), ("max", 512)):
         network = transfer((47, 31, 3), 1, backbone="squeezenet", weights=None, pooling=pooling)
@@ -195,6 +213,28 @@ def test_weights_come_from_a_file_that_keras_saved(pretrained):
     assert same_weights(small(weights=str(path)), model)
 
 
+@pytest.mark.parametrize("bias", [None, 0.5])
+def test_an_initializer_spares_pretrained_layers_that_are_fine_tuned_and_tells_it(pretrained, bias, caplog):
+    caplog.set_level(logging.INFO)
+    model, path = pretrained
+    network = small(weights=str(path), fine_tune_from="fire8_squeeze")
+    head = network.get_layer("logits").get_weights()
+    node = {"name": "he_uniform", "_target_": "keras.initializers.HeUniform", "bias": bias}
+    apply_initializer(OmegaConf.create(node), network, 0, lambda _: pytest.fail("asked for images"))
+    assert same_weights(network, model)
+    assert not np.array_equal(network.get_layer("logits").get_weights()[0], head[0])
+    told = "initializer=he_uniform: 25 frozen or pretrained layers keep their weights (conv1 … fire9_expand3x3)"
+    assert caplog.messages == [told]
+
+
+def test_without_pretrained_weights_fine_tuned_layers_are_initialised():
+    network = small(fine_tune_from="fire9_squeeze")
+    before = network.get_layer("fire9_squeeze").get_weights()
+    node = {"name": "he_uniform", "_target_": "keras.initializers.HeUniform", "bias": None}
+    apply_initializer(OmegaConf.create(node), network, 0, lambda _: pytest.fail("asked for images"))
+    assert not np.array_equal(network.get_layer("fire9_squeeze").get_weights()[0], before[0])
+
+
 def test_a_relative_path_is_looked_for_in_two_places(tmp_path, monkeypatch, pretrained):
     model, path = pretrained
     monkeypatch.chdir(tmp_path)
@@ -239,6 +279,17 @@ def test_efficientnet_computes_with_loaded_weights_what_keras_computes(efficient
     load_backbone(scaled, "EfficientNetB0", str(tmp_path / "b0.weights.h5"))
     x = pixels().astype("float32")
     np.testing.assert_allclose(plain(x / np.sqrt(stddev)), scaled(x), atol=1e-5)
+
+
+def test_a_backbone_normalises_with_the_weights_that_keras_downloads(efficientnet, monkeypatch, tmp_path):
+    stem = keras.Model(efficientnet.input, efficientnet.get_layer("stem_conv").output)
+    downloaded, model = keras.models.clone_model(stem), keras.models.clone_model(stem)
+    downloaded.get_layer("normalization").adapt_mean.assign([0.5, 0.4, 0.3])
+    monkeypatch.setattr("cnnlab.models.backbones._download", lambda *_: downloaded)
+    load_backbone(model, "EfficientNetB0", "imagenet")
+    model.save(tmp_path / "model.keras")
+    x = pixels().astype("float32")
+    np.testing.assert_array_equal(model(x), keras.models.load_model(tmp_path / "model.keras")(x))
 
 
 def test_what_is_looked_at_or_loaded_needs_no_pretrained_weights():

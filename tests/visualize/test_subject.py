@@ -25,6 +25,10 @@ def subject_of(run):
     return load_subject(OmegaConf.merge(config, {"run": str(run)}))
 
 
+def opened(model: keras.Model) -> keras.Model:
+    return pixels_to_logits(model, (8, 8, 1), "weights=FILE")
+
+
 def a_preprocessing() -> keras.Model:
     images = keras.Input((8, 8, 1), dtype="uint8")
     normalization = layers.Normalization(mean=0.4, variance=0.04, dtype="float32")
@@ -48,7 +52,7 @@ def test_a_runs_best_model_is_opened_up(small_run):
 
 @pytest.mark.parametrize("units", [1, 3])
 def test_gradients_reach_the_pixels_through_the_preprocessing(units):
-    network = pixels_to_logits(export(a_preprocessing(), a_network(units)))
+    network = opened(export(a_preprocessing(), a_network(units)))
     pixels = tf.cast(PIXELS, tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(pixels)
@@ -60,7 +64,7 @@ def test_a_network_trained_in_bfloat16_is_looked_at_in_float32():
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = export(a_preprocessing(), a_network(3))
     rough = model(PIXELS)
-    network = pixels_to_logits(model)
+    network = opened(model)
     assert {layer.compute_dtype for layer in computing_layers(network).values()} == {"float32"}
     np.testing.assert_allclose(class_probabilities(network(tf.cast(PIXELS, tf.float32))), rough, atol=0.02)
 
@@ -77,9 +81,53 @@ def test_a_model_of_another_origin_is_taken_before_its_softmax(head):
     model = keras.Model(inputs, outputs)
     pixels = tf.cast(PIXELS, tf.float32)
     kernel, bias = model.get_layer("top").get_weights()
-    np.testing.assert_allclose(
-        pixels_to_logits(model)(pixels), tf.reshape(pixels, (5, 64)) @ kernel + bias, rtol=1e-4, atol=1e-3
-    )
+    np.testing.assert_allclose(opened(model)(pixels), tf.reshape(pixels, (5, 64)) @ kernel + bias, rtol=1e-4, atol=1e-3)
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.flatten, self.dense = layers.Flatten(), layers.Dense(3, activation="softmax")
+
+    def call(self, images):
+        return self.dense(self.flatten(images))
+
+
+def ending_in(ending: str) -> keras.Model:
+    if ending == "subclassed":
+        model = Subclassed()
+        model(PIXELS.astype("float32"))
+        return model
+    images = keras.Input((8, 8, 1))
+    logits = layers.Dense(3)(layers.Flatten()(layers.Rescaling(1 / 255)(images)))
+    inner = keras.Sequential([keras.Input((3,)), layers.Dense(3, activation="softmax")])
+    return keras.Model(images, keras.ops.softmax(logits) if ending == "operation" else inner(logits))
+
+
+@pytest.mark.parametrize("ending", ["operation", "nested", "subclassed"])
+def test_there_is_no_second_softmax_however_the_first_is_written(ending, caplog):
+    model = ending_in(ending)
+    pixels = PIXELS.astype("float32")
+    probabilities = np.asarray(model(pixels))
+    np.testing.assert_allclose(class_probabilities(opened(model)(pixels)), probabilities, rtol=1e-3, atol=1e-6)
+    (message,) = caplog.messages
+    assert message.startswith("weights=FILE: ends in a softmax, which is ")
+    assert message.endswith(": the figures have a softmax")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_gradients_reach_the_pixels_of_a_model_of_whole_numbers(nested):
+    images = keras.Input((8, 8, 1), dtype="uint8")
+    model = keras.Model(images, layers.Dense(3)(layers.Flatten()(layers.Rescaling(1 / 255)(images))))
+    if nested:
+        model = keras.Sequential([keras.Input((8, 8, 1)), model])
+    expected = np.asarray(model(PIXELS))
+    network, pixels = opened(model), tf.cast(PIXELS, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(pixels)
+        logits = network(pixels)
+    np.testing.assert_allclose(logits, expected, rtol=1e-5)
+    assert tf.reduce_min(tf.reduce_max(abs(tape.gradient(logits, pixels)), axis=(1, 2, 3))) > 0
 
 
 def test_the_second_of_two_classes_speaks_for_one_logit_and_the_first_against_it():

@@ -13,7 +13,8 @@ from cnnlab.data.classes import differing_names
 from cnnlab.data.dataset import Dataset
 from cnnlab.errors import UserError
 from cnnlab.models.archive import read_class_names
-from cnnlab.models.network import finalize_preprocessing, take_apart
+from cnnlab.models.graph import finalize_state
+from cnnlab.models.network import take_apart
 from cnnlab.models.saved import REASON_LENGTH, load_model
 from cnnlab.models.weights.legacy_hdf5 import is_legacy, read_legacy_hdf5
 from cnnlab.models.weights.set_weights import set_weights
@@ -146,7 +147,6 @@ def _copy(
         )
     _copy_weights(source_network, network, path, head)
     _copy_weights(source_preprocessing, preprocessing, path, [])
-    finalize_preprocessing(preprocessing)
 
 
 def _copy_weights(source: keras.Model, target: keras.Model, path: str, head: Sequence[keras.Layer]) -> None:
@@ -168,6 +168,7 @@ def _copy_weights(source: keras.Model, target: keras.Model, path: str, head: Seq
             )
     for theirs, ours in pairs:
         ours.assign(theirs)
+    finalize_state(target)
 
 
 def tell_other_classes(path: str, dataset: Dataset) -> None:

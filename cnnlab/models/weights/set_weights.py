@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cnnlab.errors import UserError
+from cnnlab.models.graph import finalize_state
 from cnnlab.models.weights.flatten_order import Map, flattened_maps, reordered
 from cnnlab.models.weights.pairing import Pairing, pair_weights
 from cnnlab.models.weights.settings import differing_settings, padded_otherwise
@@ -50,6 +51,7 @@ def set_weights(
     _print(stored, pairing, [changes for _, changes in converted])
     for (values, _), (_, variable) in zip(converted, pairing.pairs, strict=True):
         variable.assign(values)
+    finalize_state(network)
     _tell(stored, pairing, network, where)
 
 

@@ -7,6 +7,7 @@ import keras
 from cnnlab.errors import UserError
 from cnnlab.models.backbones import Backbone, build_backbone, load_backbone
 from cnnlab.models.blocks import Pooling
+from cnnlab.models.graph import finalize_state
 from cnnlab.visualize.layers import choose_layers
 
 
@@ -56,6 +57,7 @@ def with_average_pooling(model: keras.Model) -> keras.Model:
 
     copy = keras.models.clone_model(model, clone_function=convert)
     copy.set_weights(model.get_weights())
+    finalize_state(copy)
     return copy
 
 

@@ -44,6 +44,22 @@ def test_a_runs_model_brings_its_weights_and_its_preprocessing(tmp_path, trained
     np.testing.assert_array_equal(export(*fresh)(images), exported(images))
 
 
+def normalizing() -> keras.Model:
+    return keras.Sequential([keras.Input(SHAPE), layers.Normalization(name="norm"), layers.Flatten()])
+
+
+def test_a_network_normalises_with_the_weights_it_is_given(tmp_path, images, write_hdf5):
+    trained = normalizing()
+    trained.layers[0].adapt(images)
+    trained.save(tmp_path / "network.keras")
+    names = ("mean", "variance", "count")
+    stored = {name: np.asarray(value) for name, value in zip(names, trained.get_weights(), strict=True)}
+    for path in (tmp_path / "network.keras", write_hdf5([("norm", stored)])):
+        network = normalizing()
+        load_weights(str(path), parts()[0], network)
+        np.testing.assert_array_equal(network(images), trained(images))
+
+
 @pytest.mark.parametrize("name", ["network.keras", "network.weights.h5"])
 def test_a_network_alone_leaves_the_preprocessing(tmp_path, trained, images, name):
     path = tmp_path / name

@@ -14,7 +14,7 @@ from sklearn.datasets import load_sample_images
 
 from cnnlab import cli
 from cnnlab.visualize.methods.style_transfer import draw_style_transfer, transfer
-from cnnlab.visualize.style.features import build_features
+from cnnlab.visualize.style.features import build_features, with_average_pooling
 from cnnlab.visualize.style.images import luminance, match_colors, read_photograph, resized
 from cnnlab.visualize.style.losses import LossWeights, build_losses, gram_matrices
 from cnnlab.visualize.style.optimizers import Descent, descend, losses_and_gradient
@@ -50,6 +50,14 @@ def files(photographs, tmp_path) -> list[str]:
         Image.fromarray(image.astype(np.uint8)).save(tmp_path / name)
         paths.append(str(tmp_path / name))
     return paths
+
+
+def test_a_copy_with_average_pooling_normalises_alike():
+    layers = [keras.layers.Normalization(), keras.layers.MaxPooling2D(1)]
+    model = keras.Sequential([keras.Input((2, 2, 3)), *layers])
+    image = np.random.default_rng(0).uniform(size=(1, 2, 2, 3)).astype("float32")
+    layers[0].adapt(image)
+    np.testing.assert_allclose(with_average_pooling(model)(image), model(image), rtol=1e-5)
 
 
 def test_gram_matrices_are_those_of_numpy():
