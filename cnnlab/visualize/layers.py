@@ -3,15 +3,19 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import keras
 import tensorflow as tf
+from keras import tree
 
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
-from cnnlab.models.graph import function_of, run_graph
+from cnnlab.models.graph import function_of, run_graph, walk
+from cnnlab.models.receptive_field import POOLINGS
 from cnnlab.models.whitening import PatchWhitening
 
 log = logging.getLogger(__name__)
@@ -23,6 +27,17 @@ CONVOLUTIONS = (
     keras.layers.Conv2DTranspose,
     PatchWhitening,
 )
+
+OF_THE_HEAD = (
+    *POOLINGS,
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout2D,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.AlphaDropout,
+    keras.layers.Identity,
+)
+"""Behind the last feature maps they make no others, but pick or average what is there."""
 
 MOST = 12
 """Convolutions that are looked at where nobody says which."""
@@ -77,10 +92,12 @@ def some_convolutions(network: keras.Model) -> list[str]:
         UserError: there is none.
     """
     names = convolutions(network)
-    count = min(MOST, len(names))
-    if count < len(names):
-        log.info("%d of %d convolutions are looked at; method.layers=[NAME,…] chooses others", count, len(names))
-    return [names[round(place * (len(names) - 1) / max(1, count - 1))] for place in range(count)]
+    if closed := [name for name, layer in computing_layers(network).items() if _hides_convolutions(layer)]:
+        log.warning("%s: convolutions inside of layers of your own are not looked at", ", ".join(closed))
+    number = min(MOST, len(names))
+    if number < len(names):
+        log.info("%d of %d convolutions are looked at; method.layers=[NAME,…] chooses others", number, len(names))
+    return [names[round(place * (len(names) - 1) / max(1, number - 1))] for place in range(number)]
 
 
 def choose_layers(network: keras.Model, names: Sequence[str], key: str = "method.layers") -> list[keras.Layer]:
@@ -108,31 +125,84 @@ def activated(network: keras.Model, name: str) -> str:
 
 
 def spatial_layer(network: keras.Model, layer: str | None) -> str:
-    """The name of a layer that returns feature maps; of None, that of the last convolution or of its activation.
+    """The name of a layer that returns feature maps; of None, of the one whose maps the head reads, the last ones.
 
-    In a network without a graph of layers it may be a layer inside of a subclassed model, and is the one that is
-    called last of those that return feature maps.
+    These are all that global pooling, or a `Flatten`, reads: where branches meet, of all of them, and behind the
+    activation function, as Selvaraju et al. take them; pooling and dropout behind them are the head's. It may be a layer
+    inside of a subclassed model, and is then the one that is called last of those that return feature maps.
 
     Raises:
         UserError: there is no such layer, or it returns no feature maps.
     """
     inside = _inner_shapes(network)
-    if layer is None and not any(isinstance(each, CONVOLUTIONS) for each in computing_layers(network).values()):
-        maps = [name for name, shape in inside.items() if len(shape) == 4 and shape[1] * shape[2] > 1]
-        layer = maps[-1] if maps else None
+    if layer is None:
+        layer = _last_maps(network, [name for name, shape in inside.items() if _has_positions(shape)])
+        if layer is None:
+            names = ", ".join(computing_layers(network))
+            raise UserError(f"{network.name}: no convolution returns feature maps to look at; its layers are {names}")
+        return layer
     if layer in inside and len(inside[layer]) == 4:
         return layer
     known = [*computing_layers(network), *inside]
-    if inside and layer is not None and layer not in known:
+    if inside and layer not in known:
         near = did_you_mean(layer, known)
         raise UserError(f"method.layer={layer}: no such layer{near}; the layers are {', '.join(known)}")
-    name = layer or activated(network, convolutions(network)[-1])
-    shape = choose_layers(network, [name], "method.layer")[0].output.shape[1:]
-    if len(shape) != 3 or shape[0] * shape[1] == 1:
+    shape = choose_layers(network, [layer], "method.layer")[0].output.shape
+    if not _has_positions(shape):
         raise UserError(
-            f"method.layer={name}: returns no feature maps but {shown([*shape])} per image; choose a layer before it"
+            f"method.layer={layer}: returns no feature maps but {shown([*shape[1:]])} per image; "
+            "choose a layer before it"
         )
-    return name
+    return layer
+
+
+@dataclass(frozen=True, order=True)
+class _Maps:
+    """The last feature maps that a tensor comes from: how many operations were before, and the operation's name."""
+
+    place: int = -1
+    name: str | None = None
+
+
+def _last_maps(network: keras.Model, inside: Sequence[str]) -> str | None:
+    """The name of the operation with the last feature maps on the way to the logits; None where nothing convolves.
+
+    Squeeze and excitation pools too, but its result goes back into feature maps, which come later.
+
+    Args:
+        network: from pixels to logits.
+        inside: layers of `_inner_layers` with feature maps, in the order in which they are called.
+    """
+    inner = _inner_layers(network)
+    places = count()
+
+    def evaluate(node: Any, args: tuple[Any, ...], kwargs: dict[str, Any], _: bool) -> list[_Maps]:
+        operation = node.operation
+        maps = max((leaf for leaf in tree.flatten((args, kwargs)) if isinstance(leaf, _Maps)), default=_Maps())
+        place = next(places)
+        if _has_positions(node.outputs[0].shape):
+            convolves = isinstance(operation, CONVOLUTIONS) or _hides_convolutions(operation)
+            if (convolves or maps.name) and not isinstance(operation, OF_THE_HEAD):
+                maps = _Maps(place, operation.name)
+        elif _hides_convolutions(operation):
+            own = operation._flatten_layers(include_self=False)
+            maps = _Maps(place, next((name for name in reversed(inside) if inner[name] in own), maps.name))
+        return [maps] * len(node.outputs)
+
+    found = max(walk(network, [_Maps() for _ in network.inputs], evaluate)).name
+    return found or (inside[-1] if inside else None)
+
+
+def _has_positions(shape: Sequence[int | None]) -> bool:
+    """Whether a batch of this shape holds feature maps of more than one position."""
+    return len(shape) == 4 and (shape[1], shape[2]) != (1, 1)
+
+
+def _hides_convolutions(operation: keras.Operation) -> bool:
+    """Whether it is a subclassed model, or a layer of layers, that convolves."""
+    if not isinstance(operation, keras.Layer):
+        return False
+    return any(isinstance(inner, CONVOLUTIONS) for inner in operation._flatten_layers(include_self=False))
 
 
 def check_channels(channels: Sequence[int], layer: str, count: int, key: str) -> None:
@@ -232,8 +302,13 @@ def _inner_shapes(network: keras.Model) -> dict[str, tuple[int, ...]]:
     """What inner layers return for one image, in the order in which they are called."""
     shapes: dict[str, tuple[int, ...]] = {}
     inside = _inner_layers(network)
+
+    def hear(name: str, output: tf.Tensor) -> None:
+        shapes.pop(name, None)  # of several calls the last counts
+        shapes[name] = tuple(output.shape)
+
     if inside:
-        with _listening(inside, lambda name, output: shapes.__setitem__(name, tuple(output.shape))):
+        with _listening(inside, hear):
             network(tf.zeros((1, *network.input_shape[1:])), training=False)
     return shapes
 

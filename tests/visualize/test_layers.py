@@ -102,6 +102,58 @@ def test_of_a_subclassed_model_the_feature_maps_that_are_made_last_are_found_and
     assert "call" not in vars(inside.first)
 
 
+class Block(layers.Layer):
+    """A layer of the user's own that convolves inside, and where it pools, returns no feature maps."""
+
+    def __init__(self, pools=False, **options):
+        super().__init__(**options)
+        self.conv = layers.Conv2D(5, 3, padding="same", name=f"{self.name}_conv")
+        self.relu = layers.ReLU(name=f"{self.name}_relu")
+        self.pools = pools
+
+    def call(self, x):
+        x = self.relu(self.conv(self.relu(x)))
+        return tf.reduce_mean(x, axis=[1, 2]) if self.pools else x
+
+
+def of_stem(make) -> keras.Model:
+    """A convolution, what `make` does with its maps, and a head."""
+    inputs = keras.Input((8, 8, 3))
+    x = make(layers.Conv2D(4, 3, padding="same", activation="relu", name="stem")(inputs))
+    x = layers.GlobalAveragePooling2D()(x) if len(x.shape) == 4 else x
+    return keras.Model(inputs, layers.Dense(2)(x))
+
+
+def squeeze_and_excite(x):
+    x = layers.ReLU(name="act")(layers.Add()([x, layers.Conv2D(4, 3, padding="same")(x)]))
+    scale = layers.Conv2D(4, 1)(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    return layers.Dropout(0.1)(layers.Multiply(name="excited")([x, scale]))
+
+
+@pytest.mark.parametrize(
+    ("make", "last"),
+    [
+        (lambda x: layers.Concatenate(name="joined")([x, layers.Conv2D(4, 1)(x)]), "joined"),
+        (squeeze_and_excite, "excited"),
+        (lambda x: layers.Flatten()(layers.MaxPooling2D()(x)), "stem"),
+        (lambda x: x + layers.Conv2D(4, 1)(x), "add"),
+        (lambda x: Block(name="block2")(Block(name="block1")(x)), "block2"),
+        (lambda x: Block(pools=True, name="block")(x), "block_relu"),
+    ],
+    ids=["branches", "squeeze and excitation", "pool and flatten", "operation", "own blocks", "own blocks that pool"],
+)
+def test_the_last_feature_maps_are_all_that_the_head_reads(make, last):
+    network = of_stem(make)
+    name = spatial_layer(network, None)
+    assert name.startswith(last)  # Keras numbers the operations of a process
+    assert len(layer_outputs(network, [name])(PIXELS)[0][name].shape) == 4
+
+
+def test_convolutions_that_are_not_looked_at_are_told(caplog):
+    assert some_convolutions(of_stem(Block(name="block"))) == ["stem"]
+    assert caplog.messages == ["block: convolutions inside of layers of your own are not looked at"]
+
+
 def test_the_gradient_towards_an_inner_layer_is_that_of_what_follows_it(subclassed):
     inside = subclassed.get_layer("subclassed")
     evaluate = layer_outputs(subclassed, ["conv"])
