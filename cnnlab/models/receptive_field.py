@@ -53,10 +53,16 @@ OVER_CHANNELS = (keras.layers.Softmax, keras.layers.LayerNormalization, keras.la
 """So does what these return, where their axis is that of the channels."""
 
 # fmt: off
-POINTWISE_OPERATIONS = frozenset((
-    "Abs", "Absolute", "Add", "Cast", "Clip", "Divide", "Elu", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu",
-    "Maximum", "Minimum", "Multiply", "Negative", "Relu", "Relu6", "Sigmoid", "Silu", "Softplus", "Sqrt", "Square",
-    "Subtract", "Tanh", "TrueDivide", "LayerScale", "StochasticDepth",
+ACTIVATION_OPERATIONS = frozenset((
+    "Celu", "Elu", "Gelu", "HardShrink", "HardSigmoid", "HardSilu", "HardTanh", "LeakyRelu", "LogSigmoid", "Mish",
+    "ReLU", "Relu", "Relu6", "Selu", "Sigmoid", "Silu", "SoftShrink", "Softplus", "Softsign", "SparsePlus",
+    "SparseSigmoid", "Squareplus", "Tanh", "TanhShrink", "Threshold",
+))
+"""Activation functions of keras.ops and keras.activations in a graph; their classes are private."""
+
+POINTWISE_OPERATIONS = ACTIVATION_OPERATIONS | frozenset((
+    "Abs", "Absolute", "Add", "Cast", "Clip", "Divide", "Exp", "Maximum", "Minimum", "Multiply", "Negative", "Sqrt",
+    "Square", "Subtract", "TrueDivide", "LayerScale", "StochasticDepth",
 ))
 # fmt: on
 """The same for what has no public class: keras.ops in a graph, and layers of keras.applications."""

@@ -48,12 +48,17 @@ def computing_layers(network: keras.Model) -> dict[str, keras.Layer]:
 
     A subclassed model counts as one layer: its graph is not known.
     """
-    found: dict[str, keras.Layer] = {}
-    for layer in network.layers:
-        if function_of(layer) is not None:
-            found |= computing_layers(layer)
-        elif not isinstance(layer, keras.layers.InputLayer):
-            found[layer.name] = layer
+    return {name: each for name, each in operations(network).items() if isinstance(each, keras.Layer)}
+
+
+def operations(network: keras.Model) -> dict[str, keras.Operation]:
+    """The same with what is no layer, such as keras.ops in the graph."""
+    found: dict[str, keras.Operation] = {}
+    for operation in function_of(network).operations:
+        if function_of(operation) is not None:
+            found |= operations(operation)
+        elif not isinstance(operation, keras.layers.InputLayer):
+            found[operation.name] = operation
     return found
 
 
@@ -128,8 +133,8 @@ def spatial_layer(network: keras.Model, layer: str | None) -> str:
     """The name of a layer that returns feature maps; of None, of the one whose maps the head reads, the last ones.
 
     These are all that global pooling, or a `Flatten`, reads: where branches meet, of all of them, and behind the
-    activation function, as Selvaraju et al. take them; pooling and dropout behind them are the head's. It may be a layer
-    inside of a subclassed model, and is then the one that is called last of those that return feature maps.
+    activation function, as Selvaraju et al. take them; pooling and dropout behind them are the head's. It may be a
+    layer inside of a subclassed model, and is then the one that is called last of those that return feature maps.
 
     Raises:
         UserError: there is no such layer, or it returns no feature maps.
