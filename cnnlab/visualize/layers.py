@@ -1,6 +1,7 @@
 """Choosing layers and channels of a network, and what these layers return."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from keras import tree
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
-from cnnlab.models.graph import function_of, run_graph, walk
+from cnnlab.models.graph import run_graph, walk
+from cnnlab.models.operation_names import operation_names, operation_paths
 from cnnlab.models.receptive_field import POOLINGS
 from cnnlab.models.whitening import PatchWhitening
 
@@ -44,8 +46,9 @@ MOST = 12
 
 
 def computing_layers(network: keras.Model) -> dict[str, keras.Layer]:
-    """The layers that a network computes with, nested ones too, by name, in the order of computation.
+    """The layers that a network computes with, nested ones too, in the order of computation.
 
+    By name, or where several have the same, as MODEL/NAME: see `operation_names`.
     A subclassed model counts as one layer: its graph is not known.
     """
     return {name: each for name, each in operations(network).items() if isinstance(each, keras.Layer)}
@@ -53,13 +56,7 @@ def computing_layers(network: keras.Model) -> dict[str, keras.Layer]:
 
 def operations(network: keras.Model) -> dict[str, keras.Operation]:
     """The same with what is no layer, such as keras.ops in the graph."""
-    found: dict[str, keras.Operation] = {}
-    for operation in function_of(network).operations:
-        if function_of(operation) is not None:
-            found |= operations(operation)
-        elif not isinstance(operation, keras.layers.InputLayer):
-            found[operation.name] = operation
-    return found
+    return {name: operation for operation, name in operation_names(network).items()}
 
 
 def convolutions(network: keras.Model) -> list[str]:
@@ -105,8 +102,8 @@ def some_convolutions(network: keras.Model) -> list[str]:
     return [names[round(place * (len(names) - 1) / max(1, number - 1))] for place in range(number)]
 
 
-def choose_layers(network: keras.Model, names: Sequence[str], key: str = "method.layers") -> list[keras.Layer]:
-    """The layers of these names.
+def choose_layers(network: keras.Model, names: Sequence[str], key: str = "method.layers") -> dict[str, keras.Layer]:
+    """The layers of these names, by name.
 
     Args:
         names: of layers, nested ones too.
@@ -121,12 +118,19 @@ def choose_layers(network: keras.Model, names: Sequence[str], key: str = "method
             raise UserError(
                 f"{key}={name}: no such layer{did_you_mean(name, known)}; the layers are {', '.join(known)}"
             )
-    return [known[name] for name in names]
+    return {name: known[name] for name in names}
+
+
+def file_stem(layer: str) -> str:
+    """The name of a layer in that of a file: MODEL-NAME for MODEL/NAME."""
+    return layer.replace("/", "-")
 
 
 def activated(network: keras.Model, name: str) -> str:
-    """The layer that holds the activations of layer `name`: `name_act` where the network has one, else itself."""
-    return f"{name}_act" if f"{name}_act" in computing_layers(network) else name
+    """The layer that holds the activations of layer `name`: `name_act` of its model where that has one, else itself."""
+    paths, names = operation_paths(network), operation_names(network)
+    wanted = f"{paths[operations(network)[name]]}_act"
+    return next((names[operation] for operation, path in paths.items() if path == wanted), name)
 
 
 def spatial_layer(network: keras.Model, layer: str | None) -> str:
@@ -152,7 +156,7 @@ def spatial_layer(network: keras.Model, layer: str | None) -> str:
     if inside and layer not in known:
         near = did_you_mean(layer, known)
         raise UserError(f"method.layer={layer}: no such layer{near}; the layers are {', '.join(known)}")
-    shape = choose_layers(network, [layer], "method.layer")[0].output.shape
+    shape = choose_layers(network, [layer], "method.layer")[layer].output.shape
     if not _has_positions(shape):
         raise UserError(
             f"method.layer={layer}: returns no feature maps but {shown([*shape[1:]])} per image; "
@@ -179,7 +183,7 @@ def _last_maps(network: keras.Model, inside: Sequence[str]) -> str | None:
         inside: layers of `_inner_layers` with feature maps, in the order in which they are called.
     """
     inner = _inner_layers(network)
-    places = count()
+    places, names = count(), operation_names(network)
 
     def evaluate(node: Any, args: tuple[Any, ...], kwargs: dict[str, Any], _: bool) -> list[_Maps]:
         operation = node.operation
@@ -188,7 +192,7 @@ def _last_maps(network: keras.Model, inside: Sequence[str]) -> str | None:
         if _has_positions(node.outputs[0].shape):
             convolves = isinstance(operation, CONVOLUTIONS) or _hides_convolutions(operation)
             if (convolves or maps.name) and not isinstance(operation, OF_THE_HEAD):
-                maps = _Maps(place, operation.name)
+                maps = _Maps(place, names[operation])
         elif _hides_convolutions(operation):
             own = operation._flatten_layers(include_self=False)
             maps = _Maps(place, next((name for name in reversed(inside) if inner[name] in own), maps.name))
@@ -274,16 +278,16 @@ def layer_outputs(
         A function from inputs (n, H, W, C) to the outputs by layer name (of a layer used several times, the last) and
         the network's logits (n, K). It is differentiable, and may be traced.
     """
-
     inside = {name: layer for name, layer in _inner_layers(network).items() if name in names}
+    name_of = operation_names(network)
 
     def evaluate(inputs: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         kept: dict[str, tf.Tensor] = {}
 
         def visit(operation: keras.Operation, _: tf.Tensor, compute: Callable[[], tf.Tensor]) -> tf.Tensor:
             output = compute()
-            if operation.name in names:
-                kept[operation.name] = output
+            if (name := name_of[operation]) in names:
+                kept[name] = output
             return output
 
         with _listening(inside, kept.__setitem__):
@@ -296,10 +300,12 @@ def layer_outputs(
 def _inner_layers(network: keras.Model) -> dict[str, keras.Layer]:
     """The layers inside of subclassed models and layers of layers, by their name, or where several have it, number."""
     found: dict[str, keras.Layer] = {}
+    times = Counter(operation.name for operation in operation_names(network))
     for layer in computing_layers(network).values():
         for inner in layer._flatten_layers(include_self=False):
-            number = sum(name.partition("#")[0] == inner.name for name in found)
+            number = times[inner.name]
             found[f"{inner.name}#{number}" if number else inner.name] = inner
+            times[inner.name] += 1
     return found
 
 

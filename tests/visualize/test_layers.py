@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from cnnlab.errors import UserError
+from cnnlab.models.receptive_field import receptive_fields
 from cnnlab.visualize.layers import (
     MOST,
     activated,
@@ -20,6 +21,7 @@ from cnnlab.visualize.layers import (
     some_convolutions,
     spatial_layer,
 )
+from cnnlab.visualize.methods.activation_max import filter_score, maps_statistics
 
 PIXELS = tf.random.stateless_uniform((2, 8, 8, 3), [0, 0])
 
@@ -61,6 +63,38 @@ def test_of_many_convolutions_some_are_chosen_from_the_first_to_the_last(length,
     chosen = some_convolutions(chain(length))
     assert len(chosen) == len(set(chosen)) == min(length, MOST)
     assert (chosen[0], chosen[-1]) == ("conv0", last)
+
+
+def tower(name: str, channels: int, filters: int) -> keras.Model:
+    conv = layers.Conv2D(filters, 3, padding="same", bias_initializer="ones", name="conv1")
+    return keras.Sequential([keras.Input((8, 8, channels)), conv, layers.ReLU(name="conv1_act")], name=name)
+
+
+def repeated() -> keras.Model:
+    """Two nested models, each with a conv1 and its activation, then a convolution that is used twice."""
+    twice = layers.Conv2D(3, 3, padding="same", activation="relu", bias_initializer="ones", name="twice")
+    inputs = keras.Input((8, 8, 3))
+    x = twice(twice(tower("right", 4, 3)(tower("left", 3, 4)(inputs))))
+    return keras.Model(inputs, layers.Dense(2, name="logits")(layers.GlobalAveragePooling2D(name="mean")(x)))
+
+
+def test_layers_of_one_name_are_told_apart_by_their_models():
+    network = repeated()
+    names = ["left/conv1", "left/conv1_act", "right/conv1", "right/conv1_act", "twice", "mean", "logits"]
+    assert list(computing_layers(network)) == list(receptive_fields(network)) == names
+    assert sum(layer.count_params() for layer in computing_layers(network).values()) == network.count_params()
+    assert activated(network, "left/conv1") == "left/conv1_act"
+    outputs, _ = layer_outputs(network, names[:4])(PIXELS)
+    assert [outputs[name].shape[-1] for name in names[:4]] == [4, 4, 3, 3]
+    with pytest.raises(UserError, match=r"method.layers=conv1: no such layer; did you mean left/conv1"):
+        choose_layers(network, ["conv1"])
+
+
+@pytest.mark.parametrize("name", ["left/conv1", "right/conv1", "twice"])
+def test_what_ascends_is_what_is_reported_of_a_layer(name):
+    network = repeated()
+    reported = maps_statistics(network, name, PIXELS.numpy())[0]
+    np.testing.assert_allclose(filter_score(network, name)(PIXELS, tf.constant([2, 2])), reported[:, 2], rtol=1e-5)
 
 
 def test_an_unknown_layer_is_refused_with_the_nearest_and_the_list(nested):

@@ -9,6 +9,7 @@ from cnnlab.errors import UserError
 from cnnlab.models.backbones import BackbonePreprocessing
 from cnnlab.models.graph import linear, run_graph
 from cnnlab.models.layers import ChannelSelection, LocalResponseNormalization
+from cnnlab.models.operation_names import operation_names
 from cnnlab.models.whitening import PatchWhitening, ZCAWhitening
 
 TRANSPOSED = (
@@ -114,12 +115,12 @@ def deconvnet_outputs(network: keras.Model, names: Sequence[str], pixels: tf.Ten
     Returns:
         Outputs by layer name. Their gradient raises UserError where a layer below them has no rule.
     """
-    kept = {}
+    kept, name_of = {}, operation_names(network)
 
     def visit(operation: keras.Operation, inputs: tf.Tensor, compute: Compute) -> tf.Tensor:
         output = _with_rule(operation, inputs, compute)
-        if operation.name in names:
-            kept[operation.name] = output
+        if (name := name_of[operation]) in names:
+            kept[name] = output
         return output
 
     run_graph(network, pixels, visit)

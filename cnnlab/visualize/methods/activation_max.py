@@ -16,13 +16,21 @@ from omegaconf import DictConfig
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
 from cnnlab.data.sample import sample
 from cnnlab.errors import UserError
-from cnnlab.models.graph import linear, run_graph
+from cnnlab.models.graph import linear, run_graph, walk
 from cnnlab.reporting.figure import new_figure, save_figure
 from cnnlab.visualize.attribution.scores import channel_means
 from cnnlab.visualize.drawing.mosaic import draw_mosaic
 from cnnlab.visualize.feature_visualization.ascent import Ascent, Score, ascend, patterns_per_chunk, starting_noise
 from cnnlab.visualize.feature_visualization.dead import constant, labels, note
-from cnnlab.visualize.layers import activated, choose_filters, choose_layers, layer_outputs, some_convolutions
+from cnnlab.visualize.layers import (
+    activated,
+    choose_filters,
+    choose_layers,
+    file_stem,
+    layer_outputs,
+    operations,
+    some_convolutions,
+)
 from cnnlab.visualize.subject import Subject, load_subject
 
 log = logging.getLogger(__name__)
@@ -103,13 +111,13 @@ def draw_activation_max(
     subject = load_subject(config)
     network = subject.network
     chosen = choose_layers(network, layers or some_convolutions(network))
-    picked = choose_filters(filters, {layer.name: layer.output.shape[-1] for layer in chosen})
+    picked = choose_filters(filters, {name: layer.output.shape[-1] for name, layer in chosen.items()})
     images = _training_images(subject, compare_with, seed)
     rows: list[tuple[Any, ...]] = []
     arrays: dict[str, Any] = {}
     for name, indices in picked.items():
         found = _maximise(subject, name, indices, ascent, images, seed)
-        _draw(found, subject, name, folder / f"{name}.png", seed)
+        _draw(found, subject, name, folder / f"{file_stem(name)}.png", seed)
         arrays[name] = found.patterns
         for entry in zip(indices, found.activations, found.usual, found.dead, strict=True):
             rows.append((name, *entry))
@@ -134,7 +142,7 @@ def _training_images(subject: Subject, count: int, seed: int) -> np.ndarray | No
 def filter_score(network: keras.Model, name: str, *, leaky: bool = False) -> Score:
     """The mean activation of one filter of a layer per image, for images of which each has a filter of its own.
 
-    The network is evaluated up to the layer.
+    The network is evaluated up to the layer, of one that is used several times up to the last, as in `layer_outputs`.
 
     Args:
         network: from pixels to logits.
@@ -142,11 +150,23 @@ def filter_score(network: keras.Model, name: str, *, leaky: bool = False) -> Sco
         leaky: whether to reward what comes near to exciting the filter, see `_leaky`: where a ReLU is
             dead, the mean has no gradient.
     """
-    target = activated(network, name)
+    target = operations(network)[activated(network, name)]
+    uses = 0
+
+    def count(node: Any, *_: Any) -> list[Any]:
+        nonlocal uses
+        uses += node.operation is target
+        return node.outputs
+
+    walk(network, network.inputs, count)
 
     def score(images: tf.Tensor, filters: tf.Tensor) -> tf.Tensor:
+        left = uses
+
         def visit(operation: keras.Operation, _: tf.Tensor, compute: Callable[[], tf.Tensor]) -> tf.Tensor:
-            if operation.name != target:
+            nonlocal left
+            left -= operation is target
+            if operation is not target or left:
                 return compute()
             with linear(operation) as activation:
                 before = compute()

@@ -17,7 +17,14 @@ from cnnlab.reporting.figure import MUTED_COLOR, new_figure, save_figure, shorte
 from cnnlab.visualize.drawing.mosaic import draw_mosaic
 from cnnlab.visualize.feature_visualization.dead import constant, labels, note
 from cnnlab.visualize.images import SplitName, choose_images
-from cnnlab.visualize.layers import activated, choose_channels, choose_layers, layer_outputs, some_convolutions
+from cnnlab.visualize.layers import (
+    activated,
+    choose_channels,
+    choose_layers,
+    file_stem,
+    layer_outputs,
+    some_convolutions,
+)
 from cnnlab.visualize.subject import load_subject
 
 COLUMNS = 8
@@ -67,7 +74,7 @@ def draw_feature_maps(
             dead = flat(image)
             title = f"{subject.title} · {shorten(label, 24)} · {name}: {len(indices)} of {values.shape[-1]} channels"
             title += note(indices, dead, "this image")
-            path = folder / f"{number}-{name}.png"
+            path = folder / f"{number}-{file_stem(name)}.png"
             _draw(chosen.images[number], image, labels(indices, dead), path, title, subject.metadata(title, seed))
     np.savez_compressed(folder / "feature_maps.npz", images=chosen.images, **kept)
 

@@ -23,6 +23,7 @@ from cnnlab.visualize.layers import (
     choose_layers,
     computing_layers,
     convolutions,
+    file_stem,
     some_convolutions,
 )
 from cnnlab.visualize.subject import load_subject
@@ -69,7 +70,7 @@ def draw_kernels(
     network = subject.network
     first = convolutions(network)[0]
     chosen = choose_layers(network, layers or some_convolutions(network))
-    kernels = {layer.name: kernels_of(layer) for layer in chosen}
+    kernels = {name: kernels_of(layer) for name, layer in chosen.items()}
     counts = {name: kernel.shape[-1] for name, kernel in kernels.items()}
     if filters is None:
         picked = {name: list(range(count if name == first else min(count, DEEPER))) for name, count in counts.items()}
@@ -77,7 +78,7 @@ def draw_kernels(
         picked = choose_filters(filters, counts)
     kept: dict[str, Any] = {name: kernel[..., picked[name]] for name, kernel in kernels.items()}
     for name, kernel in kept.items():
-        path = folder / f"{name}.png"
+        path = folder / f"{file_stem(name)}.png"
         title = f"{subject.title} · {name}: {len(picked[name])} of {counts[name]} kernels"
         if name == first and kernel.shape[2] == subject.image_shape[2]:
             images = kernel[:, :, _colour_order(network)] if kernel.shape[2] == 3 else kernel

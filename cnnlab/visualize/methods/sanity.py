@@ -73,7 +73,7 @@ def draw_sanity(
     targets = choose_targets(config, images, split, target, seed)
     network = targets.subject.network
     evaluations = _evaluations(network, methods)
-    layers = [layer for layer in computing_layers(network).values() if _learnt(layer)][::-1]
+    layers = {name: layer for name, layer in reversed(computing_layers(network).items()) if _learnt(layer)}
     trained = {name: evaluate(targets.chosen.images, targets.classes) for name, evaluate in evaluations.items()}
     rows: list[tuple[Any, ...]] = []
     random: dict[Method, list[np.ndarray]] = {name: [] for name in evaluations}
@@ -94,25 +94,25 @@ def draw_sanity(
     _draw(table, summary, targets, threshold, folder / "sanity.png", seed)
 
 
-def randomised(layers: Sequence[keras.Layer], seed: int) -> Iterator[str]:
+def randomised(layers: Mapping[str, keras.Layer], seed: int) -> Iterator[str]:
     """Give layers the weights of an untrained network, one layer after the other, and yield its name each time.
 
     At the end, or when the iteration is given up, all weights are what they were.
 
     Args:
-        layers: in the order of randomisation; each from its own initializers.
+        layers: by name, in the order of randomisation; each from its own initializers.
         seed: of their random numbers.
     """
     keras.utils.set_random_seed(seed)
-    learnt = [layer.get_weights() for layer in layers]
+    learnt = [layer.get_weights() for layer in layers.values()]
     try:
-        for layer in layers:
+        for name, layer in layers.items():
             twin = type(layer).from_config(layer.get_config())
             twin.build_from_config(layer.get_build_config())
             layer.set_weights(twin.get_weights())
-            yield layer.name
+            yield name
     finally:
-        for layer, weights in zip(layers, learnt, strict=True):
+        for layer, weights in zip(layers.values(), learnt, strict=True):
             layer.set_weights(weights)
 
 

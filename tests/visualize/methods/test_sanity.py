@@ -26,7 +26,7 @@ def test_layers_become_random_one_after_the_other_and_are_restored(network):
     chosen = [network.get_layer(name) for name in ("logits", "bn", "conv")]
     learnt = [layer.get_weights() for layer in chosen]
     names = []
-    for count, name in enumerate(randomised(chosen, 1), 1):
+    for count, name in enumerate(randomised({layer.name: layer for layer in chosen}, 1), 1):
         names.append(name)
         unchanged = [
             all(np.array_equal(now, before) for now, before in zip(layer.get_weights(), weights, strict=True))
@@ -41,7 +41,7 @@ def test_layers_become_random_one_after_the_other_and_are_restored(network):
 
 def test_weights_are_restored_when_the_iteration_is_given_up(network):
     before = network.get_layer("logits").get_weights()[0]
-    cascade = randomised([network.get_layer("logits"), network.get_layer("conv")], 0)
+    cascade = randomised({name: network.get_layer(name) for name in ("logits", "conv")}, 0)
     next(cascade)
     cascade.close()
     np.testing.assert_array_equal(network.get_layer("logits").get_weights()[0], before)
@@ -49,7 +49,8 @@ def test_weights_are_restored_when_the_iteration_is_given_up(network):
 
 def test_the_seed_repeats_the_random_weights(network):
     def kernel(seed: int) -> np.ndarray:
-        return next(network.get_layer("conv").get_weights()[0] for _ in randomised([network.get_layer("conv")], seed))
+        conv = network.get_layer("conv")
+        return next(conv.get_weights()[0] for _ in randomised({"conv": conv}, seed))
 
     np.testing.assert_array_equal(kernel(3), kernel(3))
     assert not np.array_equal(kernel(3), kernel(4))
