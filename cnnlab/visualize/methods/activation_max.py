@@ -21,7 +21,7 @@ from cnnlab.reporting.figure import new_figure, save_figure
 from cnnlab.visualize.attribution.scores import channel_means
 from cnnlab.visualize.drawing.mosaic import draw_mosaic
 from cnnlab.visualize.feature_visualization.ascent import Ascent, Score, ascend, patterns_per_chunk, starting_noise
-from cnnlab.visualize.feature_visualization.dead import constant, labels, note
+from cnnlab.visualize.feature_visualization.dead import constant, labels, note, unexcited
 from cnnlab.visualize.layers import (
     activated,
     choose_filters,
@@ -51,7 +51,7 @@ PERCENTILE = 99.9
 """Of a filter's mean activations over the dataset, which its pattern should exceed."""
 
 HARDLY = 1e-4
-"""A filter whose usual activation is no more than this share of its layer's largest counts as dead."""
+"""A filter of a ReLU whose usual activation is no more than this share of its layer's largest counts as dead."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Maximised:
         patterns: float32 (n, H, W, C), 0 to 255.
         activations: float32 (n,) mean activation that each has reached.
         usual: float32 (n,) percentile of the mean activations over images of the dataset; NaN without these.
-        dead: bool (n,) whether hardly one of a thousand images excites the filter at all, see `HARDLY`, or is
-            the same everywhere.
+        dead: bool (n,) whether the filter ends in a ReLU and hardly one of a thousand images excites it at all, see
+            `HARDLY`, or is the same everywhere.
         count: how many filters the layer has.
         compared: how many images of the dataset were looked at.
     """
@@ -218,9 +218,14 @@ def _maximise(
         return Maximised(filters, patterns, activations, nothing, np.zeros(len(filters), bool), count, 0)
     means, lowest, highest = maps_statistics(subject.network, name, images)
     percentiles = np.percentile(means, PERCENTILE, axis=0, method="lower")
-    flat = constant(lowest.min(axis=0), highest.max(axis=0), values=len(images))
-    dead = (percentiles <= HARDLY * percentiles.max()) | flat
+    dead = dead_filters(percentiles, lowest, highest)
     return Maximised(filters, patterns, activations, percentiles[filters], dead[filters], count, len(images))
+
+
+def dead_filters(percentiles: np.ndarray, lowest: np.ndarray, highest: np.ndarray) -> np.ndarray:
+    """Whether filters are dead, bool (filters,); see `Maximised.dead` and `maps_statistics`."""
+    flat = constant(lowest.min(axis=0), highest.max(axis=0), values=len(lowest))
+    return unexcited(percentiles, lowest.min(axis=0), HARDLY) | flat
 
 
 def maps_statistics(network: keras.Model, name: str, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

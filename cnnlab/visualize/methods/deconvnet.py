@@ -270,9 +270,8 @@ def _draw(result: Projected, class_names: Sequence[str], path: Path, title: str,
 
 def _draw_channel(left: Axes, right: Axes, result: Projected, number: int, class_names: Sequence[str]) -> None:
     values = result.top.values[number]
-    constant = result.top.constant[number]
-    fires = (values > 0) & ~constant
-    dead = f"dead: constant {values[0]:.3g}" if values[0] > 0 else "dead: never fires"
+    fires = result.top.fires[number]
+    dead = f"dead: constant {values[0]:.3g}" if values[0] else "dead: never fires"
     title = f"{values[fires][-1]:.3g} to {values[0]:.3g}" if fires.any() else dead
     left.set_title(f"channel {result.top.channels[number]} · {title}", fontsize=8)
     projections = np.where(fires[:, None, None, None], result.projections[number], np.nan)
