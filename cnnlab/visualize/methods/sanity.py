@@ -1,6 +1,7 @@
 """`method=sanity`: whether attribution maps have to do with what the network has learnt."""
 
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations
@@ -107,13 +108,31 @@ def randomised(layers: Mapping[str, keras.Layer], seed: int) -> Iterator[str]:
     learnt = [layer.get_weights() for layer in layers.values()]
     try:
         for name, layer in layers.items():
-            twin = type(layer).from_config(layer.get_config())
-            twin.build_from_config(layer.get_build_config())
-            layer.set_weights(twin.get_weights())
+            layer.set_weights(_untrained(name, layer).get_weights())
             yield name
     finally:
         for layer, weights in zip(layers.values(), learnt, strict=True):
             layer.set_weights(weights)
+
+
+def _untrained(name: str, layer: keras.Layer) -> keras.Layer:
+    """A layer like this one with the weights that it starts with.
+
+    Raises:
+        UserError: it cannot be made, as of a layer of the user's own that does not tell its configuration.
+    """
+    shapes = [weight.shape for weight in layer.weights]
+    try:
+        twin = type(layer).from_config(layer.get_config())
+        with warnings.catch_warnings(action="ignore"):  # of Keras, where there is nothing that builds
+            twin.build_from_config(layer.get_build_config())
+        if [weight.shape for weight in twin.weights] != shapes:  # it makes its layers, or their weights, when called
+            twin(keras.tree.map_structure(lambda given: keras.Input(given.shape[1:], dtype=given.dtype), layer.input))
+    except Exception as error:
+        raise UserError(f"{name}: cannot be made anew with random weights: {error}") from error
+    if [weight.shape for weight in twin.weights] != shapes:
+        raise UserError(f"{name}: cannot be made anew with random weights: its copy has others than it has")
+    return twin
 
 
 def correlations(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:

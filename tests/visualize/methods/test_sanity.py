@@ -8,6 +8,7 @@ from keras import layers
 from matplotlib.figure import Figure
 
 from cnnlab import cli
+from cnnlab.errors import UserError
 from cnnlab.reporting.figure import COLORS
 from cnnlab.visualize.methods.sanity import correlations, randomised
 
@@ -37,6 +38,43 @@ def test_layers_become_random_one_after_the_other_and_are_restored(network):
     for layer, weights in zip(chosen, learnt, strict=True):
         for now, before in zip(layer.get_weights(), weights, strict=True):
             np.testing.assert_array_equal(now, before)
+
+
+class Block(layers.Layer):
+    """A layer of layers that are built when it is called."""
+
+    def __init__(self, filters=4, **options):
+        super().__init__(**options)
+        self.filters = filters
+        self.conv = layers.Conv2D(filters, 3)
+
+    def call(self, x):
+        return self.conv(x)
+
+
+class Silent(Block):
+    """One that does not tell how many filters it was made with."""
+
+    def get_config(self):
+        return layers.Layer.get_config(self)
+
+
+class Telling(Block):
+    def get_config(self):
+        return super().get_config() | {"filters": self.filters}
+
+
+def test_a_layer_of_layers_becomes_random_or_is_refused_by_name():
+    inputs = keras.Input((8, 8, 1))
+    telling, silent = Telling(5, name="telling"), Silent(6, name="silent")
+    keras.Model(inputs, silent(telling(inputs)))
+    before = telling.conv.kernel.numpy()
+    for name in randomised({"telling": telling}, 0):
+        assert name == "telling"
+        assert not np.array_equal(telling.conv.kernel, before)
+    np.testing.assert_array_equal(telling.conv.kernel, before)
+    with pytest.raises(UserError, match=r"^silent: cannot be made anew with random weights"):
+        list(randomised({"silent": silent}, 0))
 
 
 def test_weights_are_restored_when_the_iteration_is_given_up(network):
