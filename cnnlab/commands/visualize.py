@@ -30,23 +30,28 @@ def visualize(config: DictConfig, directory: Path) -> None:
     Raises:
         UserError: the method refuses what it is given (of several methods, each does); figures of an earlier
             call stay.
+        Exception: of several methods one has failed; raised when the others have drawn and the report is written.
     """
     configure_runtime(config.trainer)
     parent = directory / "visualize" if config.run else directory
     is_single = "_target_" in config.method
+    failure = None
     if is_single:
         print(draw_into(config, parent))
     else:
-        _draw_each(config, parent)
+        failure = _draw_each(config, parent)
     if config.run:
         run = Run.open(config.run)
         write_report(run)
         if not is_single:
             print(run.path / "report.html")
+    if failure:
+        raise failure
 
 
-def _draw_each(config: DictConfig, parent: Path) -> None:
-    refusals = []
+def _draw_each(config: DictConfig, parent: Path) -> Exception | None:
+    """Draw with each method, whatever becomes of the others, and return the first fault of the program's own."""
+    refusals, failures = [], []
     methods = [node for node in config.method.values() if OmegaConf.is_dict(node)]
     for number, node in enumerate(methods, 1):
         log.info("%s (%d of %d)", node.name, number, len(methods))
@@ -57,5 +62,9 @@ def _draw_each(config: DictConfig, parent: Path) -> None:
         except UserError as error:
             log.warning("%s is left out: %s", node.name, error)
             refusals.append(error)
+        except Exception as error:
+            log.exception("%s has failed; the others go on", node.name)
+            failures.append(error)
     if len(refusals) == len(methods):
         raise refusals[0]
+    return failures[0] if failures else None

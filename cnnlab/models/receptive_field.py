@@ -14,6 +14,7 @@ from keras import tree
 from cnnlab.models.backbones import BackbonePreprocessing
 from cnnlab.models.graph import walk
 from cnnlab.models.layers import ChannelSelection, LocalResponseNormalization
+from cnnlab.models.operation_names import operation_names
 from cnnlab.models.whitening import PatchWhitening, ZCAWhitening
 
 log = logging.getLogger(__name__)
@@ -53,10 +54,16 @@ OVER_CHANNELS = (keras.layers.Softmax, keras.layers.LayerNormalization, keras.la
 """So does what these return, where their axis is that of the channels."""
 
 # fmt: off
-POINTWISE_OPERATIONS = frozenset((
-    "Abs", "Absolute", "Add", "Cast", "Clip", "Divide", "Elu", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu",
-    "Maximum", "Minimum", "Multiply", "Negative", "Relu", "Relu6", "Sigmoid", "Silu", "Softplus", "Sqrt", "Square",
-    "Subtract", "Tanh", "TrueDivide", "LayerScale", "StochasticDepth",
+ACTIVATION_OPERATIONS = frozenset((
+    "Celu", "Elu", "Gelu", "HardShrink", "HardSigmoid", "HardSilu", "HardTanh", "LeakyRelu", "LogSigmoid", "Mish",
+    "ReLU", "Relu", "Relu6", "Selu", "Sigmoid", "Silu", "SoftShrink", "Softplus", "Softsign", "SparsePlus",
+    "SparseSigmoid", "Squareplus", "Tanh", "TanhShrink", "Threshold",
+))
+"""Activation functions of keras.ops and keras.activations in a graph; their classes are private."""
+
+POINTWISE_OPERATIONS = ACTIVATION_OPERATIONS | frozenset((
+    "Abs", "Absolute", "Add", "Cast", "Clip", "Divide", "Exp", "Maximum", "Minimum", "Multiply", "Negative", "Sqrt",
+    "Square", "Subtract", "TrueDivide", "LayerScale", "StochasticDepth",
 ))
 # fmt: on
 """The same for what has no public class: keras.ops in a graph, and layers of keras.applications."""
@@ -121,7 +128,8 @@ def receptive_fields(network: keras.Model) -> dict[str, ReceptiveField]:
         network: from images (N, H, W, C) of a fixed size; maps have their channels last.
 
     Returns:
-        Fields by the name of the layer, in the order of computation; of a layer used several times, the last.
+        Fields by the name of the layer (see `operation_names`), in the order of computation; of a layer used several
+        times, the last.
 
     Raises:
         ValueError: the network, or a layer whose padding depends on the size of its input, is built for any size.
@@ -130,12 +138,13 @@ def receptive_fields(network: keras.Model) -> dict[str, ReceptiveField]:
     if None in shape[1:3]:
         raise ValueError(f"{network.name} is built for any size of image, which receptive fields depend on")
     whole = ReceptiveField(*(Span(Fraction(0), Fraction(0), Fraction(length)) for length in shape[1:3]))
+    names = operation_names(network)
     fields: dict[str, ReceptiveField] = {}
 
     def evaluate(node: Any, args: tuple[Any, ...], kwargs: dict[str, Any], _: bool) -> list[ReceptiveField]:
         given = [field for field in tree.flatten((args, kwargs)) if isinstance(field, ReceptiveField)]
         field = _field(node, given, whole)
-        fields[node.operation.name] = field
+        fields[names[node.operation]] = field
         return [field] * len(node.outputs)
 
     pixel = Span(Fraction(0), Fraction(1), Fraction(1))

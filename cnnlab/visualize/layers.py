@@ -1,17 +1,23 @@
 """Choosing layers and channels of a network, and what these layers return."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import keras
 import tensorflow as tf
+from keras import tree
 
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
-from cnnlab.models.graph import function_of, run_graph
+from cnnlab.models.graph import run_graph, walk
+from cnnlab.models.operation_names import operation_names, operation_paths
+from cnnlab.models.receptive_field import POOLINGS
 from cnnlab.models.whitening import PatchWhitening
 
 log = logging.getLogger(__name__)
@@ -24,22 +30,33 @@ CONVOLUTIONS = (
     PatchWhitening,
 )
 
+OF_THE_HEAD = (
+    *POOLINGS,
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout2D,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.AlphaDropout,
+    keras.layers.Identity,
+)
+"""Behind the last feature maps they make no others, but pick or average what is there."""
+
 MOST = 12
 """Convolutions that are looked at where nobody says which."""
 
 
 def computing_layers(network: keras.Model) -> dict[str, keras.Layer]:
-    """The layers that a network computes with, nested ones too, by name, in the order of computation.
+    """The layers that a network computes with, nested ones too, in the order of computation.
 
+    By name, or where several have the same, as MODEL/NAME: see `operation_names`.
     A subclassed model counts as one layer: its graph is not known.
     """
-    found: dict[str, keras.Layer] = {}
-    for layer in network.layers:
-        if function_of(layer) is not None:
-            found |= computing_layers(layer)
-        elif not isinstance(layer, keras.layers.InputLayer):
-            found[layer.name] = layer
-    return found
+    return {name: each for name, each in operations(network).items() if isinstance(each, keras.Layer)}
+
+
+def operations(network: keras.Model) -> dict[str, keras.Operation]:
+    """The same with what is no layer, such as keras.ops in the graph."""
+    return {name: operation for operation, name in operation_names(network).items()}
 
 
 def convolutions(network: keras.Model) -> list[str]:
@@ -77,14 +94,16 @@ def some_convolutions(network: keras.Model) -> list[str]:
         UserError: there is none.
     """
     names = convolutions(network)
-    count = min(MOST, len(names))
-    if count < len(names):
-        log.info("%d of %d convolutions are looked at; method.layers=[NAME,…] chooses others", count, len(names))
-    return [names[round(place * (len(names) - 1) / max(1, count - 1))] for place in range(count)]
+    if closed := [name for name, layer in computing_layers(network).items() if _hides_convolutions(layer)]:
+        log.warning("%s: convolutions inside of layers of your own are not looked at", ", ".join(closed))
+    number = min(MOST, len(names))
+    if number < len(names):
+        log.info("%d of %d convolutions are looked at; method.layers=[NAME,…] chooses others", number, len(names))
+    return [names[round(place * (len(names) - 1) / max(1, number - 1))] for place in range(number)]
 
 
-def choose_layers(network: keras.Model, names: Sequence[str], key: str = "method.layers") -> list[keras.Layer]:
-    """The layers of these names.
+def choose_layers(network: keras.Model, names: Sequence[str], key: str = "method.layers") -> dict[str, keras.Layer]:
+    """The layers of these names, by name.
 
     Args:
         names: of layers, nested ones too.
@@ -99,40 +118,100 @@ def choose_layers(network: keras.Model, names: Sequence[str], key: str = "method
             raise UserError(
                 f"{key}={name}: no such layer{did_you_mean(name, known)}; the layers are {', '.join(known)}"
             )
-    return [known[name] for name in names]
+    return {name: known[name] for name in names}
+
+
+def file_stem(layer: str) -> str:
+    """The name of a layer in that of a file: MODEL-NAME for MODEL/NAME."""
+    return layer.replace("/", "-")
 
 
 def activated(network: keras.Model, name: str) -> str:
-    """The layer that holds the activations of layer `name`: `name_act` where the network has one, else itself."""
-    return f"{name}_act" if f"{name}_act" in computing_layers(network) else name
+    """The layer that holds the activations of layer `name`: `name_act` of its model where that has one, else itself."""
+    paths, names = operation_paths(network), operation_names(network)
+    wanted = f"{paths[operations(network)[name]]}_act"
+    return next((names[operation] for operation, path in paths.items() if path == wanted), name)
 
 
 def spatial_layer(network: keras.Model, layer: str | None) -> str:
-    """The name of a layer that returns feature maps; of None, that of the last convolution or of its activation.
+    """The name of a layer that returns feature maps; of None, of the one whose maps the head reads, the last ones.
 
-    In a network without a graph of layers it may be a layer inside of a subclassed model, and is the one that is
-    called last of those that return feature maps.
+    These are all that global pooling, or a `Flatten`, reads: where branches meet, of all of them, and behind the
+    activation function, as Selvaraju et al. take them; pooling and dropout behind them are the head's. It may be a
+    layer inside of a subclassed model, and is then the one that is called last of those that return feature maps.
 
     Raises:
         UserError: there is no such layer, or it returns no feature maps.
     """
     inside = _inner_shapes(network)
-    if layer is None and not any(isinstance(each, CONVOLUTIONS) for each in computing_layers(network).values()):
-        maps = [name for name, shape in inside.items() if len(shape) == 4 and shape[1] * shape[2] > 1]
-        layer = maps[-1] if maps else None
+    if layer is None:
+        layer = _last_maps(network, [name for name, shape in inside.items() if _has_positions(shape)])
+        if layer is None:
+            names = ", ".join(computing_layers(network))
+            raise UserError(f"{network.name}: no convolution returns feature maps to look at; its layers are {names}")
+        return layer
     if layer in inside and len(inside[layer]) == 4:
         return layer
     known = [*computing_layers(network), *inside]
-    if inside and layer is not None and layer not in known:
+    if inside and layer not in known:
         near = did_you_mean(layer, known)
         raise UserError(f"method.layer={layer}: no such layer{near}; the layers are {', '.join(known)}")
-    name = layer or activated(network, convolutions(network)[-1])
-    shape = choose_layers(network, [name], "method.layer")[0].output.shape[1:]
-    if len(shape) != 3 or shape[0] * shape[1] == 1:
+    shape = choose_layers(network, [layer], "method.layer")[layer].output.shape
+    if not _has_positions(shape):
         raise UserError(
-            f"method.layer={name}: returns no feature maps but {shown([*shape])} per image; choose a layer before it"
+            f"method.layer={layer}: returns no feature maps but {shown([*shape[1:]])} per image; "
+            "choose a layer before it"
         )
-    return name
+    return layer
+
+
+@dataclass(frozen=True, order=True)
+class _Maps:
+    """The last feature maps that a tensor comes from: how many operations were before, and the operation's name."""
+
+    place: int = -1
+    name: str | None = None
+
+
+def _last_maps(network: keras.Model, inside: Sequence[str]) -> str | None:
+    """The name of the operation with the last feature maps on the way to the logits; None where nothing convolves.
+
+    Squeeze and excitation pools too, but its result goes back into feature maps, which come later.
+
+    Args:
+        network: from pixels to logits.
+        inside: layers of `_inner_layers` with feature maps, in the order in which they are called.
+    """
+    inner = _inner_layers(network)
+    places, names = count(), operation_names(network)
+
+    def evaluate(node: Any, args: tuple[Any, ...], kwargs: dict[str, Any], _: bool) -> list[_Maps]:
+        operation = node.operation
+        maps = max((leaf for leaf in tree.flatten((args, kwargs)) if isinstance(leaf, _Maps)), default=_Maps())
+        place = next(places)
+        if _has_positions(node.outputs[0].shape):
+            convolves = isinstance(operation, CONVOLUTIONS) or _hides_convolutions(operation)
+            if (convolves or maps.name) and not isinstance(operation, OF_THE_HEAD):
+                maps = _Maps(place, names[operation])
+        elif _hides_convolutions(operation):
+            own = operation._flatten_layers(include_self=False)
+            maps = _Maps(place, next((name for name in reversed(inside) if inner[name] in own), maps.name))
+        return [maps] * len(node.outputs)
+
+    found = max(walk(network, [_Maps() for _ in network.inputs], evaluate)).name
+    return found or (inside[-1] if inside else None)
+
+
+def _has_positions(shape: Sequence[int | None]) -> bool:
+    """Whether a batch of this shape holds feature maps of more than one position."""
+    return len(shape) == 4 and (shape[1], shape[2]) != (1, 1)
+
+
+def _hides_convolutions(operation: keras.Operation) -> bool:
+    """Whether it is a subclassed model, or a layer of layers, that convolves."""
+    if not isinstance(operation, keras.Layer):
+        return False
+    return any(isinstance(inner, CONVOLUTIONS) for inner in operation._flatten_layers(include_self=False))
 
 
 def check_channels(channels: Sequence[int], layer: str, count: int, key: str) -> None:
@@ -199,16 +278,16 @@ def layer_outputs(
         A function from inputs (n, H, W, C) to the outputs by layer name (of a layer used several times, the last) and
         the network's logits (n, K). It is differentiable, and may be traced.
     """
-
     inside = {name: layer for name, layer in _inner_layers(network).items() if name in names}
+    name_of = operation_names(network)
 
     def evaluate(inputs: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         kept: dict[str, tf.Tensor] = {}
 
         def visit(operation: keras.Operation, _: tf.Tensor, compute: Callable[[], tf.Tensor]) -> tf.Tensor:
             output = compute()
-            if operation.name in names:
-                kept[operation.name] = output
+            if (name := name_of[operation]) in names:
+                kept[name] = output
             return output
 
         with _listening(inside, kept.__setitem__):
@@ -221,10 +300,12 @@ def layer_outputs(
 def _inner_layers(network: keras.Model) -> dict[str, keras.Layer]:
     """The layers inside of subclassed models and layers of layers, by their name, or where several have it, number."""
     found: dict[str, keras.Layer] = {}
+    times = Counter(operation.name for operation in operation_names(network))
     for layer in computing_layers(network).values():
         for inner in layer._flatten_layers(include_self=False):
-            number = sum(name.partition("#")[0] == inner.name for name in found)
+            number = times[inner.name]
             found[f"{inner.name}#{number}" if number else inner.name] = inner
+            times[inner.name] += 1
     return found
 
 
@@ -232,8 +313,13 @@ def _inner_shapes(network: keras.Model) -> dict[str, tuple[int, ...]]:
     """What inner layers return for one image, in the order in which they are called."""
     shapes: dict[str, tuple[int, ...]] = {}
     inside = _inner_layers(network)
+
+    def hear(name: str, output: tf.Tensor) -> None:
+        shapes.pop(name, None)  # of several calls the last counts
+        shapes[name] = tuple(output.shape)
+
     if inside:
-        with _listening(inside, lambda name, output: shapes.__setitem__(name, tuple(output.shape))):
+        with _listening(inside, hear):
             network(tf.zeros((1, *network.input_shape[1:])), training=False)
     return shapes
 

@@ -101,6 +101,22 @@ def test_all_methods_draw_one_after_the_other_and_one_that_cannot_is_left_out(ru
     assert all(f"Look inside: {name.replace('_', ' ')}" in page for name in expected)
 
 
+def test_a_method_that_fails_costs_neither_the_others_nor_the_report_and_is_told(
+    run, tmp_path, monkeypatch, caplog, capsys
+):
+    (tmp_path / "broken_method.py").write_text("def draw(config, folder, *, fold=True):\n    raise ZeroDivisionError\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    options = OmegaConf.load(files("cnnlab.conf") / "method" / "all.yaml").defaults
+    others = {str(entry).partition("@")[0] for entry in options} - {"architecture", "dataset"}
+    broken = ["targets=[cnnlab,keras,broken_method]", "method.architecture._target_=broken_method.draw"]
+    (run / "report.html").unlink(missing_ok=True)
+    assert visualize(run, "method=all", *broken, *(f"~method.{name}" for name in others)) == 1
+    assert "architecture has failed; the others go on" in caplog.messages
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    assert (run / "visualize" / "dataset" / "mean.png").is_file()
+    assert "Look inside: dataset" in (run / "report.html").read_text("utf-8")
+
+
 def test_where_no_method_can_look_inside_it_is_the_users_mistake(run, capsys):
     (run / "model.keras").unlink()
     without = [f"~method.{name}" for name in ("dataset", "architecture")]

@@ -61,6 +61,7 @@ NETWORKS = {
     "squeezed": squeezed,
     "nested": nested,
     "units": lambda: build(layers.Conv2D(2, 3, strides=3), layers.Flatten(), layers.Dense(3)),
+    "activation function": lambda: build(layers.Conv2D(2, 3), keras.activations.relu, layers.Conv2D(2, 3)),
     "normalised": lambda: build(layers.Conv2D(2, 3), layers.BatchNormalization(), layers.Dropout(0.5)),
 }
 

@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 from numpy.lib.stride_tricks import sliding_window_view
 
+from cnnlab.errors import UserError
 from cnnlab.visualize.attribution.gradients import class_gradients
-from cnnlab.visualize.attribution.guided import guided_backprop
+from cnnlab.visualize.attribution.guided import guided_backprop, require_relu
 from cnnlab.visualize.attribution.projection import projector
 
 Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -58,6 +59,7 @@ def network(form: str) -> keras.Model:
         "activation layer": lambda: keras.layers.Activation("relu"),
         "ReLU layer": keras.layers.ReLU,
         "operation": lambda: keras.ops.relu,
+        "activation function": lambda: keras.activations.relu,
     }
     fused = "relu" if form == "fused" else None
     x = inputs = keras.Input((7, 6, 2))
@@ -67,7 +69,7 @@ def network(form: str) -> keras.Model:
     return keras.Model(inputs, keras.layers.Dense(5, bias_initializer="random_normal")(keras.layers.Flatten()(x)))
 
 
-@pytest.mark.parametrize("form", ["fused", "activation layer", "ReLU layer", "operation"])
+@pytest.mark.parametrize("form", ["fused", "activation layer", "ReLU layer", "operation", "activation function"])
 @pytest.mark.parametrize("rule", RULES)
 def test_the_way_back_is_that_of_plain_numpy(rule, form):
     keras.utils.set_random_seed(1)
@@ -79,3 +81,15 @@ def test_the_way_back_is_that_of_plain_numpy(rule, form):
         assert np.abs(one - other).max() > 0.1
     found = METHODS[rule](net, tf.constant(images), tf.constant(classes))
     np.testing.assert_allclose(found, expected[rule], rtol=1e-4, atol=1e-6)
+
+
+def test_other_activations_are_listed_and_operations_of_nested_models_count():
+    inputs = keras.Input((7, 6, 2))
+    leaky = keras.activations.relu(keras.layers.LeakyReLU(name="leaky")(inputs), negative_slope=0.1)
+    inner = keras.Model(inputs, keras.activations.gelu(leaky))
+    with pytest.raises(
+        UserError, match="has no ReLU to guide through, only gelu, leakyrelu, relu with a slope or threshold; use"
+    ):
+        require_relu(keras.Sequential([keras.Input((7, 6, 2)), inner]))
+    guided = keras.Sequential([keras.Input((7, 6, 2)), keras.Model(inputs, keras.activations.relu(inner(inputs)))])
+    assert [each.split()[-1] for each in require_relu(guided)] == ["(leakyrelu)", "threshold)", "(gelu)"]

@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from cnnlab.errors import UserError
+from cnnlab.models.receptive_field import receptive_fields
 from cnnlab.visualize.layers import (
     MOST,
     activated,
@@ -20,6 +21,7 @@ from cnnlab.visualize.layers import (
     some_convolutions,
     spatial_layer,
 )
+from cnnlab.visualize.methods.activation_max import filter_score, maps_statistics
 
 PIXELS = tf.random.stateless_uniform((2, 8, 8, 3), [0, 0])
 
@@ -63,6 +65,38 @@ def test_of_many_convolutions_some_are_chosen_from_the_first_to_the_last(length,
     assert (chosen[0], chosen[-1]) == ("conv0", last)
 
 
+def tower(name: str, channels: int, filters: int) -> keras.Model:
+    conv = layers.Conv2D(filters, 3, padding="same", bias_initializer="ones", name="conv1")
+    return keras.Sequential([keras.Input((8, 8, channels)), conv, layers.ReLU(name="conv1_act")], name=name)
+
+
+def repeated() -> keras.Model:
+    """Two nested models, each with a conv1 and its activation, then a convolution that is used twice."""
+    twice = layers.Conv2D(3, 3, padding="same", activation="relu", bias_initializer="ones", name="twice")
+    inputs = keras.Input((8, 8, 3))
+    x = twice(twice(tower("right", 4, 3)(tower("left", 3, 4)(inputs))))
+    return keras.Model(inputs, layers.Dense(2, name="logits")(layers.GlobalAveragePooling2D(name="mean")(x)))
+
+
+def test_layers_of_one_name_are_told_apart_by_their_models():
+    network = repeated()
+    names = ["left/conv1", "left/conv1_act", "right/conv1", "right/conv1_act", "twice", "mean", "logits"]
+    assert list(computing_layers(network)) == list(receptive_fields(network)) == names
+    assert sum(layer.count_params() for layer in computing_layers(network).values()) == network.count_params()
+    assert activated(network, "left/conv1") == "left/conv1_act"
+    outputs, _ = layer_outputs(network, names[:4])(PIXELS)
+    assert [outputs[name].shape[-1] for name in names[:4]] == [4, 4, 3, 3]
+    with pytest.raises(UserError, match=r"method.layers=conv1: no such layer; did you mean left/conv1"):
+        choose_layers(network, ["conv1"])
+
+
+@pytest.mark.parametrize("name", ["left/conv1", "right/conv1", "twice"])
+def test_what_ascends_is_what_is_reported_of_a_layer(name):
+    network = repeated()
+    reported = maps_statistics(network, name, PIXELS.numpy())[0]
+    np.testing.assert_allclose(filter_score(network, name)(PIXELS, tf.constant([2, 2])), reported[:, 2], rtol=1e-5)
+
+
 def test_an_unknown_layer_is_refused_with_the_nearest_and_the_list(nested):
     with pytest.raises(UserError, match=r"method.layers=conv_1: no such layer; did you mean conv1\?.*inner, mean"):
         choose_layers(nested, ["conv_1"])
@@ -100,6 +134,58 @@ def test_of_a_subclassed_model_the_feature_maps_that_are_made_last_are_found_and
     np.testing.assert_allclose(outputs["conv#1"], inside.first(PIXELS), rtol=1e-5)
     np.testing.assert_allclose(outputs["conv"], inside.second(inside.first(PIXELS)), rtol=1e-4, atol=1e-6)
     assert "call" not in vars(inside.first)
+
+
+class Block(layers.Layer):
+    """A layer of the user's own that convolves inside, and where it pools, returns no feature maps."""
+
+    def __init__(self, pools=False, **options):
+        super().__init__(**options)
+        self.conv = layers.Conv2D(5, 3, padding="same", name=f"{self.name}_conv")
+        self.relu = layers.ReLU(name=f"{self.name}_relu")
+        self.pools = pools
+
+    def call(self, x):
+        x = self.relu(self.conv(self.relu(x)))
+        return tf.reduce_mean(x, axis=[1, 2]) if self.pools else x
+
+
+def of_stem(make) -> keras.Model:
+    """A convolution, what `make` does with its maps, and a head."""
+    inputs = keras.Input((8, 8, 3))
+    x = make(layers.Conv2D(4, 3, padding="same", activation="relu", name="stem")(inputs))
+    x = layers.GlobalAveragePooling2D()(x) if len(x.shape) == 4 else x
+    return keras.Model(inputs, layers.Dense(2)(x))
+
+
+def squeeze_and_excite(x):
+    x = layers.ReLU(name="act")(layers.Add()([x, layers.Conv2D(4, 3, padding="same")(x)]))
+    scale = layers.Conv2D(4, 1)(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    return layers.Dropout(0.1)(layers.Multiply(name="excited")([x, scale]))
+
+
+@pytest.mark.parametrize(
+    ("make", "last"),
+    [
+        (lambda x: layers.Concatenate(name="joined")([x, layers.Conv2D(4, 1)(x)]), "joined"),
+        (squeeze_and_excite, "excited"),
+        (lambda x: layers.Flatten()(layers.MaxPooling2D()(x)), "stem"),
+        (lambda x: x + layers.Conv2D(4, 1)(x), "add"),
+        (lambda x: Block(name="block2")(Block(name="block1")(x)), "block2"),
+        (lambda x: Block(pools=True, name="block")(x), "block_relu"),
+    ],
+    ids=["branches", "squeeze and excitation", "pool and flatten", "operation", "own blocks", "own blocks that pool"],
+)
+def test_the_last_feature_maps_are_all_that_the_head_reads(make, last):
+    network = of_stem(make)
+    name = spatial_layer(network, None)
+    assert name.startswith(last)  # Keras numbers the operations of a process
+    assert len(layer_outputs(network, [name])(PIXELS)[0][name].shape) == 4
+
+
+def test_convolutions_that_are_not_looked_at_are_told(caplog):
+    assert some_convolutions(of_stem(Block(name="block"))) == ["stem"]
+    assert caplog.messages == ["block: convolutions inside of layers of your own are not looked at"]
 
 
 def test_the_gradient_towards_an_inner_layer_is_that_of_what_follows_it(subclassed):

@@ -7,8 +7,12 @@ import tensorflow as tf
 
 from cnnlab.errors import UserError
 from cnnlab.models.graph import run_graph
+from cnnlab.models.receptive_field import ACTIVATION_OPERATIONS
 from cnnlab.visualize.attribution.gradients import class_gradients
-from cnnlab.visualize.layers import computing_layers, require_graph
+from cnnlab.visualize.layers import operations, require_graph
+
+OTHERS = (keras.layers.LeakyReLU, keras.layers.PReLU, keras.layers.ELU)
+"""Activation layers that are no ReLU."""
 
 
 def guided_backprop(network: keras.Model, images: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
@@ -34,19 +38,19 @@ def guided_backprop(network: keras.Model, images: tf.Tensor, classes: tf.Tensor)
 
 
 def require_relu(network: keras.Model) -> list[str]:
-    """Check that a network has a ReLU, in a layer of its own or as the last step of another.
+    """Check that a network has a ReLU, as a layer, as the last step of another, or as an operation of its graph.
 
     Returns:
-        The layers with other activations, such as "conv3 (gelu)".
+        The layers and operations with other activations, such as "conv3 (gelu)".
 
     Raises:
-        UserError: no layer has one, or some are hidden.
+        UserError: there is none, or some are hidden.
     """
     require_graph(network)  # inside, gradients would pass unguided
-    layers = computing_layers(network)
-    found = {name: _activation(layer) for name, layer in layers.items() if not is_relu(layer)}
+    known = operations(network)
+    found = {name: _activation(operation) for name, operation in known.items() if not is_relu(operation)}
     others = {name: function for name, function in found.items() if function}
-    if not any(map(is_relu, layers.values())):
+    if not any(map(is_relu, known.values())):
         having = f"only {', '.join(sorted(set(others.values())))}" if others else "and no other activation"
         raise UserError(
             f"method=guided_backprop: the network has no ReLU to guide through, {having}; use method=saliency"
@@ -56,16 +60,22 @@ def require_relu(network: keras.Model) -> list[str]:
 
 def is_relu(operation: keras.Operation) -> bool:
     """Whether an operation ends in max(x, 0), possibly with an upper limit."""
-    if isinstance(operation, keras.layers.ReLU):
+    kind = type(operation).__name__
+    if isinstance(operation, keras.layers.ReLU) or kind == "ReLU":  # the latter is what keras.activations.relu adds
         return not operation.negative_slope and not operation.threshold
     if isinstance(operation, keras.layers.Layer):
         return _activation(operation) in ("relu", "relu6")
-    return type(operation).__name__ in ("Relu", "Relu6")  # keras.ops.relu on a model's tensors; the class is private
+    return kind in ("Relu", "Relu6")  # keras.ops.relu on a model's tensors; the class is private
 
 
-def _activation(layer: keras.layers.Layer) -> str | None:
-    """The name of a layer's activation function; None where it has none, or a linear one."""
-    function = getattr(layer, "activation", None)
+def _activation(operation: keras.Operation) -> str | None:
+    """The name of an operation's activation function; None where it has none, or a linear one."""
+    kind = type(operation).__name__
+    if kind == "ReLU":
+        return "relu with a slope or threshold"
+    if isinstance(operation, OTHERS) or kind in ACTIVATION_OPERATIONS:
+        return kind.lower()
+    function = getattr(operation, "activation", None)
     name = getattr(function, "__name__", None) or (type(function).__name__ if function else None)
     return None if name == "linear" else name
 

@@ -9,6 +9,7 @@ from cnnlab.errors import UserError
 from cnnlab.models.backbones import BackbonePreprocessing
 from cnnlab.models.graph import linear, run_graph
 from cnnlab.models.layers import ChannelSelection, LocalResponseNormalization
+from cnnlab.models.operation_names import operation_names
 from cnnlab.models.whitening import PatchWhitening, ZCAWhitening
 
 TRANSPOSED = (
@@ -114,12 +115,12 @@ def deconvnet_outputs(network: keras.Model, names: Sequence[str], pixels: tf.Ten
     Returns:
         Outputs by layer name. Their gradient raises UserError where a layer below them has no rule.
     """
-    kept = {}
+    kept, name_of = {}, operation_names(network)
 
     def visit(operation: keras.Operation, inputs: tf.Tensor, compute: Compute) -> tf.Tensor:
         output = _with_rule(operation, inputs, compute)
-        if operation.name in names:
-            kept[operation.name] = output
+        if (name := name_of[operation]) in names:
+            kept[name] = output
         return output
 
     run_graph(network, pixels, visit)
@@ -129,7 +130,7 @@ def deconvnet_outputs(network: keras.Model, names: Sequence[str], pixels: tf.Ten
 def _with_rule(operation: keras.Operation, inputs: tf.Tensor, compute: Compute) -> tf.Tensor:
     """Compute an operation so that its gradient is what a deconvnet passes down."""
     kind = type(operation).__name__
-    if kind == "Relu" or (isinstance(operation, keras.layers.ReLU) and _is_plain(operation)):
+    if kind == "Relu" or (kind == "ReLU" and _is_plain(operation)):
         return _rectified(inputs)
     if isinstance(operation, LocalResponseNormalization):
         return _with_gradient(inputs, compute(), lambda upstream: upstream)
@@ -146,8 +147,9 @@ def _with_rule(operation: keras.Operation, inputs: tf.Tensor, compute: Compute) 
     return _refuse(operation, compute(), inputs)
 
 
-def _is_plain(layer: keras.layers.ReLU) -> bool:
-    return layer.max_value is None and not layer.negative_slope and not layer.threshold
+def _is_plain(relu: keras.Operation) -> bool:
+    """Of the layer keras.layers.ReLU and of the operation keras.activations.relu, which have the same options."""
+    return relu.max_value is None and not relu.negative_slope and not relu.threshold
 
 
 def _rectified(inputs: tf.Tensor) -> tf.Tensor:

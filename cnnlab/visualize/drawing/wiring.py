@@ -176,8 +176,9 @@ def _word(layer: keras.Operation) -> str:
     """What a layer does, in a few characters."""
     kind = type(layer).__name__
     short = SHORT.get(kind, kind)
+    known = isinstance(layer, KINDS["convolution"] + KINDS["pooling"])  # an own layer may mean anything by these names
     size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
-    if size is not None:
+    if known and size is not None:
         strides: tuple[int, ...] = layer.strides if math.prod(layer.strides) > 1 else ()
         step = f" /{strides[0]}" if len(set(strides)) == 1 else f" /{'×'.join(map(str, strides))}" if strides else ""
         fused = _activation(layer)

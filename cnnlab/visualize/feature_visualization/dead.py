@@ -26,6 +26,23 @@ def constant(lowest: np.ndarray, highest: np.ndarray, values: int) -> np.ndarray
     return highest - lowest <= FLAT * np.maximum(np.abs(lowest), np.abs(highest))
 
 
+def unexcited(usual: np.ndarray, lowest: np.ndarray, share: float) -> np.ndarray:
+    """Whether channels behind a ReLU are usually at its zero, or next to it.
+
+    Of a channel that no ReLU ends, such as a linear one or one of tanh, that is as good a value as any other: only one
+    whose least value is zero itself counts.
+
+    Args:
+        usual: float (n,) what is usual of each, such as a percentile.
+        lowest: float (n,) the least value of each.
+        share: of the largest of `usual`, up to which it is next to zero.
+
+    Returns:
+        Bool (n,).
+    """
+    return (lowest == 0) & (usual <= share * usual.max())
+
+
 def labels(numbers: Sequence[int], dead: Iterable[bool]) -> list[str]:
     """The numbers of channels, the dead ones with a dagger."""
     return [f"{number} †" if is_dead else str(number) for number, is_dead in zip(numbers, dead, strict=True)]

@@ -25,6 +25,7 @@ class TopActivations:
         images: int32 (m, k) positions of the images among those looked at.
         positions: int32 (m, k, 2) where in the channel, as row and column; 0, 0 in a layer without.
         constant: bool (m,) whether the channel is the same everywhere in all images.
+        negative: bool (m,) whether the channel is ever below zero, so that no ReLU ends it.
     """
 
     channels: np.ndarray
@@ -32,11 +33,17 @@ class TopActivations:
     images: np.ndarray
     positions: np.ndarray
     constant: np.ndarray
+    negative: np.ndarray
+
+    @property
+    def fires(self) -> np.ndarray:
+        """Bool (m, k), which activations say something: what a ReLU leaves at zero, or is constant, does not."""
+        return ((self.values > 0) | self.negative[:, np.newaxis]) & ~self.constant[:, np.newaxis]
 
     @property
     def dead(self) -> np.ndarray:
-        """Channels that no image brings above zero, or that are the same everywhere."""
-        return self.channels[(self.values.max(axis=1) <= 0) | self.constant]
+        """Channels of a ReLU that no image brings above zero, and those that are the same everywhere."""
+        return self.channels[~self.fires.any(axis=1)]
 
 
 def images_at_a_time(image_shape: Sequence[int]) -> int:
@@ -109,5 +116,6 @@ class _Kept:
     def result(self, channels: np.ndarray, seen: int) -> TopActivations:
         """What is best of the channels in `seen` images."""
         places, values = self._places.numpy(), self._values.numpy()
-        flat = constant(self._least.numpy(), values[:, 0], seen)
-        return TopActivations(channels, values, places[..., 0], places[..., 1:], flat)
+        least = self._least.numpy()
+        flat = constant(least, values[:, 0], seen)
+        return TopActivations(channels, values, places[..., 0], places[..., 1:], flat, least < 0)

@@ -16,13 +16,21 @@ from omegaconf import DictConfig
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
 from cnnlab.data.sample import sample
 from cnnlab.errors import UserError
-from cnnlab.models.graph import linear, run_graph
+from cnnlab.models.graph import linear, run_graph, walk
 from cnnlab.reporting.figure import new_figure, save_figure
 from cnnlab.visualize.attribution.scores import channel_means
 from cnnlab.visualize.drawing.mosaic import draw_mosaic
 from cnnlab.visualize.feature_visualization.ascent import Ascent, Score, ascend, patterns_per_chunk, starting_noise
-from cnnlab.visualize.feature_visualization.dead import constant, labels, note
-from cnnlab.visualize.layers import activated, choose_filters, choose_layers, layer_outputs, some_convolutions
+from cnnlab.visualize.feature_visualization.dead import constant, labels, note, unexcited
+from cnnlab.visualize.layers import (
+    activated,
+    choose_filters,
+    choose_layers,
+    file_stem,
+    layer_outputs,
+    operations,
+    some_convolutions,
+)
 from cnnlab.visualize.subject import Subject, load_subject
 
 log = logging.getLogger(__name__)
@@ -43,7 +51,7 @@ PERCENTILE = 99.9
 """Of a filter's mean activations over the dataset, which its pattern should exceed."""
 
 HARDLY = 1e-4
-"""A filter whose usual activation is no more than this share of its layer's largest counts as dead."""
+"""A filter of a ReLU whose usual activation is no more than this share of its layer's largest counts as dead."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +63,8 @@ class Maximised:
         patterns: float32 (n, H, W, C), 0 to 255.
         activations: float32 (n,) mean activation that each has reached.
         usual: float32 (n,) percentile of the mean activations over images of the dataset; NaN without these.
-        dead: bool (n,) whether hardly one of a thousand images excites the filter at all, see `HARDLY`, or is
-            the same everywhere.
+        dead: bool (n,) whether the filter ends in a ReLU and hardly one of a thousand images excites it at all, see
+            `HARDLY`, or is the same everywhere.
         count: how many filters the layer has.
         compared: how many images of the dataset were looked at.
     """
@@ -103,13 +111,13 @@ def draw_activation_max(
     subject = load_subject(config)
     network = subject.network
     chosen = choose_layers(network, layers or some_convolutions(network))
-    picked = choose_filters(filters, {layer.name: layer.output.shape[-1] for layer in chosen})
+    picked = choose_filters(filters, {name: layer.output.shape[-1] for name, layer in chosen.items()})
     images = _training_images(subject, compare_with, seed)
     rows: list[tuple[Any, ...]] = []
     arrays: dict[str, Any] = {}
     for name, indices in picked.items():
         found = _maximise(subject, name, indices, ascent, images, seed)
-        _draw(found, subject, name, folder / f"{name}.png", seed)
+        _draw(found, subject, name, folder / f"{file_stem(name)}.png", seed)
         arrays[name] = found.patterns
         for entry in zip(indices, found.activations, found.usual, found.dead, strict=True):
             rows.append((name, *entry))
@@ -134,7 +142,7 @@ def _training_images(subject: Subject, count: int, seed: int) -> np.ndarray | No
 def filter_score(network: keras.Model, name: str, *, leaky: bool = False) -> Score:
     """The mean activation of one filter of a layer per image, for images of which each has a filter of its own.
 
-    The network is evaluated up to the layer.
+    The network is evaluated up to the layer, of one that is used several times up to the last, as in `layer_outputs`.
 
     Args:
         network: from pixels to logits.
@@ -142,11 +150,23 @@ def filter_score(network: keras.Model, name: str, *, leaky: bool = False) -> Sco
         leaky: whether to reward what comes near to exciting the filter, see `_leaky`: where a ReLU is
             dead, the mean has no gradient.
     """
-    target = activated(network, name)
+    target = operations(network)[activated(network, name)]
+    uses = 0
+
+    def count(node: Any, *_: Any) -> list[Any]:
+        nonlocal uses
+        uses += node.operation is target
+        return node.outputs
+
+    walk(network, network.inputs, count)
 
     def score(images: tf.Tensor, filters: tf.Tensor) -> tf.Tensor:
+        left = uses
+
         def visit(operation: keras.Operation, _: tf.Tensor, compute: Callable[[], tf.Tensor]) -> tf.Tensor:
-            if operation.name != target:
+            nonlocal left
+            left -= operation is target
+            if operation is not target or left:
                 return compute()
             with linear(operation) as activation:
                 before = compute()
@@ -198,9 +218,14 @@ def _maximise(
         return Maximised(filters, patterns, activations, nothing, np.zeros(len(filters), bool), count, 0)
     means, lowest, highest = maps_statistics(subject.network, name, images)
     percentiles = np.percentile(means, PERCENTILE, axis=0, method="lower")
-    flat = constant(lowest.min(axis=0), highest.max(axis=0), values=len(images))
-    dead = (percentiles <= HARDLY * percentiles.max()) | flat
+    dead = dead_filters(percentiles, lowest, highest)
     return Maximised(filters, patterns, activations, percentiles[filters], dead[filters], count, len(images))
+
+
+def dead_filters(percentiles: np.ndarray, lowest: np.ndarray, highest: np.ndarray) -> np.ndarray:
+    """Whether filters are dead, bool (filters,); see `Maximised.dead` and `maps_statistics`."""
+    flat = constant(lowest.min(axis=0), highest.max(axis=0), values=len(lowest))
+    return unexcited(percentiles, lowest.min(axis=0), HARDLY) | flat
 
 
 def maps_statistics(network: keras.Model, name: str, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

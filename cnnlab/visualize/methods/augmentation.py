@@ -41,7 +41,7 @@ def draw_augmentation(
     same rows as arrays: `original`, `pipeline/NAME`, `NAME/FACTOR`, labels as `targets/NAME`, and `seed`.
 
     Args:
-        config: `dataset`, `augmentation` and `seeds` are used.
+        config: `dataset`, `augmentation`, `seeds` and `targets` are used.
         folder: where to write.
         images: how many images of the training split.
         strengths: factors of the options that an operation class lists as its `strength`. One that goes beyond
@@ -73,7 +73,9 @@ def draw_augmentation(
         if not _strength(operation):
             continue
         rows = [originals]
-        for label, changed in _at_strengths(config.augmentation[name], name, operation, strengths, split):
+        for label, changed in _at_strengths(
+            config.augmentation[name], name, operation, strengths, split, config.targets
+        ):
             after, mixed = _apply(changed, shown.images, targets, _stream(seed, len(shown)))
             rows.append(Row(label, after, _describe(mixed, dataset.class_names)))
             arrays[f"{name}/{label.split()[0]}"] = after
@@ -116,41 +118,48 @@ def _strength(operation: Operation) -> Sequence[str]:
 
 
 def _at_strengths(
-    node: DictConfig, name: str, operation: Operation, strengths: Sequence[float], split: Split
+    node: DictConfig,
+    name: str,
+    operation: Operation,
+    strengths: Sequence[float],
+    split: Split,
+    packages: Sequence[str],
 ) -> Iterator[tuple[str, Operation]]:
     """The operation of `node` at each strength, with a title that tells the factor and its options."""
     options = _strength(operation)
     for factor in strengths:
-        possible = _largest_possible(node, name, options, factor)
-        changed = _scaled(node, name, options, possible)
+        possible = _largest_possible(node, name, options, factor, packages)
+        changed = _scaled(node, name, options, possible, packages)
         Pipeline({name: changed}).adapt(split)
         limit = "" if possible == factor else f" (the most of ×{factor:g})"
         values = [f"{option} {value:.3g}" for option, value in _options(node, options, possible).items()]
         yield "\n".join([f"×{possible:.3g}{limit}", *values]), changed
 
 
-def _largest_possible(node: DictConfig, name: str, options: Sequence[str], factor: float) -> float:
+def _largest_possible(
+    node: DictConfig, name: str, options: Sequence[str], factor: float, packages: Sequence[str]
+) -> float:
     """The largest factor from 1 to `factor` that the operation accepts."""
-    if _accepts(node, name, options, factor):
+    if _accepts(node, name, options, factor, packages):
         return factor
     low, high = 1.0, factor
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        low, high = (middle, high) if _accepts(node, name, options, middle) else (low, middle)
+        low, high = (middle, high) if _accepts(node, name, options, middle, packages) else (low, middle)
     return low
 
 
-def _accepts(node: DictConfig, name: str, options: Sequence[str], factor: float) -> bool:
+def _accepts(node: DictConfig, name: str, options: Sequence[str], factor: float, packages: Sequence[str]) -> bool:
     try:
-        _scaled(node, name, options, factor)
+        _scaled(node, name, options, factor, packages)
     except UserError:
         return False
     return True
 
 
-def _scaled(node: DictConfig, name: str, options: Sequence[str], factor: float) -> Operation:
+def _scaled(node: DictConfig, name: str, options: Sequence[str], factor: float, packages: Sequence[str]) -> Operation:
     values = plain(node, resolve=True) | _options(node, options, factor)
-    check_targets(values, f"augmentation.{name}", ["cnnlab", "keras"])
+    check_targets(values, f"augmentation.{name}", packages)
     return instantiate(OmegaConf.create(values))
 
 

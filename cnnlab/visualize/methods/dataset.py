@@ -19,6 +19,9 @@ from cnnlab.visualize.drawing.grid import Row, draw_grid
 COLUMNS = 8
 SPLITS = ("train", "validation", "test")
 NAME_LENGTH = 18
+MOST = 60
+"""Classes whose mean is drawn."""
+
 BATCH = 256
 """Images that are decoded at a time for the mean."""
 
@@ -33,8 +36,9 @@ def draw_dataset(
 ) -> None:
     """Draw random training images, the number of images per class and split, and the mean images.
 
-    Writes images.png, classes.png (and classes.csv), mean.png (the mean of all classes, then of each), and
-    dataset.npz: `images`, `labels`, `mean` (H, W, C), `class_means` (K, H, W, C), both float from 0 to 255.
+    Writes images.png, classes.png (and classes.csv), mean.png (the mean of all classes, then of each, at most of the
+    first 60), and dataset.npz: `images`, `labels`, `mean` (H, W, C), `class_means` (K, H, W, C), both float32 from 0
+    to 255.
 
     Args:
         config: `dataset` and `seeds` are used; no network is needed.
@@ -65,19 +69,22 @@ def mean_images(split: Split, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """The mean image of a split, and of each of its classes.
 
     Returns:
-        Float64 (H, W, C) and (classes, H, W, C), from 0 to 255; NaN for a class without images.
+        Float32 (H, W, C) and (classes, H, W, C), from 0 to 255; NaN for a class without images.
 
     Raises:
         UserError: an image file cannot be decoded.
     """
-    sums, counts = np.zeros(()), np.zeros(classes)
+    sums, counts = np.zeros(0, np.float32), np.bincount(split.labels, minlength=classes)
     for start in range(0, len(split), BATCH):
         batch = decoded(split.take(np.arange(start, min(start + BATCH, len(split)))))
-        members = np.eye(classes)[batch.labels]
-        sums = sums + np.tensordot(members.T, batch.images.astype(np.float64), axes=1)
-        counts += members.sum(axis=0)
+        if not start:
+            sums = np.zeros((classes, *batch.images.shape[1:]), np.float32)
+        for label in np.unique(batch.labels):
+            sums[label] += batch.images[batch.labels == label].sum(axis=0, dtype=np.float32)
+    mean = sums.sum(axis=0, dtype=np.float64) / counts.sum()
     with np.errstate(invalid="ignore"):
-        return sums.sum(axis=0) / counts.sum(), sums / counts[:, np.newaxis, np.newaxis, np.newaxis]
+        sums /= counts[:, np.newaxis, np.newaxis, np.newaxis].astype(np.float32)
+    return mean.astype(np.float32), sums
 
 
 def _draw_images(shown: DecodedSplit, dataset: Dataset, path: Path, metadata: dict[str, str]) -> None:
@@ -89,8 +96,10 @@ def _draw_images(shown: DecodedSplit, dataset: Dataset, path: Path, metadata: di
 def _draw_means(
     mean: np.ndarray, class_means: np.ndarray, dataset: Dataset, count: int, path: Path, metadata: dict[str, str]
 ) -> None:
-    title = f"{dataset.name} · mean of {count:,} training images, and of each class"
-    present = np.flatnonzero(np.isfinite(class_means).all(axis=(1, 2, 3)))
+    present = np.flatnonzero(np.isfinite(class_means[:, 0, 0, 0]))
+    which = "each class" if len(present) <= MOST else f"the first {MOST} of {len(present):,} classes"
+    title = f"{dataset.name} · mean of {count:,} training images, and of {which}"
+    present = present[:MOST]
     means = np.stack([mean, *class_means[present]]).round().astype(np.uint8)
     names = ["all classes", *(dataset.class_names[label] for label in present)]
     draw_grid(_rows(means, names), path, title, metadata | {"Title": title})

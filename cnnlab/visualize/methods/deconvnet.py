@@ -27,7 +27,14 @@ from cnnlab.visualize.attribution.projection import projector
 from cnnlab.visualize.drawing.mosaic import draw_mosaic
 from cnnlab.visualize.feature_visualization.top_activations import TopActivations, images_at_a_time, top_activations
 from cnnlab.visualize.images import SplitName, choose_split
-from cnnlab.visualize.layers import activated, choose_filters, choose_layers, layer_outputs, some_convolutions
+from cnnlab.visualize.layers import (
+    activated,
+    choose_filters,
+    choose_layers,
+    file_stem,
+    layer_outputs,
+    some_convolutions,
+)
 from cnnlab.visualize.progress import track
 from cnnlab.visualize.subject import load_subject
 
@@ -124,7 +131,7 @@ def draw_deconvnet(
     for name, result in results.items():
         shares = f"{len(channels[name])} of {counts[name]} channels"
         title = f"{subject.title} · {name}: {shares} · the strongest of {len(indices):,} images"
-        _draw(result, subject.class_names, folder / f"{name}.png", title, subject.metadata(title, seed))
+        _draw(result, subject.class_names, folder / f"{file_stem(name)}.png", title, subject.metadata(title, seed))
         if len(dead := found[name].dead):
             log.warning("%s: channels %s are dead on these %s images", name, shown(dead.tolist()), f"{len(indices):,}")
 
@@ -263,9 +270,8 @@ def _draw(result: Projected, class_names: Sequence[str], path: Path, title: str,
 
 def _draw_channel(left: Axes, right: Axes, result: Projected, number: int, class_names: Sequence[str]) -> None:
     values = result.top.values[number]
-    constant = result.top.constant[number]
-    fires = (values > 0) & ~constant
-    dead = f"dead: constant {values[0]:.3g}" if values[0] > 0 else "dead: never fires"
+    fires = result.top.fires[number]
+    dead = f"dead: constant {values[0]:.3g}" if values[0] else "dead: never fires"
     title = f"{values[fires][-1]:.3g} to {values[0]:.3g}" if fires.any() else dead
     left.set_title(f"channel {result.top.channels[number]} · {title}", fontsize=8)
     projections = np.where(fires[:, None, None, None], result.projections[number], np.nan)

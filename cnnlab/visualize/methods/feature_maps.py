@@ -15,9 +15,17 @@ from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 from cnnlab.reporting.figure import MUTED_COLOR, new_figure, save_figure, shorten
 from cnnlab.visualize.drawing.mosaic import draw_mosaic
+from cnnlab.visualize.drawing.overlay import show_image
 from cnnlab.visualize.feature_visualization.dead import constant, labels, note
 from cnnlab.visualize.images import SplitName, choose_images
-from cnnlab.visualize.layers import activated, choose_channels, choose_layers, layer_outputs, some_convolutions
+from cnnlab.visualize.layers import (
+    activated,
+    choose_channels,
+    choose_layers,
+    file_stem,
+    layer_outputs,
+    some_convolutions,
+)
 from cnnlab.visualize.subject import load_subject
 
 COLUMNS = 8
@@ -67,7 +75,7 @@ def draw_feature_maps(
             dead = flat(image)
             title = f"{subject.title} · {shorten(label, 24)} · {name}: {len(indices)} of {values.shape[-1]} channels"
             title += note(indices, dead, "this image")
-            path = folder / f"{number}-{name}.png"
+            path = folder / f"{number}-{file_stem(name)}.png"
             _draw(chosen.images[number], image, labels(indices, dead), path, title, subject.metadata(title, seed))
     np.savez_compressed(folder / "feature_maps.npz", images=chosen.images, **kept)
 
@@ -124,8 +132,7 @@ def _draw(
     rows = math.ceil(len(tiles) / columns)
     figure = new_figure(2.2 + 0.8 * max(columns, 4), 0.7 + 0.9 * max(rows, 2), title)
     left, right = figure.subplots(1, 2, width_ratios=[1.4, 0.8 * max(columns, 4)])
-    left.imshow(image, cmap="gray" if image.shape[-1] == 1 else None, interpolation="nearest")
-    left.set_axis_off()
+    show_image(left, image)
     left.set_anchor("N")
     repeated = tiles.repeat(_zoom(tiles), axis=1).repeat(_zoom(tiles), axis=2)
     gap = max(1, round(0.22 * repeated.shape[1]))

@@ -32,7 +32,7 @@ def draw_grad_cam(
     Args:
         config, images, split, target, seed: see `choose_targets`.
         folder: where to write.
-        layer: its name; None for the last convolution, after its activation where that is a layer of its own.
+        layer: its name; None for that of the last feature maps, see `spatial_layer`.
 
     Raises:
         UserError: there is no such image, class or layer, or the layer returns no feature maps.

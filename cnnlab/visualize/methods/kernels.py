@@ -23,6 +23,7 @@ from cnnlab.visualize.layers import (
     choose_layers,
     computing_layers,
     convolutions,
+    file_stem,
     some_convolutions,
 )
 from cnnlab.visualize.subject import load_subject
@@ -69,7 +70,7 @@ def draw_kernels(
     network = subject.network
     first = convolutions(network)[0]
     chosen = choose_layers(network, layers or some_convolutions(network))
-    kernels = {layer.name: kernels_of(layer) for layer in chosen}
+    kernels = {name: kernels_of(layer) for name, layer in chosen.items()}
     counts = {name: kernel.shape[-1] for name, kernel in kernels.items()}
     if filters is None:
         picked = {name: list(range(count if name == first else min(count, DEEPER))) for name, count in counts.items()}
@@ -77,7 +78,7 @@ def draw_kernels(
         picked = choose_filters(filters, counts)
     kept: dict[str, Any] = {name: kernel[..., picked[name]] for name, kernel in kernels.items()}
     for name, kernel in kept.items():
-        path = folder / f"{name}.png"
+        path = folder / f"{file_stem(name)}.png"
         title = f"{subject.title} · {name}: {len(picked[name])} of {counts[name]} kernels"
         if name == first and kernel.shape[2] == subject.image_shape[2]:
             images = kernel[:, :, _colour_order(network)] if kernel.shape[2] == 3 else kernel
@@ -85,7 +86,8 @@ def draw_kernels(
         else:
             inputs = choose_channels(channels, name, kernel.shape[2], "method.channels")
             title += f", {len(inputs)} of {kernel.shape[2]} input channels"
-            _draw_table(kernel[:, :, inputs], picked[name], inputs, scale, path, title, subject.metadata(title))
+            axis = "input channel of the filter's group" if _groups(chosen[name]) > 1 else "input channel"
+            _draw_table(kernel[:, :, inputs], (picked[name], inputs), axis, scale, path, title, subject.metadata(title))
     np.savez_compressed(folder / "kernels.npz", **kept)
 
 
@@ -107,6 +109,13 @@ def kernels_of(layer: keras.Layer) -> np.ndarray:
     if isinstance(layer, CONVOLUTIONS):
         return np.asarray(layer.kernel)
     raise UserError(f"method.layers={layer.name}: is no convolution, but {type(layer).__name__}, and has no kernels")
+
+
+def _groups(layer: keras.Layer) -> int:
+    """How many groups of input channels a convolution keeps apart."""
+    if isinstance(layer, keras.layers.SeparableConv2D | keras.layers.DepthwiseConv2D):
+        return int(layer.input.shape[-1])
+    return getattr(layer, "groups", 1)
 
 
 def _colour_order(network: keras.Model) -> list[int]:
@@ -138,14 +147,15 @@ def _draw_images(
 
 def _draw_table(
     kernel: np.ndarray,
-    filters: Sequence[int],
-    inputs: Sequence[int],
+    numbers: tuple[Sequence[int], Sequence[int]],
+    axis: str,
     scale: Scale,
     path: Path,
     title: str,
     metadata: Mapping[str, str],
 ) -> None:
-    """Kernels (h, w, inputs, filters): a row per filter, a column per input channel."""
+    """Kernels (h, w, inputs, filters): a row per filter, a column per input channel, of these numbers."""
+    filters, inputs = numbers
     height, width = kernel.shape[:2]
     tiles = _scaled(kernel.transpose(3, 2, 0, 1), scale, axis=(1, 2, 3))
     figure = new_figure(max(4.0, 1.5 + 0.3 * len(inputs)), 1.2 + 0.3 * len(filters) * height / width, title)
@@ -156,7 +166,7 @@ def _draw_table(
     axes.tick_params(length=0, labelsize=6)
     axes.set_xticks((width - 1) / 2 + (width + 1) * np.arange(len(inputs)), list(map(str, inputs)))
     axes.set_yticks((height - 1) / 2 + (height + 1) * np.arange(len(filters)), list(map(str, filters)))
-    axes.set_xlabel("input channel", fontsize=8)
+    axes.set_xlabel(axis, fontsize=8)
     axes.set_ylabel("filter", fontsize=8)
     _add_color_bar(figure, image, kernel, scale)
     save_figure(figure, path, metadata)

@@ -80,7 +80,7 @@ def draw_occlusion(
     Args:
         config, images, split, target, seed: see `choose_targets`.
         folder: where to write.
-        layer: whose strongest channel is watched; None for the last convolution's (its activation's).
+        layer: whose strongest channel is watched; None for that of the last feature maps, see `spatial_layer`.
         size: side of the square in pixels; None for a quarter of the image's shorter side.
         stride: pixels from one place to the next; None for an eighth of the square, at least 1.
 

@@ -1,6 +1,7 @@
 """`method=sanity`: whether attribution maps have to do with what the network has learnt."""
 
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations
@@ -73,7 +74,7 @@ def draw_sanity(
     targets = choose_targets(config, images, split, target, seed)
     network = targets.subject.network
     evaluations = _evaluations(network, methods)
-    layers = [layer for layer in computing_layers(network).values() if _learnt(layer)][::-1]
+    layers = {name: layer for name, layer in reversed(computing_layers(network).items()) if _learnt(layer)}
     trained = {name: evaluate(targets.chosen.images, targets.classes) for name, evaluate in evaluations.items()}
     rows: list[tuple[Any, ...]] = []
     random: dict[Method, list[np.ndarray]] = {name: [] for name in evaluations}
@@ -94,26 +95,44 @@ def draw_sanity(
     _draw(table, summary, targets, threshold, folder / "sanity.png", seed)
 
 
-def randomised(layers: Sequence[keras.Layer], seed: int) -> Iterator[str]:
+def randomised(layers: Mapping[str, keras.Layer], seed: int) -> Iterator[str]:
     """Give layers the weights of an untrained network, one layer after the other, and yield its name each time.
 
     At the end, or when the iteration is given up, all weights are what they were.
 
     Args:
-        layers: in the order of randomisation; each from its own initializers.
+        layers: by name, in the order of randomisation; each from its own initializers.
         seed: of their random numbers.
     """
     keras.utils.set_random_seed(seed)
-    learnt = [layer.get_weights() for layer in layers]
+    learnt = [layer.get_weights() for layer in layers.values()]
     try:
-        for layer in layers:
-            twin = type(layer).from_config(layer.get_config())
-            twin.build_from_config(layer.get_build_config())
-            layer.set_weights(twin.get_weights())
-            yield layer.name
+        for name, layer in layers.items():
+            layer.set_weights(_untrained(name, layer).get_weights())
+            yield name
     finally:
-        for layer, weights in zip(layers, learnt, strict=True):
+        for layer, weights in zip(layers.values(), learnt, strict=True):
             layer.set_weights(weights)
+
+
+def _untrained(name: str, layer: keras.Layer) -> keras.Layer:
+    """A layer like this one with the weights that it starts with.
+
+    Raises:
+        UserError: it cannot be made, as of a layer of the user's own that does not tell its configuration.
+    """
+    shapes = [weight.shape for weight in layer.weights]
+    try:
+        twin = type(layer).from_config(layer.get_config())
+        with warnings.catch_warnings(action="ignore"):  # of Keras, where there is nothing that builds
+            twin.build_from_config(layer.get_build_config())
+        if [weight.shape for weight in twin.weights] != shapes:  # it makes its layers, or their weights, when called
+            twin(keras.tree.map_structure(lambda given: keras.Input(given.shape[1:], dtype=given.dtype), layer.input))
+    except Exception as error:
+        raise UserError(f"{name}: cannot be made anew with random weights: {error}") from error
+    if [weight.shape for weight in twin.weights] != shapes:
+        raise UserError(f"{name}: cannot be made anew with random weights: its copy has others than it has")
+    return twin
 
 
 def correlations(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:

@@ -34,13 +34,11 @@ def build_features(
         UserError: there is no such layer, or the weights cannot be had.
     """
     network = build_backbone(backbone, keras.Input((None, None, 3), name="images"))
-    chosen = [
-        *choose_layers(network, content_layers, "method.content_layers"),
-        *choose_layers(network, style_layers, "method.style_layers"),
-    ]
+    chosen = choose_layers(network, content_layers, "method.content_layers")
+    chosen |= choose_layers(network, style_layers, "method.style_layers")
     if weights is not None:
         load_backbone(network, backbone, weights, key="method.weights")
-    features = keras.Model(network.inputs, {layer.name: layer.output for layer in chosen})
+    features = keras.Model(network.inputs, {name: layer.output for name, layer in chosen.items()})
     if pooling == "average":
         features = with_average_pooling(features)
     features.trainable = False

@@ -33,6 +33,17 @@ def test_a_block_is_one_box_with_all_of_its_parameters(residual):
     assert [box.name for box in boxes["conv2_2_add"].before] == ["conv2_1_add", "conv2_2_conv2"]
 
 
+def test_what_an_own_layer_means_by_kernel_size_is_not_guessed():
+    class Attention(layers.Layer):
+        kernel_size = 7
+
+        def call(self, x):
+            return x
+
+    network = keras.Sequential([keras.Input((8, 8, 3)), Attention(name="own")])
+    assert by_name(network)["own"].words == ["attention"]
+
+
 def test_every_layer_has_its_box_where_nothing_is_folded():
     network = mnist_cnn((28, 28, 1), 10)
     boxes = wire(network, fold=False)

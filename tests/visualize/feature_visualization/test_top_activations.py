@@ -54,3 +54,13 @@ def test_maps_that_never_fire_or_never_change_are_dead():
     found = top_activations(network, {"conv": [0, 1, 2, 3]}, images, top=2)["conv"]
     assert found.dead.tolist() == [1, 2, 3]
     assert found.constant.tolist() == [False, True, True, True]
+
+
+def test_a_linear_channel_below_zero_is_not_dead():
+    inputs = keras.Input((4, 4, 1))
+    network = keras.Model(
+        inputs, layers.Conv2D(1, 1, kernel_initializer=lambda *_, **__: -np.ones((1, 1, 1, 1)), name="conv")(inputs)
+    )
+    found = top_activations(network, {"conv": [0]}, [np.full((1, 4, 4, 1), level, np.uint8) for level in (1, 9)], top=2)
+    assert found["conv"].fires.all()
+    assert found["conv"].dead.tolist() == []

@@ -14,7 +14,7 @@ from cnnlab import cli
 from cnnlab.runs.run import Run
 from cnnlab.visualize.attribution.scores import class_probabilities
 from cnnlab.visualize.feature_visualization.ascent import Ascent, ascend, starting_noise
-from cnnlab.visualize.methods.activation_max import filter_score, maps_statistics
+from cnnlab.visualize.methods.activation_max import dead_filters, filter_score, maps_statistics
 from cnnlab.visualize.methods.class_max import maximise_classes
 from cnnlab.visualize.subject import load_subject
 
@@ -100,6 +100,13 @@ def test_a_leaky_score_revives_a_dead_filter():
         score = filter_score(network, "conv", leaky=leaky)
         pattern = ascend(score, [0], noise, ascent, seed=0, chunk=1, what="test")
         assert (maps_statistics(network, "conv", pattern)[0][0, 0] > 0) == leaky
+
+
+def test_only_behind_a_relu_are_filters_dead_that_hardly_fire():
+    usual, highest = np.array([2.0, 1e-5, -0.5, -0.5]), np.array([[9.0, 1.0, 0.0, -0.5]] * 3)
+    of_relu, of_tanh = np.array([[0.0, 0.0, 0.0, -0.5]] * 3), np.array([[-1.0, -1.0, -1.0, -0.5]] * 3)
+    assert dead_filters(np.maximum(usual, 0), of_relu, highest).tolist() == [False, True, True, True]
+    assert dead_filters(usual, of_tanh, highest).tolist() == [False, False, False, True]
 
 
 def test_a_filter_with_negative_activations_is_not_dead():

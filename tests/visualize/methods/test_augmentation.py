@@ -84,6 +84,19 @@ def test_an_operation_of_the_users_own_needs_no_strength(visualize, tmp_path, mo
         np.testing.assert_array_equal(arrays["pipeline/invert"], 255 - arrays["original"])
 
 
+def test_an_operation_of_the_users_own_is_drawn_at_several_strengths(visualize, tmp_path, monkeypatch):
+    (tmp_path / "dimming.py").write_text(
+        "class Dim:\n"
+        "    strength = ('by',)\n"
+        "    def __init__(self, by): self.by = by\n"
+        "    def __call__(self, images, draws): return images // self.by\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    theirs = ("targets=[cnnlab,keras,dimming]", "+augmentation.dim._target_=dimming.Dim", "+augmentation.dim.by=2")
+    with np.load(visualize("augmentation=none", "method.strengths=[2]", *theirs) / "images.npz") as arrays:
+        np.testing.assert_array_equal(arrays["dim/×2"], arrays["original"] // 4)
+
+
 def test_without_augmentation_there_are_just_the_originals(visualize, capsys):
     folder = visualize("augmentation=none")
     assert capsys.readouterr().out == f"{folder}\n"

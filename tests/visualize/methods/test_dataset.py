@@ -44,7 +44,20 @@ def test_means_are_those_of_numpy_over_arrays_and_files(tmp_path, files_of):
         Image.fromarray(image).save(paths[-1])
     for split in (Split(images, labels), Split(files_of(paths, (4, 5, 3)), labels)):
         mean, of_classes = mean_images(split, 4)
-        np.testing.assert_allclose(mean, images.mean(axis=0))
+        np.testing.assert_allclose(mean, images.mean(axis=0), rtol=1e-5)
         for label in range(3):
-            np.testing.assert_allclose(of_classes[label], images[labels == label].mean(axis=0))
+            np.testing.assert_allclose(of_classes[label], images[labels == label].mean(axis=0), rtol=1e-5)
         assert np.isnan(of_classes[3]).all()
+
+
+def test_of_many_classes_the_means_of_the_first_are_drawn_and_it_is_told(tmp_path, drawn):
+    labels = np.arange(70).repeat(4)
+    images = np.zeros((280, 3, 3, 1), np.uint8)
+    np.savez(tmp_path / "many.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    folder = draw(tmp_path, "dataset=arrays", f"dataset.root={tmp_path / 'many.npz'}", "input_shape=[3,3,1]")
+    with Image.open(folder / "mean.png") as picture:
+        assert picture.text["Title"].endswith("and of the first 60 of 70 classes")
+    assert sum(bool(axes.images) for axes in drawn[-1].axes) == 1 + 60
+    with np.load(folder / "dataset.npz") as arrays:
+        assert arrays["class_means"].shape == (70, 3, 3, 1)
+        assert arrays["class_means"].dtype == np.float32

@@ -29,6 +29,12 @@ def test_maps_are_what_the_networks_layers_return(run):
         np.testing.assert_allclose(arrays["conv1_act"], tf.nn.relu(conv1)[..., :3], rtol=1e-4, atol=1e-5)
 
 
+def test_a_grey_image_is_drawn_as_dark_as_it_is(run, drawn, save_image):
+    dark = save_image("dark.png", np.arange(64, dtype=np.uint8).reshape(8, 8, 1))
+    draw(run, "grey", "method.layers=[conv1]", f"method.images={dark}")
+    assert drawn[0].axes[0].images[0].get_clim() == (0, 255)
+
+
 def test_an_image_may_be_a_file_of_any_size(run, tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (30, 20, 3), dtype=np.uint8)).save(
         tmp_path / "a, b=1.png"

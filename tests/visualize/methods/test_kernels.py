@@ -53,6 +53,16 @@ def test_every_kind_of_convolution_has_kernels(layer, shape):
     assert kernels_of(layer).shape == shape
 
 
+def test_the_inputs_of_a_grouped_convolution_are_numbered_within_its_group(tmp_path, drawn):
+    inputs = keras.Input((6, 6, 3))
+    x = layers.Conv2D(4, 3, groups=2, name="grouped")(layers.Conv2D(4, 1, name="whole")(inputs))
+    x = layers.DepthwiseConv2D(3, name="depthwise")(x)
+    keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x))).save(tmp_path / "grouped.keras")
+    given = [f"weights={tmp_path / 'grouped.keras'}", f"hydra.run.dir={tmp_path}", "input_shape=[6,6,3]"]
+    assert cli.main(["visualize", *given, "method=kernels", "method.layers=[grouped,depthwise]"]) == 0
+    assert [figure.axes[0].get_xlabel() for figure in drawn] == ["input channel of the filter's group"] * 2
+
+
 def test_a_layer_without_kernels_is_refused():
     with pytest.raises(UserError, match=r"method.layers=flat: is no convolution, but Flatten"):
         kernels_of(layers.Flatten(name="flat"))

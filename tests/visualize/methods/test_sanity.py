@@ -8,6 +8,7 @@ from keras import layers
 from matplotlib.figure import Figure
 
 from cnnlab import cli
+from cnnlab.errors import UserError
 from cnnlab.reporting.figure import COLORS
 from cnnlab.visualize.methods.sanity import correlations, randomised
 
@@ -26,7 +27,7 @@ def test_layers_become_random_one_after_the_other_and_are_restored(network):
     chosen = [network.get_layer(name) for name in ("logits", "bn", "conv")]
     learnt = [layer.get_weights() for layer in chosen]
     names = []
-    for count, name in enumerate(randomised(chosen, 1), 1):
+    for count, name in enumerate(randomised({layer.name: layer for layer in chosen}, 1), 1):
         names.append(name)
         unchanged = [
             all(np.array_equal(now, before) for now, before in zip(layer.get_weights(), weights, strict=True))
@@ -39,9 +40,46 @@ def test_layers_become_random_one_after_the_other_and_are_restored(network):
             np.testing.assert_array_equal(now, before)
 
 
+class Block(layers.Layer):
+    """A layer of layers that are built when it is called."""
+
+    def __init__(self, filters=4, **options):
+        super().__init__(**options)
+        self.filters = filters
+        self.conv = layers.Conv2D(filters, 3)
+
+    def call(self, x):
+        return self.conv(x)
+
+
+class Silent(Block):
+    """One that does not tell how many filters it was made with."""
+
+    def get_config(self):
+        return layers.Layer.get_config(self)
+
+
+class Telling(Block):
+    def get_config(self):
+        return super().get_config() | {"filters": self.filters}
+
+
+def test_a_layer_of_layers_becomes_random_or_is_refused_by_name():
+    inputs = keras.Input((8, 8, 1))
+    telling, silent = Telling(5, name="telling"), Silent(6, name="silent")
+    keras.Model(inputs, silent(telling(inputs)))
+    before = telling.conv.kernel.numpy()
+    for name in randomised({"telling": telling}, 0):
+        assert name == "telling"
+        assert not np.array_equal(telling.conv.kernel, before)
+    np.testing.assert_array_equal(telling.conv.kernel, before)
+    with pytest.raises(UserError, match=r"^silent: cannot be made anew with random weights"):
+        list(randomised({"silent": silent}, 0))
+
+
 def test_weights_are_restored_when_the_iteration_is_given_up(network):
     before = network.get_layer("logits").get_weights()[0]
-    cascade = randomised([network.get_layer("logits"), network.get_layer("conv")], 0)
+    cascade = randomised({name: network.get_layer(name) for name in ("logits", "conv")}, 0)
     next(cascade)
     cascade.close()
     np.testing.assert_array_equal(network.get_layer("logits").get_weights()[0], before)
@@ -49,7 +87,8 @@ def test_weights_are_restored_when_the_iteration_is_given_up(network):
 
 def test_the_seed_repeats_the_random_weights(network):
     def kernel(seed: int) -> np.ndarray:
-        return next(network.get_layer("conv").get_weights()[0] for _ in randomised([network.get_layer("conv")], seed))
+        conv = network.get_layer("conv")
+        return next(conv.get_weights()[0] for _ in randomised({"conv": conv}, seed))
 
     np.testing.assert_array_equal(kernel(3), kernel(3))
     assert not np.array_equal(kernel(3), kernel(4))
