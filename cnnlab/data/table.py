@@ -67,7 +67,7 @@ def table(
     """
     if root is None:
         raise UserError(
-            "dataset.root is null: set it to the table, a CSV or Parquet file with the columns path and label"
+            "dataset.root is null: set it to the table, a CSV or Parquet file of the columns path and label"
         )
     path = existing_root(root)
     columns = {"path": path_column, "label": label_column}
