@@ -207,9 +207,7 @@ def _read(image: ImageFile, file: str | bytes, name: str, stamp: Stamp) -> Check
     if flaw and flaw != SURPLUS:
         return CheckedImage("", fault=f"damaged: {flaw}")
     if is_cut and image.format != "PNG":
-        return CheckedImage(
-            "", fault=f"16-bit colours in a {image.format}, of which 8 bits can be read: save it as PNG"
-        )
+        return CheckedImage("", fault=f"16-bit colour in a {image.format}, of which 8 bits can be read; save it as PNG")
     if is_cut:
         content = Path(file).read_bytes() if isinstance(file, str) else file
         return CheckedImage(store(all_16_bits_seen(content), name, stamp), orientation, f"PNG {image.mode} of 16 bits")
