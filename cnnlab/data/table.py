@@ -66,9 +66,7 @@ def table(
             image, a class that is not in the training split; or, if `on_error` is "stop", one is missing or no image.
     """
     if root is None:
-        raise UserError(
-            "dataset.root is null: set it to the table, a CSV or Parquet file of the columns path and label"
-        )
+        raise UserError("dataset.root is null: set it to the table, a CSV or Parquet file of the columns path, label")
     path = existing_root(root)
     columns = {"path": path_column, "label": label_column}
     optional = {"split": split_column, "group": group_column, "weight": weight_column}

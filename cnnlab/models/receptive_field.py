@@ -22,6 +22,16 @@ log = logging.getLogger(__name__)
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
 POOLINGS = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
 
+ALIKE_IN_USE = (
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout2D,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.AlphaDropout,
+    keras.layers.Identity,
+)
+"""Layers that, but in training, give what they take."""
+
 POINTWISE = (
     keras.layers.Activation,
     keras.layers.ReLU,
@@ -30,12 +40,7 @@ POINTWISE = (
     keras.layers.ELU,
     keras.layers.BatchNormalization,
     keras.layers.Dense,
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout2D,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-    keras.layers.AlphaDropout,
-    keras.layers.Identity,
+    *ALIKE_IN_USE,
     keras.layers.Rescaling,
     keras.layers.Normalization,
     keras.layers.Add,

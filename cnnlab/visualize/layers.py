@@ -17,7 +17,7 @@ from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 from cnnlab.models.graph import run_graph, walk
 from cnnlab.models.operation_names import operation_names, operation_paths
-from cnnlab.models.receptive_field import POOLINGS
+from cnnlab.models.receptive_field import ALIKE_IN_USE, POOLINGS
 from cnnlab.models.whitening import PatchWhitening
 
 log = logging.getLogger(__name__)
@@ -30,15 +30,7 @@ CONVOLUTIONS = (
     PatchWhitening,
 )
 
-OF_THE_HEAD = (
-    *POOLINGS,
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout2D,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-    keras.layers.AlphaDropout,
-    keras.layers.Identity,
-)
+OF_THE_HEAD = (*POOLINGS, *ALIKE_IN_USE)
 """Behind the last feature maps they make no others, but pick or average what is there."""
 
 MOST = 12
