@@ -25,6 +25,7 @@ def _digest(split: Split, class_names: tuple[str, ...]) -> str:
     if isinstance(split.images, ImageFiles):
         paths = split.images.paths.tolist()
         above = os.path.commonpath(paths)
-        for path, label in zip(paths, split.labels, strict=True):
-            digest.update(os.fsencode(f"{class_names[label]}\0{os.path.relpath(path, above)}\0"))
+        for path, label in zip(paths, split.labels.tolist(), strict=True):
+            below = path[len(above) :].lstrip(os.sep) or os.curdir
+            digest.update(os.fsencode(f"{class_names[label]}\0{below}\0"))
     return digest.hexdigest()

@@ -56,7 +56,8 @@ def check_images(paths: Sequence[str]) -> list[CheckedImage]:
     Raises:
         UserError: a file may not be read, or a conversion cannot be kept.
     """
-    stamps = {str(Path(path).absolute()): stamp for path in paths if (stamp := _stamp(path)) is not None}
+    absolute = [os.path.join(os.getcwd(), path) for path in paths]  # noqa: PTH109, PTH118, for each of all files
+    stamps = {path: stamp for path in absolute if (stamp := _stamp(path)) is not None}
     known = recall(stamps)
     new = [path for path in stamps if path not in known]
     parts = [new[start : start + _FILES_PER_TASK] for start in range(0, len(new), _FILES_PER_TASK)]
@@ -68,7 +69,7 @@ def check_images(paths: Sequence[str]) -> list[CheckedImage]:
     remember((path, stamps[path], each) for path, each in found.items())
     known |= found
     broken = CheckedImage("", fault=BROKEN_LINK)
-    return [known.get(str(Path(path).absolute()), broken) for path in paths]
+    return [known.get(path, broken) for path in absolute]
 
 
 def check_given(files: Sequence[str], key: str) -> list[CheckedImage]:

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import combinations, compress
+from itertools import chain, combinations, compress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 _END = 1024  # bytes; of a compressed image they differ from those of nearly all others
 _THREADS = 16  # opening files is waiting, above all on network drives
+_FILES_PER_TASK = 64
 
 
 def shared_images(dataset: Dataset) -> dict[tuple[str, str], np.ndarray]:
@@ -27,7 +28,8 @@ def shared_images(dataset: Dataset) -> dict[tuple[str, str], np.ndarray]:
     Returns:
         For each pair of splits that share any, in the order train, validation, test: the positions in the second.
     """
-    if isinstance(images := dataset.splits["train"].images, ImageFiles) and images.read is not None:
+    images = dataset.splits["train"].images
+    if len(dataset.splits) == 1 or (isinstance(images, ImageFiles) and images.read is not None):
         return {}
     found = {name: np.arange(len(split)) for name, split in dataset.splits.items()}
     keys: dict[str, list[Hashable]] = {}
@@ -59,28 +61,30 @@ def tell_shared(dataset: Dataset) -> None:
 
 
 def _keys(
-    dataset: Dataset, split: str, positions: np.ndarray, key: Callable[[bytes | Path], Hashable]
+    dataset: Dataset, split: str, positions: np.ndarray, key: Callable[[bytes | str], Hashable]
 ) -> list[Hashable]:
     """What `key` says of images: files are given to it by their path, arrays by their bytes."""
     images = dataset.splits[split].images
     if isinstance(images, ImageFiles):
+        paths = images.paths[positions].tolist()
+        parts = [paths[start : start + _FILES_PER_TASK] for start in range(0, len(paths), _FILES_PER_TASK)]
         with ThreadPoolExecutor(_THREADS) as pool:
-            return list(pool.map(key, map(Path, images.paths[positions])))
+            return list(chain.from_iterable(pool.map(lambda part: [key(path) for path in part], parts)))
     return [key(images[position].tobytes()) for position in positions]
 
 
-def _size(image: bytes | Path) -> int:
-    return len(image) if isinstance(image, bytes) else image.stat().st_size
+def _size(image: bytes | str) -> int:
+    return len(image) if isinstance(image, bytes) else os.stat(image).st_size  # noqa: PTH116, for each of all files
 
 
-def _end(image: bytes | Path) -> bytes:
+def _end(image: bytes | str) -> bytes:
     if isinstance(image, bytes):
         return image[-_END:]
-    with image.open("rb") as file:
+    with Path(image).open("rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _END))
         return file.read()
 
 
-def _content(image: bytes | Path) -> bytes:
-    content = image if isinstance(image, bytes) else image.read_bytes()
+def _content(image: bytes | str) -> bytes:
+    content = image if isinstance(image, bytes) else Path(image).read_bytes()
     return hashlib.blake2b(content, digest_size=16).digest()
