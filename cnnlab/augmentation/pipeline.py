@@ -59,7 +59,7 @@ class CroppingOperation(Protocol):
         """The random numbers of a share of a batch, (n, …)."""
 
     def window(self, drawn: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        """Top, left, height and width (…, 4) of windows in images of `size`, int32 (2,), from their numbers."""
+        """Top, left, height and width (…, 4) of windows in images of `size`, int32 (…, 2), from their numbers."""
 
     def __call__(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, (n, *image_shape) out."""

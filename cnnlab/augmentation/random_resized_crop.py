@@ -64,15 +64,16 @@ class RandomResizedCrop:
         return stream.apart().uniform((ATTEMPTS, 4))
 
     def window(self, drawn: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        """Windows int32 (…, 4) in images of `size`, int32 (2,), in whole pixels, and in whole ones of those that a JPEG
-        is decoded to, so that these need not be cut: by less than one pixel of the crop."""
+        """Windows int32 (…, 4) in images of `size`, int32 (…, 2) or (2,), in whole pixels, and in whole ones of those
+        that a JPEG is decoded to, so that these need not be cut: by less than one pixel of the crop."""
         size = tf.cast(size, tf.float32)
-        area = (self._scale[0] + (self._scale[1] - self._scale[0]) * drawn[..., 0]) * tf.reduce_prod(size)
+        share = self._scale[0] + (self._scale[1] - self._scale[0]) * drawn[..., 0]
+        area, around = share * tf.reduce_prod(size, -1, keepdims=True), size[..., tf.newaxis, :]
         elongation = tf.gather(self._elongations, tf.cast(drawn[..., 1] * QUANTILES, tf.int32))
         side = tf.sqrt(area)
         extents = tf.round(tf.stack([side / elongation, side * elongation], axis=-1))
-        fits = tf.reduce_all((extents >= 1) & (extents <= size), axis=-1)
-        start = tf.floor(drawn[..., 2:] * (size - extents + 1))
+        fits = tf.reduce_all((extents >= 1) & (extents <= around), axis=-1)
+        start = tf.floor(drawn[..., 2:] * (around - extents + 1))
         windows = tf.concat([start, extents], axis=-1)
         first = tf.one_hot(tf.argmax(fits, axis=-1), ATTEMPTS, on_value=True, off_value=False)
         chosen = tf.reduce_sum(tf.where(first[..., tf.newaxis], windows, 0), axis=-2)
@@ -83,10 +84,10 @@ class RandomResizedCrop:
 
     def _largest(self, size: tf.Tensor) -> tf.Tensor:
         """The middle of an image, as much as has a possible aspect ratio."""
-        height, width = size[0], size[1]
-        extents = tf.stack([tf.minimum(height, width / self._ratio[0]), tf.minimum(width, height * self._ratio[1])])
+        height, width = size[..., 0], size[..., 1]
+        extents = tf.stack([tf.minimum(height, width / self._ratio[0]), tf.minimum(width, height * self._ratio[1])], -1)
         extents = tf.maximum(tf.round(extents), 1)
-        return tf.concat([tf.floor((size - extents) / 2), extents], 0)
+        return tf.concat([tf.floor((size - extents) / 2), extents], -1)
 
     def __call__(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
         """uint8 (n, H, W, C) in, (n, *image_shape) out; what the data loader has cut out already, as it is."""

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from cnnlab.config.crops import require_streamed
 from cnnlab.data.dataset import ImageFiles, Split
-from cnnlab.data.decode import decode_file, encoded, find_damaged, from_python, load_images
+from cnnlab.data.decode import ENCODED, Cuts, cut, decoder, encoded, find_damaged, from_python, load_images
 from cnnlab.data.sampler import PADDING
 from cnnlab.errors import Unreadable
 
@@ -47,7 +47,7 @@ class FileCropping(Protocol):
         """The random numbers (count, …) of the positions from `first` on in the global batch of a step."""
 
     def window(self, drawn: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        """The window that the numbers of one position choose; see `cnnlab.data.decode.Window`."""
+        """The windows (n, 4) that the numbers of n positions choose in images of `size` (n, 2)."""
 
 
 Selected = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
@@ -194,32 +194,35 @@ class StreamLoader:
 
         def examples(step: np.int64) -> tuple[Any, ...]:
             indices = self._sampler.batch(int(step))[first:last]
-            return step, indices, *self._sources(np.maximum(indices, 0))
+            sources = encoded(images, np.maximum(indices, 0)) if isinstance(images, ImageFiles) else ()
+            return step, indices, *sources
 
-        @tf.autograph.experimental.do_not_convert
-        def drawn(step: tf.Tensor, *examples: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            return (*examples, self._cropping.draw(step, first, last - first)) if self._cropping else examples
+        @tf.autograph.experimental.do_not_convert  # takes seconds, and finds nothing to do
+        def cut_batch(step: tf.Tensor, indices: tf.Tensor, *sources: tf.Tensor) -> tuple[Any, ...]:
+            if not isinstance(images, ImageFiles):
+                return (indices,)
+            window = partial(cropping.window, cropping.draw(step, first, last - first)) if cropping else None
+            return indices, cut(images, window, *sources)
 
+        images, cropping = self._images, self._cropping
         signature = [tf.TensorSpec((), tf.int64), tf.TensorSpec((last - first,), tf.int64)]
-        if isinstance(self._images, ImageFiles):
-            signature.append(tf.TensorSpec((last - first,), tf.string))
+        if isinstance(images, ImageFiles):
+            signature += ENCODED
         end = np.iinfo(np.int64).max if self._sampler.steps is None else self._sampler.steps
         return (
             from_python(tf.data.Dataset.range(first_step, end), examples, *signature)
-            .map(drawn)
+            .map(cut_batch)
             .unbatch()
             .map(self._example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
             .batch(last - first, drop_remainder=True)
             .prefetch(AHEAD)
         )
 
-    def _sources(self, rows: np.ndarray) -> list[np.ndarray]:
-        """What the examples of a batch are decoded from, where they are not arrays."""
-        return [np.array(encoded(self._images, rows), object)] if isinstance(self._images, ImageFiles) else []
-
-    def _example(self, index: tf.Tensor, *rest: tf.Tensor) -> Selected:
+    @tf.autograph.experimental.do_not_convert
+    def _example(self, index: tf.Tensor, *cuts: Cuts) -> Selected:
         row = tf.maximum(index, 0)
-        return self._load(row, *rest), self._labels[row], index
+        image = self._load(*cuts) if cuts else self._load(row)
+        return image, self._labels[row], index
 
 
 DataLoader = CachedLoader | StreamLoader
@@ -265,15 +268,9 @@ def _as_words(images: np.ndarray) -> np.ndarray:
 
 
 def _loader(images: np.ndarray | ImageFiles, cropping: FileCropping | None) -> Callable[..., tf.Tensor]:
-    """A graph function from an example's row, its source and the numbers of its window to its image, on the host."""
+    """A graph function from an example's row, or of files from its cut, to its image, on the host."""
+    if isinstance(images, ImageFiles):
+        return decoder(images, windowed=cropping is not None)
     with tf.device("CPU"):
-        if isinstance(images, ImageFiles):
-            orientations = tf.constant(images.orientations)
-
-            def decode(row: tf.Tensor, source: tf.Tensor, *drawn: tf.Tensor) -> tf.Tensor:
-                window = partial(cropping.window, *drawn) if cropping else None
-                return decode_file(images, source, orientations[row], window)
-
-            return decode
         held = tf.constant(images)
-        return lambda row: held[row]
+    return lambda row: held[row]

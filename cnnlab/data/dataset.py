@@ -40,6 +40,7 @@ class ImageFiles:
     Attributes:
         paths: (N,) array of absolute file names (numpy str).
         sources: (N,) array of the files to decode, JPEG or PNG: the same, or what they were converted to.
+        sizes: (N, 2) int32 array, height and width of the stored pixels.
         orientations: (N,) uint8 array, how the stored pixels are turned, 1 to 8, as EXIF counts.
         jpegs: (N,) bool array, which of the sources are JPEG.
         image_shape: (height, width, channels) every image is brought to; channels is 1 or 3.
@@ -51,6 +52,7 @@ class ImageFiles:
 
     paths: np.ndarray
     sources: np.ndarray
+    sizes: np.ndarray
     orientations: np.ndarray
     jpegs: np.ndarray
     image_shape: ImageShape
@@ -78,6 +80,7 @@ class ImageFiles:
             self,
             paths=self.paths[indices],
             sources=self.sources[indices],
+            sizes=self.sizes[indices],
             orientations=self.orientations[indices],
             jpegs=self.jpegs[indices],
         )
@@ -88,6 +91,7 @@ class ImageFiles:
             self,
             paths=np.concatenate([self.paths, other.paths]),
             sources=np.concatenate([self.sources, other.sources]),
+            sizes=np.concatenate([self.sizes, other.sizes]),
             orientations=np.concatenate([self.orientations, other.orientations]),
             jpegs=np.concatenate([self.jpegs, other.jpegs]),
         )

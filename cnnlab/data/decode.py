@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +14,6 @@ from cnnlab.errors import UserError
 LUMA = (0.299, 0.587, 0.114)
 """Red's, green's and blue's share of grey (ITU-R BT.601)."""
 
-JPEG = b"\xff\xd8\xff"
 DCT_RATIOS = (1, 2, 4, 8)
 """By which libjpeg shrinks an image for less than it costs to decode it whole; its filter is sharper than a mean over
 areas, so at least a fifth of the sides is left to the latter."""
@@ -26,90 +25,121 @@ RESIZE_BATCH = 1024
 DECODE_BATCH = 64
 
 Window = Callable[[tf.Tensor], tf.Tensor]
-"""From the size of an upright image, int32 (height, width), to the part of it that is shown: int32 (top, left, height,
-width)."""
+"""From the sizes of upright images, int32 (n, 2), height and width, to the part of each that is shown, int32 (n, 4),
+top, left, height and width."""
 
-Placement = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
-"""Which part of an image is shown, and how large: its offset and size, and its size in the target; int32 (2,) each."""
+ENCODED = (
+    tf.TensorSpec((None,), tf.string),
+    tf.TensorSpec((None, 2), tf.int32),
+    tf.TensorSpec((None,), tf.uint8),
+    tf.TensorSpec((None,), tf.bool),
+)
+"""What `encoded` returns."""
 
 
-def decode_file(
-    files: ImageFiles, source: tf.Tensor, orientation: tf.Tensor, window: Window | None = None
-) -> tf.Tensor:
-    """Decode one of `files` as they say; see `decode_image`, whose shape is theirs. Its source is one of `encoded`.
+class Cuts(NamedTuple):
+    """What is decoded of each of n files, and how; after `unbatch` of one.
 
-    Where they are stored larger, the middle of the stored square is returned, pixel for pixel; a window is brought to
-    their shape at once.
+    It is computed for a whole batch: an operation on the few numbers of one image takes as long, and there are dozens.
+
+    Attributes:
+        sources: string (n,), what is decoded, or the names of files that hold it.
+        jpegs: bool (n,), whether it is a JPEG, else a PNG.
+        orientations: uint8 (n,), how the pixels are turned, 1 to 8, as EXIF counts.
+        ratios: int32 (n,), which of `DCT_RATIOS` a JPEG is decoded at.
+        crops: int32 (n, 4), top, left, height and width of what is used of the pixels that are decoded then.
+        targets: int32 (n, 2), the height and width that the crop is brought to.
+        margins: int32 (n, 2, 2), the black rows above and below it, and the columns left and right.
     """
-    content = tf.io.read_file(source) if files.read is None else source
-    # What is the same in all files is left out of the graph, whose branches cost small images a fifth of their time.
-    jpeg = None if files.jpegs.any() != files.jpegs.all() else bool(files.jpegs.all())
-    upright = None if (files.orientations == 1).all() else orientation
-    if window is not None or files.resize_size is None:
-        return decode_image(content, upright, files.image_shape, files.resize, window, jpeg)
-    square = files.stored.image_shape
-    return decode_image(content, upright, square, files.resize, jpeg=jpeg)[middle(square, files.image_shape)]
+
+    sources: tf.Tensor
+    jpegs: tf.Tensor
+    orientations: tf.Tensor
+    ratios: tf.Tensor
+    crops: tf.Tensor
+    targets: tf.Tensor
+    margins: tf.Tensor
 
 
-def decode_image(
-    content: tf.Tensor,
-    orientation: tf.Tensor | None,
-    image_shape: ImageShape,
-    resize: Resize,
-    window: Window | None = None,
-    jpeg: bool | None = None,
-) -> tf.Tensor:
-    """Decode one image, turn it upright and bring it to a shape.
+def encoded(files: ImageFiles, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What those of `files` are decoded from that the indices `rows` (n,) choose.
+
+    Returns:
+        Names of files as the bytes that they are on disk, or else what was read, (n,) of objects; the sizes, the
+        orientations and which are JPEG, as `ImageFiles` has them.
+    """
+    names = files.sources[rows].tolist()
+    sources = list(map(os.fsencode, names)) if files.read is None else files.read(names)
+    return np.array(sources, object), files.sizes[rows], files.orientations[rows], files.jpegs[rows]
+
+
+def cut(
+    files: ImageFiles,
+    window: Window | None,
+    sources: tf.Tensor,
+    sizes: tf.Tensor,
+    orientations: tf.Tensor,
+    jpegs: tf.Tensor,
+) -> Cuts:
+    """How a batch of `files` is decoded, of which `encoded` is given.
 
     A JPEG is decoded at the smallest of libjpeg's scales that is well above the target, and only where it is used.
 
     Args:
-        content: scalar string tensor, what a JPEG or PNG file holds.
-        orientation: scalar integer tensor, 1 to 8, as EXIF counts them; None for 1.
-        image_shape: (height, width, channels) to return; channels is 1 (luma) or 3.
-        resize: see `Resize`.
-        window: the part that is shown, which is stretched to the shape; None for what `resize` shows.
-        jpeg: whether it is a JPEG; None to look.
-
-    Returns:
-        uint8 tensor of shape `image_shape`.
-
-    Raises:
-        tf.errors.OpError: the content is damaged, when the tensor is evaluated.
+        window: the part that is shown, which is stretched to the files' shape; None for what `files.resize` shows, of
+            the stored square where there is one.
     """
-    height, width, channels = image_shape
-    turned = tf.constant(False) if orientation is None else tf.reduce_any(tf.equal(orientation, TRANSPOSED))
-    target = tf.constant((height, width)) if orientation is None else tf.where(turned, (width, height), (height, width))
+    turned = _is_one_of(orientations, TRANSPOSED)[:, tf.newaxis]
+    height, width = (files.stored if window is None else files).image_shape[:2]
+    targets = tf.where(turned, (width, height), (height, width))
     if window is None:
-        place = partial(_placement, target=target, resize=resize)
+        offsets, extents, inner = _placements(sizes, targets, files.resize)
     else:
-        place = partial(_turned, window, 1 if orientation is None else orientation, target)
-    margins = resize == "pad" and window is None
-    branches = [partial(decode, content, target, place, margins) for decode in (_decode_jpeg, _decode_png)]
-    if jpeg is None:
-        image = tf.cond(tf.strings.substr(content, 0, len(JPEG)) == JPEG, *branches)
-    else:
-        image = branches[0 if jpeg else 1]()
-    if orientation is not None:
-        image = _upright(image, orientation, turned)
-    return _to_uint8(tf.ensure_shape(image, (height, width, 3)), channels)
+        offsets, extents = _turned(window(tf.where(turned, sizes[:, ::-1], sizes)), orientations, sizes)
+        inner = targets
+    choices = tf.where(jpegs, dct_choice(extents, inner), 0)
+    ratios = tf.gather(DCT_RATIOS, choices)[:, tf.newaxis]
+    starts = (offsets + ratios // 2) // ratios
+    scaled = tf.clip_by_value(tf.cast(tf.round(extents / ratios), tf.int32), 1, -(-sizes // ratios) - starts)
+    before = (targets - inner) // 2
+    margins = tf.stack([before, targets - inner - before], axis=-1)
+    return Cuts(sources, jpegs, orientations, choices, tf.concat([starts, scaled], -1), inner, margins)
 
 
-def _upright(image: tf.Tensor, orientation: tf.Tensor, turned: tf.Tensor) -> tf.Tensor:
-    image = tf.cond(turned, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
-    for orientations, axis in ((MIRRORED, 1), (FLIPPED, 0)):
-        image = tf.cond(
-            tf.reduce_any(tf.equal(orientation, orientations)),
-            partial(tf.reverse, image, [axis]),
-            partial(tf.identity, image),
-        )
-    return image
+def decoder(files: ImageFiles, windowed: bool = False) -> Callable[[Cuts], tf.Tensor]:
+    """The graph function from the cut of one of `files` to uint8 of their shape.
+
+    Of what is stored larger the middle is returned, pixel for pixel. What is the same in all files is left out of the
+    graph, whose branches cost time. The function raises tf.errors.OpError where the
+    content is damaged, when its tensor is evaluated.
+
+    Args:
+        windowed: whether the cuts are of windows, which are brought to the shape at once.
+    """
+    stored = (files if windowed else files.stored).image_shape
+    all_jpeg, any_jpeg = files.jpegs.all(), files.jpegs.any()
+    any_turned = (files.orientations != 1).any()
+
+    def decode(one: Cuts) -> tf.Tensor:
+        content = tf.io.read_file(one.sources) if files.read is None else one.sources
+        branches = [partial(each, content, one) for each in (_decode_jpeg, _decode_png)]
+        image = tf.cond(one.jpegs, *branches) if any_jpeg != all_jpeg else branches[0 if all_jpeg else 1]()
+        image = _rescale(image[tf.newaxis], one.targets)[0]
+        if files.resize == "pad" and not windowed:
+            image = tf.pad(image, tf.concat([one.margins, [[0, 0]]], 0))
+        if any_turned:
+            image = _upright(image, one.orientations)
+        image = _to_uint8(tf.ensure_shape(image, (*stored[:2], 3)), stored[2])
+        return image if stored == files.image_shape else image[middle(stored, files.image_shape)]
+
+    return decode
 
 
-def dct_choice(window: tf.Tensor, target: tf.Tensor | tuple[int, int]) -> tf.Tensor:
-    """Which of `DCT_RATIOS` a window of a JPEG is decoded at, by its size and that in the target, (…, 2): int32 (…)."""
-    fits = [tf.reduce_all(4 * window >= 5 * ratio * tf.cast(target, window.dtype), -1) for ratio in DCT_RATIOS[1:]]
-    return tf.add_n([tf.cast(each, tf.int32) for each in fits])
+def dct_choice(windows: tf.Tensor, targets: tf.Tensor | tuple[int, int]) -> tf.Tensor:
+    """Which of `DCT_RATIOS` windows of a JPEG are decoded at, by their sizes and targets, int32 (…, 2): int32 (…)."""
+    least = tf.constant([[5 * ratio] for ratio in DCT_RATIOS[1:]]) * tf.cast(targets, tf.int32)[..., tf.newaxis, :]
+    fits = tf.reduce_all(4 * windows[..., tf.newaxis, :] >= least, -1)
+    return tf.reduce_sum(tf.cast(fits, tf.int32), -1)
 
 
 def resize_images(images: tf.Tensor, image_shape: ImageShape) -> tf.Tensor:
@@ -138,18 +168,17 @@ def resize_array(images: np.ndarray, image_shape: ImageShape) -> np.ndarray:
 
 def decoding(files: ImageFiles, window: Window | None = None) -> tf.data.Dataset:
     """The images of files, uint8 of `files.image_shape`, one by one and in their order; decoded in parallel."""
+    decode = tf.autograph.experimental.do_not_convert(decoder(files, window is not None))
+
+    def read(start: np.int64) -> tuple[np.ndarray, ...]:
+        return encoded(files, np.arange(int(start), min(int(start) + DECODE_BATCH, len(files))))
 
     @tf.autograph.experimental.do_not_convert  # takes longer than all the rest
-    def decode(source: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-        return decode_file(files, source, orientation, window)
+    def cut_batch(*batch: tf.Tensor) -> Cuts:
+        return cut(files, window, *batch)
 
-    def sources(start: np.int64) -> tuple[np.ndarray, np.ndarray]:
-        rows = np.arange(int(start), min(int(start) + DECODE_BATCH, len(files)))
-        return np.array(encoded(files, rows), object), files.orientations[rows]
-
-    batches = tf.data.Dataset.range(0, len(files), DECODE_BATCH)
-    examples = from_python(batches, sources, tf.TensorSpec((None,), tf.string), tf.TensorSpec((None,), tf.uint8))
-    return examples.unbatch().map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    batches = from_python(tf.data.Dataset.range(0, len(files), DECODE_BATCH), read, *ENCODED)
+    return batches.map(cut_batch).unbatch().map(decode, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def from_python(numbers: tf.data.Dataset, function: Callable[..., Any], *signature: tf.TensorSpec) -> tf.data.Dataset:
@@ -202,72 +231,57 @@ def find_damaged(files: ImageFiles) -> str | None:
     return None
 
 
-def encoded(files: ImageFiles, rows: np.ndarray) -> list[bytes]:
-    """What `decode_file` takes: names of files as the bytes that they are on disk, or else what was read."""
-    sources = files.sources[rows].tolist()
-    return list(map(os.fsencode, sources)) if files.read is None else files.read(sources)
+def _decode_jpeg(content: tf.Tensor, one: Cuts) -> tf.Tensor:
+    """uint8 (h, w, 3), the crop."""
+    decode_at = [partial(tf.image.decode_and_crop_jpeg, content, one.crops, 3, ratio=ratio) for ratio in DCT_RATIOS]
+    return tf.switch_case(one.ratios, decode_at)
 
 
-def _decode_jpeg(
-    content: tf.Tensor, target: tf.Tensor, place: Callable[[tf.Tensor], Placement], margins: bool
-) -> tf.Tensor:
-    """float32 (*target, 3)."""
-    size = tf.image.extract_jpeg_shape(content)[:2]
-    offset, window, inner = place(size)
-    choice = dct_choice(window, inner)
-    ratio = tf.gather(DCT_RATIOS, choice)
-    scaled_size, scaled_offset = -(-size // ratio), (offset + ratio // 2) // ratio
-    scaled = tf.clip_by_value(tf.cast(tf.round(window / ratio), tf.int32), 1, scaled_size - scaled_offset)
-    crop = tf.concat([scaled_offset, scaled], 0)
-    image = tf.switch_case(
-        choice,
-        [partial(tf.image.decode_and_crop_jpeg, content, crop, channels=3, ratio=ratio) for ratio in DCT_RATIOS],
-    )
-    return _place(image, target, inner, margins)
-
-
-def _decode_png(
-    content: tf.Tensor, target: tf.Tensor, place: Callable[[tf.Tensor], Placement], margins: bool
-) -> tf.Tensor:
-    """float32 (*target, 3)."""
+def _decode_png(content: tf.Tensor, one: Cuts) -> tf.Tensor:
+    """uint8 (h, w, 3), the crop."""
     image = tf.image.decode_png(content, channels=3)
-    offset, window, inner = place(tf.shape(image)[:2])
-    return _place(image[offset[0] : offset[0] + window[0], offset[1] : offset[1] + window[1]], target, inner, margins)
+    return tf.slice(image, [*tf.unstack(one.crops[:2]), 0], [*tf.unstack(one.crops[2:]), 3])  # refuses what is smaller
 
 
-def _turned(window: Window, orientation: tf.Tensor, target: tf.Tensor, size: tf.Tensor) -> Placement:
-    """Where a window of the upright image lies in one that is stored as `orientation` says, and fills the target."""
-    turned = tf.reduce_any(tf.equal(orientation, TRANSPOSED))
-    upright = tf.where(turned, size[::-1], size)
-    shown = window(upright)
-    offset, extent = shown[:2], shown[2:]
-    is_reversed = tf.stack([tf.reduce_any(tf.equal(orientation, each)) for each in (FLIPPED, MIRRORED)])
-    offset = tf.where(is_reversed, upright - offset - extent, offset)
-    return tf.where(turned, offset[::-1], offset), tf.where(turned, extent[::-1], extent), target
+def _upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    image = tf.cond(
+        _is_one_of(orientation, TRANSPOSED), lambda: tf.transpose(image, (1, 0, 2)), lambda: tf.identity(image)
+    )
+    for orientations, axis in ((MIRRORED, 1), (FLIPPED, 0)):
+        image = tf.cond(
+            _is_one_of(orientation, orientations), partial(tf.reverse, image, [axis]), partial(tf.identity, image)
+        )
+    return image
 
 
-def _placement(size: tf.Tensor, target: tf.Tensor, resize: Resize) -> Placement:
-    """What `resize` shows."""
-    scales = tf.cast(size, tf.float32) / tf.cast(target, tf.float32)
+def _is_one_of(orientations: tf.Tensor, some: tuple[int, ...]) -> tf.Tensor:
+    return tf.reduce_any(orientations[..., tf.newaxis] == some, -1)
+
+
+def _turned(shown: tf.Tensor, orientations: tf.Tensor, sizes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Offsets and extents, int32 (n, 2), of windows (n, 4) of upright images, in the pixels as they are stored."""
+    turned = _is_one_of(orientations, TRANSPOSED)[:, tf.newaxis]
+    upright = tf.where(turned, sizes[:, ::-1], sizes)
+    offsets, extents = shown[:, :2], shown[:, 2:]
+    is_reversed = tf.stack([_is_one_of(orientations, each) for each in (FLIPPED, MIRRORED)], axis=-1)
+    offsets = tf.where(is_reversed, upright - offsets - extents, offsets)
+    return tf.where(turned, offsets[:, ::-1], offsets), tf.where(turned, extents[:, ::-1], extents)
+
+
+def _placements(sizes: tf.Tensor, targets: tf.Tensor, resize: Resize) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The offset and size of what `resize` shows of images, and its size in the targets; int32 (n, 2) all."""
+    scales = tf.cast(sizes, tf.float32) / tf.cast(targets, tf.float32)
     if resize == "crop":
-        wanted = tf.cast(tf.round(tf.cast(target, tf.float32) * tf.reduce_min(scales)), tf.int32)
-        offset = (size - tf.clip_by_value(wanted, 1, size)) // 2
-        return offset, size - 2 * offset, target  # as much left out on one side as on the other, however it is turned
+        scale = tf.reduce_min(scales, -1, keepdims=True)
+        wanted = tf.cast(tf.round(tf.cast(targets, tf.float32) * scale), tf.int32)
+        offsets = (sizes - tf.clip_by_value(wanted, 1, sizes)) // 2
+        return offsets, sizes - 2 * offsets, targets  # as much left out on one side as on the other, however turned
     if resize == "pad":
-        wanted = tf.cast(tf.round(tf.cast(size, tf.float32) / tf.reduce_max(scales)), tf.int32)
-        margin = (target - tf.clip_by_value(wanted, 1, target)) // 2
-        return tf.zeros_like(size), size, target - 2 * margin
-    return tf.zeros_like(size), size, target
-
-
-def _place(image: tf.Tensor, target: tf.Tensor, inner: tf.Tensor, margins: bool) -> tf.Tensor:
-    """A window, uint8 (h, w, 3), at its size in the middle of the target, black around it; float32."""
-    image = _rescale(image[tf.newaxis], inner)[0]
-    if not margins:
-        return image
-    before = (target - inner) // 2
-    around = tf.stack([before, target - inner - before], axis=1)
-    return tf.pad(image, tf.concat([around, [[0, 0]]], 0))
+        scale = tf.reduce_max(scales, -1, keepdims=True)
+        wanted = tf.cast(tf.round(tf.cast(sizes, tf.float32) / scale), tf.int32)
+        margins = (targets - tf.clip_by_value(wanted, 1, targets)) // 2
+        return tf.zeros_like(sizes), sizes, targets - 2 * margins
+    return tf.zeros_like(sizes), sizes, targets
 
 
 def _rescale(images: tf.Tensor, size: tf.Tensor) -> tf.Tensor:

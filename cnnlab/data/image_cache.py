@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import PIL
@@ -20,7 +20,7 @@ from cnnlab.errors import UserError
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 5  # of the table, and of what images are converted to
+_FORMAT = 6  # of the table, and of what images are converted to
 _PATIENCE = 30  # seconds, while another process writes
 _PART = 500  # paths in a query
 
@@ -31,6 +31,7 @@ class CheckedImage:
 
     Attributes:
         source: the file to decode, JPEG or PNG: itself, or what it was converted to; empty where it is no image.
+        height, width: of the source, in pixels as they are stored.
         orientation: how its pixels are turned, 1 to 8, as EXIF counts.
         kind: its format and mode as Pillow calls them, for those that were converted; else empty.
         fault: why it is no image that can be read; empty for those that are.
@@ -38,6 +39,8 @@ class CheckedImage:
     """
 
     source: str
+    height: int = 0
+    width: int = 0
     orientation: int = 1
     kind: str = ""
     fault: str = ""
@@ -63,8 +66,8 @@ def recall(stamps: Mapping[str, Stamp]) -> dict[str, CheckedImage]:
                 part = paths[start : start + _PART]
                 marks = ",".join("?" * len(part))
                 for row in database.execute(f"SELECT * FROM images WHERE path IN ({marks})", [*map(os.fsencode, part)]):
-                    path, size, changed, source, orientation, kind, fault, jpeg = row
-                    checked = CheckedImage(os.fsdecode(source), orientation, kind, fault, bool(jpeg))
+                    path, size, changed, source, height, width, orientation, kind, fault, jpeg = row
+                    checked = CheckedImage(os.fsdecode(source), height, width, orientation, kind, fault, bool(jpeg))
                     is_there = not checked.kind or Path(checked.source).exists()
                     if stamps[os.fsdecode(path)] == (size, changed) and is_there:
                         known[os.fsdecode(path)] = checked
@@ -75,13 +78,10 @@ def recall(stamps: Mapping[str, Stamp]) -> dict[str, CheckedImage]:
 
 def remember(found: Iterable[tuple[str, Stamp, CheckedImage]]) -> None:
     """Keep what was found out about files."""
-    rows = [
-        (os.fsencode(path), *stamp, os.fsencode(each.source), each.orientation, each.kind, each.fault, each.jpeg)
-        for path, stamp, each in found
-    ]
+    rows = [(os.fsencode(path), *stamp, os.fsencode(each.source), *astuple(each)[1:]) for path, stamp, each in found]
     try:
         with closing(_connect()) as database, database:
-            database.executemany("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            database.executemany("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     except (OSError, sqlite3.Error) as error:
         log.warning("%s: cannot be written (%s); images are checked again next time", cache_folder(), error)
 
@@ -114,6 +114,6 @@ def _connect() -> sqlite3.Connection:
     database = sqlite3.connect(folder / name, timeout=_PATIENCE)
     database.execute(
         "CREATE TABLE IF NOT EXISTS images (path BLOB PRIMARY KEY, size INTEGER, changed INTEGER, source BLOB, "
-        "orientation INTEGER, kind TEXT, fault TEXT, jpeg INTEGER)"
+        "height INTEGER, width INTEGER, orientation INTEGER, kind TEXT, fault TEXT, jpeg INTEGER)"
     )
     return database

@@ -101,6 +101,7 @@ def image_files(
     return ImageFiles(
         np.array(paths, dtype=str),
         np.array([each.source for each in checked], dtype=str),
+        np.array([(each.height, each.width) for each in checked], dtype=np.int32).reshape(-1, 2),
         np.array([each.orientation for each in checked], dtype=np.uint8),
         np.array([each.jpeg for each in checked], dtype=bool),
         image_shape,
@@ -211,11 +212,15 @@ def _read(image: ImageFile, file: str | bytes, name: str, stamp: Stamp) -> Check
         return CheckedImage("", fault=f"16-bit colour in a {image.format}, of which 8 bits can be read; save it as PNG")
     if is_cut:
         content = Path(file).read_bytes() if isinstance(file, str) else file
-        return CheckedImage(store(all_16_bits_seen(content), name, stamp), orientation, f"PNG {image.mode} of 16 bits")
-    if is_plain(image) and not flaw:
-        return CheckedImage(name, orientation, jpeg=image.format != "PNG")
-    kind = f"{image.format} with {flaw}" if flaw else f"{image.format} {image.mode}"
-    return CheckedImage(store(as_seen(image), name, stamp), orientation, kind)
+        source, kind = store(all_16_bits_seen(content), name, stamp), f"PNG {image.mode} of 16 bits"
+    elif is_plain(image) and not flaw:
+        source, kind = name, ""
+    else:
+        kind = f"{image.format} with {flaw}" if flaw else f"{image.format} {image.mode}"
+        source = store(as_seen(image), name, stamp)
+    return CheckedImage(
+        source, image.height, image.width, orientation, kind, jpeg=not kind and image.format in ("JPEG", "MPO")
+    )
 
 
 def _jpeg_flaw(file: str | bytes) -> str:

@@ -123,11 +123,13 @@ def _predict_googlenet(model: keras.Model, views: Views, files: ImageFiles, batc
 
 
 def _largest_window(shape: ImageShape, place: float, size: tf.Tensor) -> tf.Tensor:
-    """The largest window of a shape's aspect ratio in an image of `size`, from 0 at its beginning to 1 at its end."""
+    """The largest windows of a shape's aspect ratio in images of `size` (n, 2), from 0 at their beginning to 1 at their
+    end."""
     target = tf.constant(shape[:2], tf.float32)
-    extent = tf.cast(tf.round(target * tf.reduce_min(tf.cast(size, tf.float32) / target)), tf.int32)
+    scale = tf.reduce_min(tf.cast(size, tf.float32) / target, -1, keepdims=True)
+    extent = tf.cast(tf.round(target * scale), tf.int32)
     extent = tf.clip_by_value(extent, 1, size)
-    return tf.concat([tf.cast(tf.round(tf.cast(size - extent, tf.float32) * place), tf.int32), extent], 0)
+    return tf.concat([tf.cast(tf.round(tf.cast(size - extent, tf.float32) * place), tf.int32), extent], -1)
 
 
 def _corner_classifier(model: keras.Model, views: Views) -> Classifier:
