@@ -15,7 +15,7 @@ from cnnlab.compare.page import write_page
 from cnnlab.compare.pairs import write_pair
 from cnnlab.compare.statistics import best_configuration, paired_differences
 from cnnlab.compare.tables import differences_table, print_summary, runs_table, shown_summary, summary_table
-from cnnlab.runs.files import write_atomically, write_table
+from cnnlab.runs.files import require_empty, write_atomically, write_table
 
 
 def compare(config: DictConfig, directory: Path) -> None:
@@ -42,6 +42,8 @@ def compare_runs(config: DictConfig, directory: Path) -> Compared:
         UserError: there are no such runs, or none is done; no such metric or baseline.
     """
     comparison = collect([config.runs] if isinstance(config.runs, str) else list(config.runs))
+    if not comparison.folder:
+        require_empty(directory)
     runs = runs_table(comparison)
     metric = choose_metric(runs, config.by)
     given_baseline = None if config.baseline is None else find_configuration(config.baseline, comparison.configurations)

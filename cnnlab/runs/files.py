@@ -10,6 +10,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cnnlab.errors import UserError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -35,6 +37,12 @@ def write_atomically(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_empty(directory: Path) -> None:
+    """Raise UserError where a folder for results, which the command line names, holds something already."""
+    if directory.is_dir() and any(directory.iterdir()):
+        raise UserError(f"hydra.run.dir={directory}: is not empty, and results would be written over; choose another")
 
 
 @contextmanager

@@ -104,17 +104,19 @@ def build_train_state(
 
 
 def build_initialized(config: DictConfig, dataset: Dataset, preprocessing: keras.Model) -> keras.Model:
-    """Build the network with the weights that `config.initializer` gives it; `preprocessing` is fitted."""
-    train, seed = dataset.splits["train"], config.seeds.initializer
+    """Build the network with the weights that `config.initializer` gives it, unless a checkpoint is to replace them;
+    `preprocessing` is fitted."""
+    train, seed, goes_on = dataset.splits["train"], config.seeds.initializer, _has_state(config.resume)
     keras.utils.set_random_seed(seed)
-    pretrained = config.weights is None and not _has_state(config.resume)
+    pretrained = config.weights is None and not goes_on
     network = build_network(config.model, dataset.image_shape, len(dataset.class_names), pretrained=pretrained)
     fit_network(network, preprocessing, train, config.seeds.split)
 
     def images(count: int) -> np.ndarray:
         return np.asarray(preprocessing(sample(train, count, seed).images))
 
-    apply_initializer(config.initializer, network, seed, images)
+    if not goes_on:
+        apply_initializer(config.initializer, network, seed, images)
     return network
 
 

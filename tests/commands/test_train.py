@@ -21,6 +21,7 @@ from cnnlab import cli
 from cnnlab.config import extras
 from cnnlab.data.load import load_dataset
 from cnnlab.losses.class_weight import class_weights
+from cnnlab.training import train_state
 from cnnlab.training.loop_setup import build_loop
 
 
@@ -202,6 +203,14 @@ def test_a_resume_tells_what_begins_anew_or_would_have_been_otherwise(train, tmp
     step, rate = metrics(run).loc[0, ["step", "learning_rate"]]
     assert f"at step {step:.0f} the learning rate was {rate:.3g} and would now be 0.000" in caplog.text
     assert pd.read_csv(tmp_path / "log.csv").epoch.tolist() == [0, 1]
+
+
+def test_a_resume_draws_no_weights_that_the_checkpoint_replaces(train, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(train_state, "apply_initializer", lambda node, *rest: drawn.append(node._target_))
+    run = train("trainer.steps=2", "initializer=he_normal")
+    assert cli.main(["train", f"resume={run}", "trainer.steps=3"]) == 0
+    assert drawn == ["keras.initializers.HeNormal"]
 
 
 ONE_EPOCH = ("trainer.epochs=1", "trainer.validation_steps=1")

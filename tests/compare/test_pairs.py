@@ -33,6 +33,8 @@ def test_images_that_one_run_alone_gets_right_are_listed_and_tested(pair, tmp_pa
     folder = tmp_path / "compare"
     runs = ",".join(f"'{run}'" for run in pair)
     assert cli.main(["compare", f"runs=[{runs}]", f"hydra.run.dir={folder}"]) == 0
+    assert cli.main(["compare", f"runs=[{runs}]", f"hydra.run.dir={folder}"]) == 2  # it is not empty any more
+
     tables = [pd.read_csv(run / "eval" / "test" / "predictions.csv") for run in pair]
     right = [(table["predicted"] == table["true"]).to_numpy() for table in tables]
     alone = [int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())]

@@ -143,6 +143,16 @@ class TestByName:
         assert found["accuracy"] == 0
         assert "has no class names, so its outputs count the classes of set: 0 is d, 1 is b, 2 is c" in told
 
+    def test_results_of_a_model_file_are_not_written_over_others(self, run, save_arrays, tmp_path, capsys):
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "metrics.json").write_text("mine")
+        data = f"data={save_arrays('bcd')}"
+        line = refusal(capsys, "eval", f"weights={run / 'model.keras'}", data, f"hydra.run.dir={tmp_path / 'mine'}")
+        assert line == (
+            f"error: hydra.run.dir={tmp_path / 'mine'}: is not empty, and results would be written over; choose another"
+        )
+        assert (tmp_path / "mine" / "metrics.json").read_text() == "mine"
+
     def test_the_models_own_names_count_more_than_the_record(self, run, save_folders, tmp_path, capsys):
         record = json.loads((run / "run.json").read_text())
         (run / "run.json").write_text(json.dumps(record | {"class_names": ["a", "b", "c"]}))

@@ -111,7 +111,7 @@ def _rows(images: np.ndarray, names: Sequence[str]) -> list[Row]:
 
 
 def _draw_counts(dataset: Dataset, folder: Path, metadata: dict[str, str]) -> None:
-    """A bar per class for every split; the same numbers as a table."""
+    """A bar per class for every split, by name where these can be read; the same numbers as a table."""
     counts = pd.DataFrame(
         {
             name: np.bincount(dataset.splits[name].labels, minlength=len(dataset.class_names))
@@ -122,20 +122,25 @@ def _draw_counts(dataset: Dataset, folder: Path, metadata: dict[str, str]) -> No
     )
     counts.to_csv(folder / "classes.csv")
     title = f"{dataset.name} · images per class"
-    figure = new_figure(1.8 + 2.4 * counts.shape[1], 1.1 + 0.24 * len(counts), title)
+    figure = new_figure(1.8 + 2.4 * counts.shape[1], 1.1 + 0.24 * min(len(counts), MOST), title)
     cells = figure.subplots(1, counts.shape[1], sharey=True, squeeze=False)[0]
     for axes, (split, numbers) in zip(cells, counts.items(), strict=True):
         _draw_bars(axes, numbers.to_numpy(), f"{split}: {numbers.sum():,}")
-    cells[0].set_yticks(range(len(counts)), [shorten(name, NAME_LENGTH) for name in counts.index], parse_math=False)
-    cells[0].invert_yaxis()
+    if len(counts) <= MOST:
+        cells[0].set_yticks(range(len(counts)), [shorten(name, NAME_LENGTH) for name in counts.index], parse_math=False)
+    else:
+        cells[0].set_ylabel(f"{len(counts):,} classes, in the order of classes.csv", fontsize=9)
+    cells[0].set_ylim(len(counts) - 0.5, -0.5)
     save_figure(figure, folder / "classes.png", metadata | {"Title": title})
 
 
 def _draw_bars(axes: Axes, numbers: np.ndarray, title: str) -> None:
     style_axes(axes)
     axes.grid(visible=False, axis="y")
-    bars = axes.barh(range(len(numbers)), numbers, color=TRAIN_COLOR, height=0.75)
-    axes.bar_label(bars, [f"{number:,}" for number in numbers], fontsize=7, padding=2)
+    readable = len(numbers) <= MOST
+    bars = axes.barh(range(len(numbers)), numbers, color=TRAIN_COLOR, height=0.75 if readable else 1)
+    if readable:
+        axes.bar_label(bars, [f"{number:,}" for number in numbers], fontsize=7, padding=2)
     axes.set_xlim(0, 1.25 * max(1, numbers.max()))
     whole_ticks(axes.xaxis, 3)
     axes.set_title(title, fontsize=9)

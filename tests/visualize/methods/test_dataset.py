@@ -58,6 +58,8 @@ def test_of_many_classes_the_means_of_the_first_are_drawn_and_it_is_told(tmp_pat
     with Image.open(folder / "mean.png") as picture:
         assert picture.text["Title"].endswith("and of the first 60 of 70 classes")
     assert sum(bool(axes.images) for axes in drawn[-1].axes) == 1 + 60
+    with Image.open(folder / "classes.png") as picture:  # without names, which could not be read in a page's height
+        assert picture.height < 2500
     with np.load(folder / "dataset.npz") as arrays:
         assert arrays["class_means"].shape == (70, 3, 3, 1)
         assert arrays["class_means"].dtype == np.float32
