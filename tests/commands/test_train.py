@@ -196,7 +196,8 @@ def test_a_longer_training_goes_on_inside_the_epoch_it_had_cut_short(train, thir
 
 def test_a_resume_tells_what_begins_anew_or_would_have_been_otherwise(train, tmp_path, caplog):
     log = ("+trainer.callbacks.log._target_=keras.callbacks.CSVLogger", "+trainer.callbacks.log.append=true")
-    run = train("schedule=cosine", "trainer.epochs=1", *log, f"+trainer.callbacks.log.filename={tmp_path}/log.csv")
+    schedule = ("schedule=cosine", "schedule.warmup=3 steps")
+    run = train(*schedule, "trainer.epochs=1", *log, f"+trainer.callbacks.log.filename={tmp_path}/log.csv")
     assert cli.main(["train", f"resume={run}", "trainer.epochs=2"]) == 0
     assert "trainer.callbacks: log: Keras keeps no state of callbacks, so it begins anew here" in caplog.text
     step, rate = metrics(run).loc[0, ["step", "learning_rate"]]
