@@ -100,7 +100,7 @@ def build_metrics(node: DictConfig | None, num_classes: int) -> MetricSet:
         num_classes: of the targets.
 
     Raises:
-        UserError: one is no keras.metrics.Metric, or has no number for a result.
+        UserError: one is no keras.metrics.Metric, wants logits of sigmoids, or has no number for a result.
     """
     metrics = {}
     options = {} if node is None else {str(key): option for key, option in node.items()}
@@ -115,6 +115,11 @@ def build_metrics(node: DictConfig | None, num_classes: int) -> MetricSet:
         if type(metric) in NO_COMPARISON:
             raise UserError(
                 f"metric.{key}: {type(metric).__name__} is no metric of classes: {NO_COMPARISON[type(metric)]}"
+            )
+        if _takes_sigmoids_logits(metric):
+            raise UserError(
+                f"metric.{key}.from_logits=true: {type(metric).__name__} would take a sigmoid of each class, where the "
+                "classes exclude each other; leave it out: metrics are given probabilities"
             )
         _require_result(metric, f"metric.{key}", num_classes)
         metrics[columns[key]] = metric
@@ -131,6 +136,12 @@ def _predictions(metric: keras.metrics.Metric, logits: tf.Tensor) -> tf.Tensor:
     if getattr(metric, "sparse_y_pred", False):
         return tf.argmax(logits, axis=-1)
     return tf.nn.log_softmax(logits) if getattr(metric, "from_logits", False) else tf.nn.softmax(logits)
+
+
+def _takes_sigmoids_logits(metric: keras.metrics.Metric) -> bool:
+    """Whether a metric of Keras is configured for the logits of one sigmoid per class."""
+    per_class = isinstance(metric, keras.metrics.AUC | keras.metrics.BinaryCrossentropy)
+    return per_class and bool(metric.get_config().get("from_logits"))
 
 
 def _require_result(metric: keras.metrics.Metric, key: str, num_classes: int) -> None:

@@ -136,6 +136,12 @@ def test_what_is_no_metric_of_classes_is_refused_in_one_line(target, message):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["AUC", "BinaryCrossentropy"])
+def test_logits_of_sigmoids_are_refused_since_there_are_none(name):
+    with pytest.raises(UserError, match=rf"^metric\.m\.from_logits=true: {name} would take a sigmoid .*; leave it out"):
+        build(f"keras.metrics.{name}", from_logits=True)
+
+
 def test_what_is_better_is_known_of_keras_and_told_by_ones_own():
     assert direction(keras.metrics.AUC()) == "max"
     assert direction(keras.metrics.MeanSquaredError()) == "min"
