@@ -1,7 +1,7 @@
 """The metrics of a configuration: what is measured beside loss and accuracy."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import keras
@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from cnnlab.config.instantiate import instantiate
 from cnnlab.config.scoring import METRIC_LABELS, metric_columns
 from cnnlab.config.types import shown
+from cnnlab.data.classes import list_names
 from cnnlab.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,23 @@ class MetricSet:
             self.update(tf.constant(labels[part], tf.int64), tf.constant(logits[part]))
         return self.results()
 
+    def tell_absent(self, split: str, labels: np.ndarray, class_names: Sequence[str]) -> None:
+        """Say which metrics are means over classes, to which those without an image in a split add 0.
+
+        Args:
+            split: its name.
+            labels: (N,) of all of its images.
+            class_names: one name per class.
+        """
+        means = [name for name, metric in self if _is_mean_over_classes(metric)]
+        counts = np.bincount(labels, minlength=self._num_classes)
+        absent = [name for name, count in zip(class_names, counts, strict=True) if not count]
+        if means and absent:
+            log.warning(
+                "%s: the mean over classes that is %s counts 0 for those without an image: %s",
+                split, " and ".join(means), list_names(absent),
+            )  # fmt: skip
+
 
 def build_metrics(node: DictConfig | None, num_classes: int) -> MetricSet:
     """The metrics of `config.metric`, ready to be updated in a graph.
@@ -136,6 +154,13 @@ def _predictions(metric: keras.metrics.Metric, logits: tf.Tensor) -> tf.Tensor:
     if getattr(metric, "sparse_y_pred", False):
         return tf.argmax(logits, axis=-1)
     return tf.nn.log_softmax(logits) if getattr(metric, "from_logits", False) else tf.nn.softmax(logits)
+
+
+def _is_mean_over_classes(metric: keras.metrics.Metric) -> bool:
+    """Whether each class counts alike in a metric of Keras, also one without an image."""
+    if isinstance(metric, keras.metrics.FBetaScore):
+        return metric.average == "macro"
+    return isinstance(metric, keras.metrics.AUC) and bool(metric.multi_label)
 
 
 def _takes_sigmoids_logits(metric: keras.metrics.Metric) -> bool:

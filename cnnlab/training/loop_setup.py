@@ -109,6 +109,9 @@ def build_loop(
     strategy = train_state.strategy
     step = build_step(config, trainer, dataset, train_state)
     data_loader = step.data_loader
+    for name, split in dataset.splits.items():
+        if name != "test":
+            train_state.metrics.tell_absent(name, split.labels, dataset.class_names)
     state = _restore(directory, train_state, schedule, plan)
     if state.step and trainer.callbacks:
         names = ", ".join(trainer.callbacks)
