@@ -205,6 +205,18 @@ def test_a_resume_tells_what_begins_anew_or_would_have_been_otherwise(train, tmp
     assert pd.read_csv(tmp_path / "log.csv").epoch.tolist() == [0, 1]
 
 
+def test_a_step_that_overflowed_in_float16_is_no_other_schedule(train, caplog):
+    cut = ("trainer.steps=6", "trainer.steps_per_epoch=2", "trainer.keep_checkpoints=9")
+    run = train("schedule=cosine", "trainer.precision=float16", "loss.class_weight={0:1e4}", *cut)
+    rates = pd.read_csv(run / "steps.csv").learning_rate
+    assert rates[0] == rates[1]  # the first step was skipped
+    for name in ("step-00000006.npz", "best.npz"):
+        (run / "checkpoints" / name).unlink()
+    assert cli.main(["train", f"resume={run}"]) == 0
+    assert "resuming after step 4 of 6" in caplog.text
+    assert "the schedule now spans other steps" not in caplog.text
+
+
 ONE_EPOCH = ("trainer.epochs=1", "trainer.validation_steps=1")
 
 
