@@ -1,5 +1,6 @@
 """Random shifts and mirrorings, as one gather of rows and one of columns."""
 
+import logging
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -7,6 +8,8 @@ import tensorflow as tf
 
 from cnnlab.augmentation.flip import draw_mirrored
 from cnnlab.augmentation.random_stream import RandomStream
+
+log = logging.getLogger(__name__)
 
 
 class ShiftFlip:
@@ -40,6 +43,12 @@ class ShiftFlip:
         _check_shift(shift, min(self._height, self._width))
         self._vertical = _pixels(shift, self._height)
         self._horizontal = _pixels(shift, self._width)
+        sides = ("height", self._height, self._vertical), ("width", self._width, self._horizontal)
+        still = [f"a {name} of {side}" for name, side, pixels in sides if shift and not pixels]
+        if still:
+            log.warning(
+                "shift=%g: comes to no whole pixel of %s, along which nothing moves", shift, " and ".join(still)
+            )
         self._flip = flip
         self._fill = fill
 

@@ -67,12 +67,12 @@ def evaluate_split(config: DictConfig, directory: Path) -> tuple[Path, str, dict
     parts = dataset.name, config.split, about["tta"], config.backend
     title = " · ".join(part for part in parts if part not in ("none", None))
     positions = np.delete(np.arange(len(split) + len(left_out)), left_out)
-    scores = build_metrics(config.get("metric"), len(dataset.class_names)).score(
-        split.labels, probabilities, batch_size
-    )
+    measured = build_metrics(config.get("metric"), len(dataset.class_names))
+    scores = measured.score(split.labels, probabilities, batch_size)
     metrics = write_results(folder, split, probabilities, dataset.class_names, title, about, positions, scores)
     if run:
         write_report(run)
+    measured.tell_absent(config.split, split.labels, dataset.class_names)
     tell_undefined(split.labels, probabilities.argmax(axis=1), dataset.class_names)
     if config.tta != "none" and (validation := validation_images(config, dataset, class_names)):
         compare_views(config, model, validation, (probabilities, plain))

@@ -14,6 +14,7 @@ METRIC_LABELS = ("metric",)
 
 CROSSENTROPY = "cnnlab.losses.crossentropy.Crossentropy"
 PER_CLASS = ("keras.losses.BinaryCrossentropy", "keras.losses.BinaryFocalCrossentropy")
+HINGES = ("keras.losses.Hinge", "keras.losses.SquaredHinge")
 KERAS = ("keras.losses.", "keras.metrics.")
 PLATEAU = "cnnlab.schedules.plateau.Plateau"
 
@@ -73,6 +74,11 @@ def check_scoring(values: Mapping[str, Any]) -> None:
         raise UserError(
             f"loss={loss['name']}: model.head=sigmoid has one output for two classes, whose binary cross-entropy is "
             "loss=crossentropy; use that"
+        )
+    if loss["_target_"] in HINGES and values["model"]["head"] == "sigmoid":
+        raise UserError(
+            f"loss={loss['name']}: is the mean over the outputs of two classes, of which model.head=sigmoid has one; "
+            "use model.head=softmax, or loss=crossentropy"
         )
     own = loss_column(loss)
     taken = {name: f"the column {name} is there in any case" for name in TAKEN}

@@ -34,7 +34,8 @@ def summarize(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     figures: dict[str, Any] = {"examples": len(labels)}
     figures |= _proportion("accuracy", metrics.accuracy_score(labels, predicted, normalize=False), len(labels))
     if len(classes) > 5:
-        hits = metrics.top_k_accuracy_score(labels, probabilities, k=5, labels=classes, normalize=False)
+        # Not scikit-learn's, which puts the last of equal classes first, where argmax has the first.
+        hits = (true_rank(labels, probabilities) <= 5).sum()
         figures |= _proportion("top5_accuracy", hits, len(labels))
     figures |= _loss(labels, probabilities)
     figures["ece"] = expected_calibration_error(calibration(labels, probabilities))

@@ -9,7 +9,7 @@ import tensorflow as tf
 from omegaconf import DictConfig
 
 from cnnlab.config.instantiate import instantiate
-from cnnlab.config.scoring import LOSS_LABELS
+from cnnlab.config.scoring import LOSS_LABELS, PER_CLASS
 from cnnlab.config.signatures import find_signature
 from cnnlab.config.types import shown
 from cnnlab.data.dataset import Dataset
@@ -84,7 +84,7 @@ def build_loss(config: DictConfig, dataset: Dataset, heads: int) -> WeightedLoss
     num_classes = len(dataset.class_names)
     function = _build_function(config.loss)
     _require_per_example(function, num_classes, f"loss={config.loss.name}")
-    if config.loss._target_ == "keras.losses.BinaryCrossentropy" and config.model.get("head") != "sigmoid":
+    if config.loss._target_ in PER_CLASS:
         log.info(
             "loss=%s: trains a sigmoid per class; eval, predict and model.keras give the softmax of the same outputs",
             config.loss.name,

@@ -1,7 +1,7 @@
 """The metrics of a configuration: what is measured beside loss and accuracy."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import keras
@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from cnnlab.config.instantiate import instantiate
 from cnnlab.config.scoring import METRIC_LABELS, metric_columns
 from cnnlab.config.types import shown
+from cnnlab.data.classes import list_names
 from cnnlab.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,23 @@ class MetricSet:
             self.update(tf.constant(labels[part], tf.int64), tf.constant(logits[part]))
         return self.results()
 
+    def tell_absent(self, split: str, labels: np.ndarray, class_names: Sequence[str]) -> None:
+        """Say which metrics are means over classes, to which those without an image in a split add 0.
+
+        Args:
+            split: its name.
+            labels: (N,) of all of its images.
+            class_names: one name per class.
+        """
+        means = [name for name, metric in self if _is_mean_over_classes(metric)]
+        counts = np.bincount(labels, minlength=self._num_classes)
+        absent = [name for name, count in zip(class_names, counts, strict=True) if not count]
+        if means and absent:
+            log.warning(
+                "%s: the mean over classes that is %s counts 0 for those without an image: %s",
+                split, " and ".join(means), list_names(absent),
+            )  # fmt: skip
+
 
 def build_metrics(node: DictConfig | None, num_classes: int) -> MetricSet:
     """The metrics of `config.metric`, ready to be updated in a graph.
@@ -100,7 +118,7 @@ def build_metrics(node: DictConfig | None, num_classes: int) -> MetricSet:
         num_classes: of the targets.
 
     Raises:
-        UserError: one is no keras.metrics.Metric, or has no number for a result.
+        UserError: one is no keras.metrics.Metric, wants logits of sigmoids, or has no number for a result.
     """
     metrics = {}
     options = {} if node is None else {str(key): option for key, option in node.items()}
@@ -115,6 +133,11 @@ def build_metrics(node: DictConfig | None, num_classes: int) -> MetricSet:
         if type(metric) in NO_COMPARISON:
             raise UserError(
                 f"metric.{key}: {type(metric).__name__} is no metric of classes: {NO_COMPARISON[type(metric)]}"
+            )
+        if _takes_sigmoids_logits(metric):
+            raise UserError(
+                f"metric.{key}.from_logits=true: {type(metric).__name__} would take a sigmoid of each class, where the "
+                "classes exclude each other; leave it out: metrics are given probabilities"
             )
         _require_result(metric, f"metric.{key}", num_classes)
         metrics[columns[key]] = metric
@@ -131,6 +154,19 @@ def _predictions(metric: keras.metrics.Metric, logits: tf.Tensor) -> tf.Tensor:
     if getattr(metric, "sparse_y_pred", False):
         return tf.argmax(logits, axis=-1)
     return tf.nn.log_softmax(logits) if getattr(metric, "from_logits", False) else tf.nn.softmax(logits)
+
+
+def _is_mean_over_classes(metric: keras.metrics.Metric) -> bool:
+    """Whether each class counts alike in a metric of Keras, also one without an image."""
+    if isinstance(metric, keras.metrics.FBetaScore):
+        return metric.average == "macro"
+    return isinstance(metric, keras.metrics.AUC) and bool(metric.multi_label)
+
+
+def _takes_sigmoids_logits(metric: keras.metrics.Metric) -> bool:
+    """Whether a metric of Keras is configured for the logits of one sigmoid per class."""
+    per_class = isinstance(metric, keras.metrics.AUC | keras.metrics.BinaryCrossentropy)
+    return per_class and bool(metric.get_config().get("from_logits"))
 
 
 def _require_result(metric: keras.metrics.Metric, key: str, num_classes: int) -> None:

@@ -30,6 +30,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if beta_multiplier != 1 and (self.axis != -1 or self.synchronized or self.renorm):
             raise ValueError("beta_multiplier needs the channels last, and neither synchronized nor renorm")
 
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        if self.beta_multiplier != 1 and len(input_shape) != 4:
+            raise ValueError(f"beta_multiplier needs feature maps (N, H, W, C), not inputs of {len(input_shape)} axes")
+        super().build(input_shape)
+
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
         last = self.axis in (-1, len(inputs.shape) - 1)
         if len(inputs.shape) != 4 or not last or mask is not None or self.synchronized or self.renorm:

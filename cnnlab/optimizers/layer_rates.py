@@ -1,7 +1,8 @@
 """Layers that learn more slowly than others, or begin later: what fine-tuning a pretrained network needs."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -43,7 +44,9 @@ def set_layer_rates(
     """Have a built optimizer update each layer at the learning rate of its own that `config.optimizer` asks for.
 
     Weight decay, which is proportional to the learning rate, follows. Before its start a layer's gradient counts as
-    zero, so that no momentum gathers.
+    zero, so that no momentum gathers, and its updates are counted from there: the layer moves as one that is unfrozen
+    then, with an optimizer of its own. (Adam, which makes up for moments that begin at zero in its first updates, would
+    otherwise take steps of several times the learning rate.)
 
     Args:
         node: `layer_multipliers`, `layer_decay` and `layer_starts`; see conf/optimizer/shared.
@@ -139,7 +142,23 @@ def _apply(optimizer: keras.optimizers.Optimizer, rates: Sequence[LayerRate]) ->
         if optimizer.weight_decay is not None and optimizer._use_weight_decay(variable):
             share = tf.cast(optimizer.learning_rate, factor.dtype) * factor * optimizer.weight_decay
             variable.assign_sub(variable * tf.cast(share, variable.dtype))
-        update_step(gradient, variable, learning_rate * factor)
+        with _counting_from(optimizer, rate.start):
+            update_step(gradient, variable, learning_rate * factor)
 
     optimizer.update_step = update
     optimizer._apply_weight_decay = lambda variables: None
+
+
+@contextmanager
+def _counting_from(optimizer: keras.optimizers.Optimizer, start: int) -> Iterator[None]:
+    """Have an optimizer take the update after `start` for its first, which Keras cannot for one variable alone."""
+    if not start:
+        yield
+        return
+    counted = optimizer._iterations
+    attributes = vars(optimizer)  # not by assignment, which Keras and TensorFlow track
+    attributes["_iterations"] = tf.maximum(counted.value - start, 0)
+    try:
+        yield
+    finally:
+        attributes["_iterations"] = counted

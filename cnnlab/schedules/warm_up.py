@@ -22,15 +22,12 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, warmup_steps: int):
         self.schedule = schedule
         self.warmup_steps = warmup_steps
+        if isinstance(schedule, HistorySchedule):  # else it does not pass for one either
+            self.update = schedule.update
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         risen = tf.minimum(tf.convert_to_tensor(step) + 1, self.warmup_steps)
         return self.schedule(step) * (tf.cast(risen, tf.float32) / self.warmup_steps)
-
-    def update(self, history: list[dict[str, Any]]) -> None:
-        """Let a schedule that follows the validation do so."""
-        if isinstance(self.schedule, HistorySchedule):
-            self.schedule.update(history)
 
     def get_config(self) -> dict[str, Any]:
         schedule = keras.optimizers.schedules.serialize(self.schedule)

@@ -29,7 +29,8 @@ def header_lines(
     return [
         f"{config.model.name}: {parameters:,} parameters, {precision} on {_devices(train_state)}",
         f"{dataset.name}: {sizes} images, {_count(len(dataset.class_names), 'class', 'classes')}",
-        length(plan, batch_size, len(dataset.splits["train"]), sampling),
+        length(plan, batch_size, len(dataset.splits["train"]), sampling)
+        + unused_steps(plan.total_steps, config.optimizer.get("gradient_accumulation_steps")),
         f"run directory: {shown_path(directory)}",
     ]
 
@@ -44,6 +45,12 @@ def length(plan: Plan, batch_size: int, images: int, sampling: str = "shuffled")
         return f"{line}, as many of each class"
     rest = images % batch_size
     return f"{line}; {_count(rest, 'image')}, others each time, left over" if rest else line
+
+
+def unused_steps(total_steps: int, accumulated: int | None) -> str:
+    """What is told of the last steps where too few are left to accumulate the gradients of an update."""
+    rest = total_steps % accumulated if accumulated else 0
+    return f"; the last {_count(rest, 'step')} without an update, which takes {accumulated}" if rest else ""
 
 
 def _devices(train_state: TrainState) -> str:

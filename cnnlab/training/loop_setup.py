@@ -109,6 +109,9 @@ def build_loop(
     strategy = train_state.strategy
     step = build_step(config, trainer, dataset, train_state)
     data_loader = step.data_loader
+    for name, split in dataset.splits.items():
+        if name != "test":
+            train_state.metrics.tell_absent(name, split.labels, dataset.class_names)
     state = _restore(directory, train_state, schedule, plan)
     if state.step and trainer.callbacks:
         names = ", ".join(trainer.callbacks)
@@ -167,14 +170,23 @@ def _restore(
     else:
         log.info("resuming after step %d of %d", state.step, plan.total_steps)
         if state.history and not isinstance(schedule, HistorySchedule):
-            _tell_new_schedule(schedule, state.history[-1])
+            inner = getattr(train_state.optimizer, "inner_optimizer", train_state.optimizer)
+            _tell_new_schedule(schedule, state.history[-1], state.step - int(inner._iterations))
     return state
 
 
-def _tell_new_schedule(schedule: keras.optimizers.schedules.LearningRateSchedule, epoch: Mapping[str, Any]) -> None:
-    """Say so where another length of the training has changed the learning rates of steps that are made already."""
+def _tell_new_schedule(
+    schedule: keras.optimizers.schedules.LearningRateSchedule, epoch: Mapping[str, Any], skipped: int
+) -> None:
+    """Say so where another length of the training has changed the learning rates of steps that are made already.
+
+    Args:
+        epoch: the last row of metrics.csv.
+        skipped: steps so far that overflowed in float16, for which the schedule does not move on.
+    """
     then, now = epoch["learning_rate"], float(schedule(epoch["step"] - 1))
-    if not math.isclose(then, now, rel_tol=1e-3):
+    expected = (float(schedule(max(epoch["step"] - 1 - steps, 0))) for steps in range(skipped + 1))
+    if not any(math.isclose(then, rate, rel_tol=1e-3) for rate in expected):
         log.warning(
             "the schedule now spans other steps: at step %d the learning rate was %.3g and would now be %.3g",
             epoch["step"], then, now,

@@ -108,3 +108,17 @@ def test_a_shift_that_is_neither_pixels_nor_a_fraction_is_refused(shift):
 def test_a_shift_out_of_sight_is_refused(shift):
     with pytest.raises(ValueError, match=rf"shift={shift}.*images of 7 pixels.*at most 6"):
         ShiftFlip(SHAPE, shift)
+
+
+@pytest.mark.parametrize(
+    ("shift", "told"),
+    [
+        (0.05, ["shift=0.05: comes to no whole pixel of a height of 8, along which nothing moves"]),
+        (0.01, ["shift=0.01: comes to no whole pixel of a height of 8 and a width of 32, along which nothing moves"]),
+        (0.1, []),
+        (0, []),
+    ],
+)
+def test_a_fraction_that_rounds_to_no_pixel_is_told(shift, told, caplog):
+    ShiftFlip((8, 32, 1), shift=shift)
+    assert caplog.messages == told

@@ -197,7 +197,8 @@ def test_a_longer_training_goes_on_inside_the_epoch_it_had_cut_short(train, thir
 
 def test_a_resume_tells_what_begins_anew_or_would_have_been_otherwise(train, tmp_path, caplog):
     log = ("+trainer.callbacks.log._target_=keras.callbacks.CSVLogger", "+trainer.callbacks.log.append=true")
-    run = train("schedule=cosine", "trainer.epochs=1", *log, f"+trainer.callbacks.log.filename={tmp_path}/log.csv")
+    schedule = ("schedule=cosine", "schedule.warmup=3 steps")
+    run = train(*schedule, "trainer.epochs=1", *log, f"+trainer.callbacks.log.filename={tmp_path}/log.csv")
     assert cli.main(["train", f"resume={run}", "trainer.epochs=2"]) == 0
     assert "trainer.callbacks: log: Keras keeps no state of callbacks, so it begins anew here" in caplog.text
     step, rate = metrics(run).loc[0, ["step", "learning_rate"]]
@@ -211,6 +212,18 @@ def test_a_resume_draws_no_weights_that_the_checkpoint_replaces(train, monkeypat
     run = train("trainer.steps=2", "initializer=he_normal")
     assert cli.main(["train", f"resume={run}", "trainer.steps=3"]) == 0
     assert drawn == ["keras.initializers.HeNormal"]
+
+
+def test_a_step_that_overflowed_in_float16_is_no_other_schedule(train, caplog):
+    cut = ("trainer.steps=6", "trainer.steps_per_epoch=2", "trainer.keep_checkpoints=9")
+    run = train("schedule=cosine", "trainer.precision=float16", "loss.class_weight={0:1e4}", *cut)
+    rates = pd.read_csv(run / "steps.csv").learning_rate
+    assert rates[0] == rates[1]  # the first step was skipped
+    for name in ("step-00000006.npz", "best.npz"):
+        (run / "checkpoints" / name).unlink()
+    assert cli.main(["train", f"resume={run}"]) == 0
+    assert "resuming after step 4 of 6" in caplog.text
+    assert "the schedule now spans other steps" not in caplog.text
 
 
 ONE_EPOCH = ("trainer.epochs=1", "trainer.validation_steps=1")

@@ -209,6 +209,7 @@ CONTRADICTIONS = [
     (["loss=focal", "loss.name=accuracy"], r"^loss\.name=accuracy: the column accuracy is there in any case"),
     (["loss=focal", "metric=auc", "+metric.auc.name=focal"], r"^metric\.auc\.name=focal: val_focal is the column of"),
     (["metric=[auc,f1]", "+metric.f1.name=auc"], r"^metric\.f1\.name=auc: metric\.auc is called so; choose another"),
+    (["loss=keras", "loss.loss=Hinge", "model.head=sigmoid"], r"^loss=Hinge: is the mean over the outputs of two "),
     (["loss=binary_crossentropy", "model.head=sigmoid"], r"^loss=binary_crossentropy: model\.head=sigmoid has one out"),
     (
         ["dataset=image_folder", "dataset.root=.", "dataset.group=IMG"],

@@ -47,6 +47,12 @@ def test_top5_counts_the_five_most_probable_classes(labels, probabilities):
     assert summarize(labels, probabilities)["top5_accuracy"] == pytest.approx(np.mean(hits))
 
 
+def test_of_equal_classes_the_first_count_for_top5_too():
+    """As bfloat16 makes of many logits, and a dead network of all."""
+    figures = summarize(np.array([0, 0, 4, 5]), np.full((4, 6), 1 / 6, np.float32))
+    assert (figures["accuracy"], figures["top5_accuracy"]) == (0.5, 0.75)
+
+
 def test_top5_is_left_out_for_five_classes_or_fewer(rng):
     assert "top5_accuracy" not in summarize(np.arange(5), rng.dirichlet(np.ones(5), 5))
 

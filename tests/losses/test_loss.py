@@ -1,5 +1,7 @@
 """What training minimises, against plain NumPy."""
 
+import logging
+
 import keras
 import numpy as np
 import pytest
@@ -115,6 +117,15 @@ def test_focal_teaches_where_the_network_is_utterly_wrong_or_right():
 def test_one_sigmoid_per_class_has_a_binary_crossentropy_each():
     expected = -(TARGETS * np.log(SIGMOIDS) + (1 - TARGETS) * np.log(1 - SIGMOIDS)).mean(axis=1)
     np.testing.assert_allclose(of_examples("keras.losses.BinaryCrossentropy"), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("BinaryCrossentropy", 1), ("BinaryFocalCrossentropy", 1), ("CategoricalFocalCrossentropy", 0)]
+)
+def test_that_a_loss_trains_sigmoids_and_the_softmax_is_given_is_told(name, told, caplog):
+    with caplog.at_level(logging.INFO):
+        built(f"keras.losses.{name}")
+    assert caplog.text.count("trains a sigmoid per class; eval, predict and model.keras give the softmax") == told
 
 
 KERAS = {

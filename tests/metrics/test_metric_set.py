@@ -136,6 +136,33 @@ def test_what_is_no_metric_of_classes_is_refused_in_one_line(target, message):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["AUC", "BinaryCrossentropy"])
+def test_logits_of_sigmoids_are_refused_since_there_are_none(name):
+    with pytest.raises(UserError, match=rf"^metric\.m\.from_logits=true: {name} would take a sigmoid .*; leave it out"):
+        build(f"keras.metrics.{name}", from_logits=True)
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments", "value", "told"),
+    [
+        ("AUC", {"multi_label": True}, 0.75, True),
+        ("F1Score", {"average": "macro"}, 0.75, True),
+        ("AUC", {}, 1.0, False),
+        ("F1Score", {"average": "micro"}, 1.0, False),
+    ],
+)
+def test_a_mean_over_classes_tells_which_it_counts_as_0(target, arguments, value, told, caplog):
+    labels, metrics = np.array([0, 1, 2, 2]), build(f"keras.metrics.{target}", **arguments)
+    assert metrics.score(labels, np.eye(4)[labels], batch_size=3)["m"] == pytest.approx(value)
+    caplog.clear()
+    metrics.tell_absent("test", labels, "abcd")
+    expected = ["test: the mean over classes that is m counts 0 for those without an image: d"]
+    assert caplog.messages == (expected if told else [])
+    caplog.clear()
+    metrics.tell_absent("test", np.arange(4), "abcd")
+    assert not caplog.messages
+
+
 def test_what_is_better_is_known_of_keras_and_told_by_ones_own():
     assert direction(keras.metrics.AUC()) == "max"
     assert direction(keras.metrics.MeanSquaredError()) == "min"

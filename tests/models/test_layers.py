@@ -121,6 +121,11 @@ def test_a_multiplied_beta_moves_the_output_by_the_square_of_the_multiplier(rng)
     np.testing.assert_allclose(moves[1], 64 * moves[0], rtol=1e-3)
 
 
+def test_a_multiplied_beta_of_flat_inputs_is_refused():
+    with pytest.raises(ValueError, match=r"^beta_multiplier needs feature maps .*, not inputs of 2 axes"):
+        BatchNormalization(beta_multiplier=8)(np.zeros((2, 3), np.float32))
+
+
 @pytest.mark.parametrize(
     "layer",
     [

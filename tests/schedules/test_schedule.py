@@ -12,6 +12,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 import cnnlab.conf
 from cnnlab.errors import UserError
+from cnnlab.schedules.history import HistorySchedule
 from cnnlab.schedules.schedule import build_schedule
 
 OPTIONS = sorted(path.stem for path in (Path(cnnlab.conf.__file__).parent / "schedule").glob("*.yaml"))
@@ -107,10 +108,12 @@ def test_warm_up_lets_plateau_follow_the_history():
     np.testing.assert_allclose(curve(schedule, range(20)), 0.01 * np.minimum((np.arange(20) + 1) / 10, 1), rtol=1e-6)
 
 
-def test_warm_up_of_a_schedule_without_history_takes_one_and_ignores_it():
-    schedule = build("constant", "warmup=1 epochs")
-    schedule.update([{"val_loss": 1.0}] * 20)
-    assert float(schedule(tf.constant(50, tf.int64))) == np.float32(0.1)
+@pytest.mark.parametrize(("option", "follows"), [("plateau", True), ("cosine", False)])
+def test_a_warm_up_follows_the_history_where_its_schedule_does(option, follows):
+    schedule = build(option, "warmup=1 epochs")
+    assert isinstance(schedule, HistorySchedule) == follows
+    again = keras.optimizers.schedules.deserialize(keras.optimizers.schedules.serialize(schedule))
+    assert isinstance(again, HistorySchedule) == follows
 
 
 def test_a_whole_number_is_a_learning_rate_too():
