@@ -31,13 +31,31 @@ def find_files(patterns: Sequence[str], key: str = "images") -> list[str]:
         elif path.is_file():
             files = [pattern]
         else:
-            matches = glob(pattern, recursive=True)  # noqa: PTH207, Path.glob takes no absolute pattern
-            files = [match for match in sorted(matches) if Path(match).is_file()]
+            matches = sorted(glob(pattern, recursive=True))  # noqa: PTH207, Path.glob takes no absolute pattern
+            files = [match for match in matches if not Path(match).is_dir()]  # links that lead nowhere among them
+            _tell_folders(pattern, matches, files, key)
         if not files:
             what = "holds no file" if path.is_dir() else "no such file, and no file matches"
             raise UserError(f"{key}={pattern}: {what}")
         found |= dict.fromkeys(files)
     return list(found)
+
+
+def _tell_folders(pattern: str, matches: Sequence[str], files: Sequence[str], key: str) -> None:
+    """Say which folders a pattern has matched that are not searched, as a folder that is named would be.
+
+    Raises:
+        UserError: it has matched nothing else.
+    """
+    searched = {folder for file in files for folder in Path(file).parents}
+    folders = [match for match in map(Path, matches) if match.is_dir() and match not in searched]
+    if not folders:
+        return
+    what = f"matches {len(folders)} folder{'s' * (len(folders) > 1)}, such as {folders[0]}, which {key} does not search"
+    hint = f"give the folder itself, or {key}='{pattern.rstrip('/')}/**'"
+    if not files:
+        raise UserError(f"{key}={pattern}: {what}; {hint}")
+    log.warning("%s=%s: %s; %s", key, pattern, what, hint)
 
 
 def _files_below(folder: Path, key: str) -> list[str]:

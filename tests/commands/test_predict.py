@@ -55,6 +55,25 @@ class TestFinding:
         path = str(photos / "more/a [1], b=é.bmp")
         assert find_files([path]) == [path]
 
+    def test_a_link_that_leads_nowhere_is_found_as_any_file_is(self, photos):
+        (photos / "lost.png").symlink_to("nowhere.png")
+        assert find_files([f"{photos}/*.png"]) == [str(photos / "grey.png"), str(photos / "lost.png")]
+        assert find_files([str(photos / "lost.png")]) == [str(photos / "lost.png")]
+
+    def test_folders_that_a_glob_matches_and_that_are_not_searched_are_told(self, photos, caplog):
+        found = [str(photos / name) for name in NAMES]
+        assert find_files([f"{photos}/**"]) == found
+        assert find_files([f"{photos}/**/*"]) == found
+        assert caplog.text == ""
+        assert str(photos / NAMES[2]) not in find_files([f"{photos}/*"])
+        assert (
+            f"images={photos}/*: matches 1 folder, such as {photos}/more, which images does not search" in caplog.text
+        )
+        with pytest.raises(
+            UserError, match=r"/m\*: matches 1 folder, .*; give the folder itself, or images='.*/m\*/\*\*'$"
+        ):
+            find_files([f"{photos}/m*"])
+
     def test_a_file_named_twice_is_found_once(self, photos):
         path = str(photos / "grey.png")
         assert find_files([path, f"{photos}/*.png"]) == [path]
