@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def load_best(run: Run, packages: Sequence[str] = DEFAULT_PACKAGES) -> keras.Model:
-    """Load RUN/model.keras: uint8 images (n, H, W, C) in, probabilities (n, K) out.
+    """Load RUN/model.keras: uint8 images (n, H, W, C) in, probabilities (n, K), or (n, 1) of one sigmoid unit, out.
 
     Args:
         run: the run.
