@@ -1,13 +1,16 @@
 """`cnnlab predict`: which files it finds, what it makes of them, and where it says so."""
 
 import csv
+import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cnnlab import cli
+from cnnlab.commands.predict import reserve_output
 from cnnlab.data.find_files import find_files
 from cnnlab.errors import UserError
 
@@ -130,6 +133,21 @@ def test_each_call_writes_a_file_of_its_own(run, photos, capsys):
     assert written[0] != written[1]
     assert written[0].read_text() == written[1].read_text()
     assert {path.parent for path in written} == {run / "predict"}
+
+
+def test_calls_at_the_same_time_write_files_of_their_own_too(tmp_path):
+    assert reserve_output(None, tmp_path) != reserve_output(None, tmp_path)
+    reserve_output(f"{tmp_path}/mine.csv", tmp_path)
+    with pytest.raises(UserError, match=r"mine\.csv: exists; remove it or choose another file"):
+        reserve_output(f"{tmp_path}/mine.csv", tmp_path)
+
+
+def test_a_run_that_has_not_come_to_its_end_is_told(run, photos, tmp_path, capsys):
+    copied = shutil.copytree(run, tmp_path / "copied")
+    record = json.loads((copied / "run.json").read_text())
+    (copied / "run.json").write_text(json.dumps(record | {"status": "diverged"}))
+    assert cli.main(["predict", f"run={copied}", f"images={photos / 'grey.png'}"]) == 0
+    assert f"{copied}: is diverged; its best model so far is taken" in capsys.readouterr().err
 
 
 def test_more_classes_than_there_are_gives_all(run, photos, capsys):

@@ -272,6 +272,6 @@ def test_a_run_without_a_best_model_is_refused_and_an_unfinished_one_is_told(cop
     record = json.loads((copied / "run.json").read_text())
     (copied / "run.json").write_text(json.dumps(record | {"status": "interrupted"}))
     assert cli.main(["export", f"run={copied}", "check_images=10"]) == 0
-    assert "is interrupted; its best model so far is exported" in capsys.readouterr().err
+    assert "is interrupted; its best model so far is taken" in capsys.readouterr().err
     (copied / "model.keras").unlink()
     assert "has no model.keras (status: interrupted)" in refusal(capsys, "export", f"run={copied}")
