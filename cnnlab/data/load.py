@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from hydra.utils import get_method
 from omegaconf import DictConfig
 
-from cnnlab.config.instantiate import instantiate
+from cnnlab.config.instantiate import instantiate, locate
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.data.arrays import read_arrays
 from cnnlab.data.checks import check_published
@@ -180,7 +179,7 @@ def _tell(dataset: Dataset) -> None:
 
 
 def _read(cfg: DictConfig) -> PublishedDataset:
-    arguments = inspect.signature(get_method(cfg._target_)).parameters
+    arguments = inspect.signature(locate(cfg)).parameters
     named = {"name": cfg.name} if "name" in arguments else {}  # else a label for people
     published = instantiate(cfg, drop=COMMON_KEYS - arguments.keys(), **named)
     check_published(published, _image_shape(cfg.image_shape), f"dataset._target_={cfg._target_}")
