@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from glob import glob
+from glob import escape, glob
 from pathlib import Path
 
 from cnnlab.data.folders import files_below
@@ -31,7 +31,7 @@ def find_files(patterns: Sequence[str], key: str = "images") -> list[str]:
         elif path.is_file():
             files = [pattern]
         else:
-            matches = sorted(glob(pattern, recursive=True))  # noqa: PTH207, Path.glob takes no absolute pattern
+            matches = sorted(glob(_with_folders(pattern), recursive=True))  # noqa: PTH207, Path.glob takes no absolute pattern
             files = [match for match in matches if not Path(match).is_dir()]  # links that lead nowhere among them
             _tell_folders(pattern, matches, files, key)
         if not files:
@@ -39,6 +39,13 @@ def find_files(patterns: Sequence[str], key: str = "images") -> list[str]:
             raise UserError(f"{key}={pattern}: {what}")
         found |= dict.fromkeys(files)
     return list(found)
+
+
+def _with_folders(pattern: str) -> str:
+    """A pattern whose first parts, where they are the names of folders, stand for these: `photos [1]/*.jpg`."""
+    parts = pattern.split("/")
+    literal = next((n for n in range(1, len(parts) + 1) if not Path("/".join(parts[:n]) or "/").is_dir()), 1) - 1
+    return "/".join([*map(escape, parts[:literal]), *parts[literal:]])
 
 
 def _tell_folders(pattern: str, matches: Sequence[str], files: Sequence[str], key: str) -> None:

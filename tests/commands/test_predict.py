@@ -58,6 +58,12 @@ class TestFinding:
         path = str(photos / "more/a [1], b=é.bmp")
         assert find_files([path]) == [path]
 
+    def test_a_folder_whose_name_looks_like_a_glob_is_that_folder(self, photos):
+        photos.rename(photos.with_name("photos [1]"))
+        shutil.copytree(photos.with_name("photos [1]"), photos.with_name("photos 1"))
+        assert find_files([f"{photos} [1]/*.png"]) == [f"{photos} [1]/grey.png"]
+        assert find_files([f"{photos} [0-9]/*.png"]) == [f"{photos} 1/grey.png"]
+
     def test_a_link_that_leads_nowhere_is_found_as_any_file_is(self, photos):
         (photos / "lost.png").symlink_to("nowhere.png")
         assert find_files([f"{photos}/*.png"]) == [str(photos / "grey.png"), str(photos / "lost.png")]
