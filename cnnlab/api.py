@@ -9,8 +9,6 @@ Mistakes are `UserError`s with the one line that the command would print; a trai
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from numbers import Integral
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -25,11 +23,12 @@ from cnnlab.config.compose import command_line, launch
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.config.plugin_options import import_plugins_of, require_plugins
 from cnnlab.config.targets import DEFAULT_PACKAGES, find_in_working_directory
-from cnnlab.data.as_files import Images, as_files
+from cnnlab.data.as_files import Images, as_files, image_numbers
 from cnnlab.errors import UserError
 from cnnlab.reporting.page import render
 from cnnlab.reporting.picture import Explanation, Picture
 from cnnlab.runs.run import Run
+from cnnlab.runtime.precision import own_precision
 from cnnlab.runtime.startup import import_tensorflow
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def load_run(path: Path | str, targets: Sequence[str] = DEFAULT_PACKAGES) -> "Tr
     return TrainedRun(Run.open(path), targets)
 
 
-def runs(pattern: str | Sequence[str] = "outputs/**") -> pd.DataFrame:
+def runs(pattern: Path | str | Sequence[Path | str] = "outputs/**") -> pd.DataFrame:
     """A row per run, as in the runs.csv of `cnnlab compare`, after the column `path`.
 
     Args:
@@ -89,13 +88,13 @@ def runs(pattern: str | Sequence[str] = "outputs/**") -> pd.DataFrame:
     from cnnlab.compare.collect import collect
     from cnnlab.compare.tables import runs_table
 
-    comparison = collect([pattern] if isinstance(pattern, str) else pattern)
+    comparison = collect([str(pattern)] if isinstance(pattern, str | Path) else [*map(str, pattern)])
     table = runs_table(comparison)
     table.insert(0, "path", [str(entry.path) for entry in comparison.entries])
     return table
 
 
-def compare_runs(pattern: str | Sequence[str], **options: Any) -> "Comparison":
+def compare_runs(pattern: Path | str | Sequence[Path | str], **options: Any) -> "Comparison":
     """Compare runs as `cnnlab compare` does, which writes tables, figures and a page.
 
     Args:
@@ -146,16 +145,21 @@ class TrainedRun:
     Attributes:
         path: the directory.
         config: RUN/config.yaml, resolved.
-        record: RUN/run.json: status, best, versions, machine and more.
         targets: see `load_run`.
     """
 
     def __init__(self, run: Run, targets: Sequence[str] = DEFAULT_PACKAGES):
         self._run = run
+        self._loaded: tuple[int, keras.Model] | None = None
         self.path: Path = run.path
         self.config: DictConfig = run.config
-        self.record: dict[str, Any] = run.record
         self.targets = list(targets)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """RUN/run.json as it is now: status, best, versions, machine and more."""
+        self._run = Run.open(self.path)
+        return self._run.record
 
     @property
     def status(self) -> str:
@@ -172,9 +176,10 @@ class TrainedRun:
         """A row per update, from RUN/steps.csv."""
         return self._table("steps.csv")
 
-    @cached_property
+    @property
     def model(self) -> "keras.Model":
-        """The best model, preprocessing included; uint8 images (n, H, W, C) in, probabilities (n, K) out.
+        """The best model so far, preprocessing included; uint8 images (n, H, W, C) in, probabilities (n, K) out, or
+        (n, 1), those of the second class, for model.head=sigmoid. It is loaded once, and again when it is another.
 
         Raises:
             UserError: there is none yet, or it needs code that is not trusted.
@@ -182,9 +187,12 @@ class TrainedRun:
         require_plugins(self._run, "run", [f"targets={self.targets}"])
         find_in_working_directory(self.targets)
         import_tensorflow()
-        from cnnlab.evaluation.load_model import load_best
+        from cnnlab.evaluation.load_model import best_model, load_best
 
-        return load_best(self._run, self.targets)
+        written = best_model(self._run).stat().st_mtime_ns
+        if self._loaded is None or self._loaded[0] != written:
+            self._loaded = written, load_best(self._run, self.targets)
+        return self._loaded[1]
 
     def predict(self, images: Images, *, top: int = 3, tta: str | Sequence[str] = "none") -> pd.DataFrame:
         """Classify images as `cnnlab predict` does: decoded, turned upright and resized alike.
@@ -236,13 +244,13 @@ class TrainedRun:
         return self._call("eval", {"split": split} | options, work)
 
     def explain(
-        self, images: Images | int | Sequence[int] | None = 4, method: str = "grad_cam", **options: Any
+        self, images: Images | int | Sequence[int] | np.ndarray | None = 4, method: str = "grad_cam", **options: Any
     ) -> Explanation:
         """What a method of `cnnlab visualize` finds in images; the run's own figures stay as they are.
 
         Args:
-            images: files or pixels; or how many to draw from the test split; or their positions in it; None for
-                methods that look at none, such as kernels.
+            images: files or pixels; or how many to draw from the test split; or their positions in it, a list or an
+                array; None for methods that look at none, such as kernels.
             method: of conf/method: saliency, grad_cam, occlusion, feature_maps, …
             options: of the method, such as target="cat".
 
@@ -263,9 +271,9 @@ class TrainedRun:
         chosen: dict[str, Any] = {"method": method} | {f"method.{name}": value for name, value in options.items()}
         if images is None:
             return self._call("visualize", chosen, work)
-        positions = [each for each in images if isinstance(each, Integral)] if isinstance(images, Sequence) else []
-        if isinstance(images, int) or positions:
-            return self._call("visualize", chosen | {"method.images": positions or images}, work)
+        numbers = image_numbers(images)
+        if numbers is not None:
+            return self._call("visualize", chosen | {"method.images": numbers}, work)
         with as_files(cast(Images, images)) as (pattern, _):
             return self._call("visualize", chosen | {"method.images": pattern}, work)
 
@@ -346,7 +354,8 @@ def _call(command: str, arguments: Sequence[str], work: Callable[[DictConfig, Pa
     def task(config: DictConfig, directory: Path) -> None:
         import_tensorflow()
         import_plugins_of(config)
-        answers.append(work(config, directory))
+        with own_precision():
+            answers.append(work(config, directory))
 
     with command_line(["cnnlab", command, *arguments]):
         launch(command, arguments, task, is_one_job=True)

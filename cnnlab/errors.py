@@ -8,6 +8,9 @@ class UserError(Exception):
     ``error: …`` without a traceback.
     """
 
+    ag_pass_through = True
+    """Raised while TensorFlow traces a function, it leaves that as it is, without AutoGraph's account of the place."""
+
 
 class WrongType(UserError):
     """A value of a configuration that is of another type than its key takes.

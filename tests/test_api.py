@@ -118,9 +118,28 @@ def build(input_shape, num_classes, **options):
 
 
 def test_a_run_is_resumed(run):
-    longer = cnnlab.train(f"resume={run.path}", "trainer.epochs=3")
+    before, epochs = run.model, run.record["best"]["epoch"]
+    assert run.model is before
+    longer = cnnlab.train(f"resume={run.path}", "trainer.epochs=6")
     assert longer.path == run.path
-    assert longer.metrics["epoch"].tolist() == [1, 2, 3]
+    assert longer.metrics["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert longer.record["best"]["epoch"] > epochs
+    pixels = np.random.default_rng(0).integers(0, 255, (1, 8, 8, 1), np.uint8)
+    assert run.record == longer.record  # opened before, and yet as it is now
+    np.testing.assert_array_equal(run.model(pixels), longer.model(pixels))
+
+
+def test_what_a_notebook_has_set_of_keras_stays_and_changes_nothing(run):
+    import keras
+
+    maps = run.explain([3], method="saliency")["maps"]
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    np.testing.assert_array_equal(run.explain([3], method="saliency")["maps"], maps)
+    assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    keras.config.set_dtype_policy("float32")
+    low = (*TINY, "trainer.precision=bfloat16", "trainer.epochs=1", "trainer.steps_per_epoch=1")
+    cnnlab.train(*low, f"hydra.run.dir={run.path.parent}/bfloat16")
+    assert keras.config.dtype_policy().name == "float32"
 
 
 @pytest.mark.parametrize(
@@ -179,12 +198,19 @@ def test_pixels_are_classified_as_they_are(run):
         ([], "images=[]: give a file at least"),
         (["nowhere.png"], "images=nowhere.png: no such file"),
         ("nowhere/*.png", "images=nowhere/*.png: no such file, and no file matches"),
+        ([np.zeros((8, 8, 1), np.uint8)] * 2, "images: ndarray is no name of a file; pixels are one NumPy array"),
+        (["."], "images=.: is a folder; give it alone, or its files"),
     ],
 )
 def test_images_that_are_none_are_told(run, images, told):
     with pytest.raises(cnnlab.UserError) as error:
         run.predict(images)
     assert str(error.value).startswith(told)
+
+
+def test_a_hidden_file_that_is_listed_has_its_row(run, photos):
+    (photos / "wide.jpg").rename(photos / ".wide.jpg")
+    assert run.predict([photos / ".wide.jpg"])["status"].tolist() == ["ok"]
 
 
 def test_an_evaluation_is_the_commands(run):
@@ -208,6 +234,11 @@ def test_an_explanation_is_the_methods_arrays_and_figure_and_leaves_the_run_alon
     assert run.explain([photos / "wide.jpg"], method="saliency")["maps"].shape == (1, 8, 8)
     assert run.explain(np.zeros((3, 8, 8, 1), np.uint8), method="grad_cam")["classes"].shape == (3,)
     assert sorted(run.path.rglob("*")) == before
+    for positions in ((3, 7), np.array([3, 7])):
+        np.testing.assert_array_equal(run.explain(positions, method="saliency", target=2)["maps"], explanation["maps"])
+    assert len(run.explain(np.int64(2), method="saliency")["maps"]) == 2
+    with pytest.raises(cnnlab.UserError, match=r"wide\.jpg is no position in the split; give positions alone, or file"):
+        run.explain([3, photos / "wide.jpg"], method="saliency")
     with pytest.raises(cnnlab.UserError, match=r"^method='?grad_camm'?: no such option; did you mean grad_cam\?"):
         run.explain(method="grad_camm")
 
@@ -236,6 +267,7 @@ def test_all_runs_below_a_folder_are_a_table_with_their_paths(run, tmp_path):
     table = cnnlab.runs(f"{tmp_path}/**")
     assert sorted(table["path"]) == [str(tmp_path / "deep" / "down" / "other"), str(run.path)]
     assert {"configuration", "seed", "status", "best_val_accuracy", "seconds"} <= set(table.columns)
+    assert cnnlab.runs(run.path)["path"].tolist() == [str(run.path)]
     with pytest.raises(cnnlab.UserError, match="no such folder"):
         cnnlab.runs(f"{tmp_path}/nowhere")
 

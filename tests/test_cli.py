@@ -60,6 +60,11 @@ def test_the_package_runs_as_the_program_and_calls_itself_cnnlab():
     assert cnnlab("-sc", "install=bash").stdout.rstrip().endswith("hydra_bash_completion cnnlab")
 
 
+def test_a_terminal_without_a_character_is_no_reason_to_fail():
+    answer = cnnlab("--help", PYTHONIOENCODING="ascii")
+    assert answer.stdout.startswith("usage: cnnlab COMMAND [group=option] [key=value] ?\n"), answer.stderr
+
+
 def test_an_unknown_command_is_met_with_the_nearest(capsys):
     assert cli.main(["trian"]) == 2
     captured = capsys.readouterr()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import tensorflow as tf
@@ -181,10 +181,47 @@ class Pipeline:
 def apply_operation(
     operation: Operation, images: tf.Tensor, targets: tf.Tensor, stream: RandomStream
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Run one operation of a pipeline; types as in `Pipeline.__call__`."""
-    if isinstance(operation, MixingOperation):
-        return operation.mix(images, targets, stream)
-    return operation(images, stream), targets
+    """Run one operation of a pipeline; types as in `Pipeline.__call__`.
+
+    Raises:
+        UserError: it returns something else than such images and targets.
+    """
+    if not isinstance(operation, MixingOperation):
+        changed = operation(images, stream)
+        _require_like(changed, images, operation, "images", same_size=not isinstance(operation, CroppingOperation))
+        return changed, targets
+    mixed = operation.mix(images, targets, stream)
+    if not isinstance(mixed, tuple) or len(mixed) != 2:
+        raise UserError(
+            f"augmentation {_name(operation)}: mix returns {_described(mixed)}; expected images and targets"
+        )
+    for returned, given, what in zip(mixed, (images, targets), ("images", "targets"), strict=True):
+        _require_like(returned, given, operation, what)
+    return mixed
+
+
+def _require_like(returned: Any, given: tf.Tensor, operation: Operation, what: str, *, same_size: bool = True) -> None:
+    """Check that an operation, which may be of the user's own, returns the type and the shape that it was given.
+
+    Numbers of another type or range would go through all that follows, and train on another picture than is meant.
+    """
+    wanted = given.shape if same_size else (given.shape[0], None, None, given.shape[-1])
+    is_like = tf.is_tensor(returned) and returned.dtype == given.dtype and returned.shape.is_compatible_with(wanted)
+    if not is_like:
+        is_float = given.dtype == tf.uint8 and tf.is_tensor(returned) and returned.dtype.is_floating
+        hint = "; of x from 0 to 255, tf.cast(tf.clip_by_value(tf.round(x), 0, 255), tf.uint8)" if is_float else ""
+        raise UserError(
+            f"augmentation {_name(operation)}: returns {_described(returned)} for {what} of {_described(given)}; "
+            f"expected the same type and shape{hint}"
+        )
+
+
+def _name(operation: Operation) -> str:
+    return f"{type(operation).__module__}.{type(operation).__qualname__}"
+
+
+def _described(value: Any) -> str:
+    return f"{value.dtype.name} {value.shape}" if tf.is_tensor(value) else type(value).__name__
 
 
 def build_pipeline(node: DictConfig) -> Pipeline:

@@ -26,9 +26,15 @@ def predict(config: DictConfig, directory: Path) -> None:
     Raises:
         UserError: nothing matches `images`, no file can be decoded, `output` exists, or the run has no model.
     """
-    output = _output(config.output, directory)
+    if config.output is not None and Path(config.output).exists():  # told before the work is done
+        raise _taken(config.output)
     predictions = predict_files(config)
-    write_csv(output, predictions)
+    output = reserve_output(config.output, directory)
+    try:
+        write_csv(output, predictions)
+    except BaseException:
+        output.unlink()
+        raise
     print_table(predictions)
     print(output)
 
@@ -48,12 +54,33 @@ def predict_files(config: DictConfig) -> list[Prediction]:
     return classify_files(config, model, files, checked, class_names)
 
 
-def _output(requested: str | None, directory: Path) -> Path:
-    """The CSV to write: the one asked for, or the first free number in RUN/predict/."""
-    if requested is None:
-        folder = directory / "predict"
-        return next(path for n in count(1) if not (path := folder / f"predictions-{n}.csv").exists())
-    path = Path(requested)
-    if path.exists():
-        raise UserError(f"output={path}: exists; remove it or choose another file")
-    return path
+def reserve_output(requested: str | None, directory: Path) -> Path:
+    """Make the CSV to write, still empty: the one asked for, or the first free number in RUN/predict/.
+
+    No other prediction that runs at the same time gets the same one.
+
+    Raises:
+        UserError: it exists.
+    """
+    if requested is not None:
+        path = Path(requested)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not _is_made(path):
+            raise _taken(requested)
+        return path
+    folder = directory / "predict"
+    folder.mkdir(exist_ok=True)
+    return next(path for n in count(1) if _is_made(path := folder / f"predictions-{n}.csv"))
+
+
+def _is_made(path: Path) -> bool:
+    """Whether a file was not there and now is."""
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _taken(path: str) -> UserError:
+    return UserError(f"output={path}: exists; remove it or choose another file")

@@ -18,7 +18,12 @@ LOSS: dict[str, Any] = {"class_weight": None}
 
 
 def target_name(node: DictConfig) -> str:
-    """The `name` of a group's option, or where it has none, the last part of its `_target_`."""
+    """The `name` of a group's option, or where it has none, the last part of its `_target_`.
+
+    What is no option, as `model: lenet5` in a recipe, is refused later, and called as it is written.
+    """
+    if not OmegaConf.is_dict(node):
+        return str(node)
     return str(node.get("name") or str(node.get("_target_")).rpartition(".")[2])
 
 

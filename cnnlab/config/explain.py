@@ -47,6 +47,11 @@ def explain(error: Exception, arguments: Sequence[str]) -> str:
     return _retold(error, arguments)
 
 
+def chosen_in_defaults(group: str, option: str) -> str:
+    """How a file chooses the option of a group, which is no value that it could be set to."""
+    return f"is no mapping of keys; a file chooses an option in its defaults list, as - override /{group}: {option}"
+
+
 def decoding_hint(config: DictConfig, key: str) -> str:
     """How to make a number of the text that `${oc.env:LR}` or "0.1" in quotes gives; empty where there is no such."""
     owner, _, name = key.rpartition(".")
@@ -159,6 +164,12 @@ def _retold(error: Exception, arguments: Sequence[str]) -> str:
         return f"{_as_given(found[1], arguments)}: this command has no group {found[1]}{renamed(found[1])}"
     if found := re.match(r"Error merging override (.*)$", message):
         return f"{found[1]}: {str(error.__cause__).splitlines()[0]}"
+    if found := re.search(r"node `(\w+)` is not a container", message):
+        return f"{found[1]}: {chosen_in_defaults(found[1], 'NAME')}"
+    if found := re.match(
+        r"In '([^']+)': .*\s*Cannot merge (?:DictConfig with ListConfig|ListConfig with DictConfig)", message
+    ):
+        return f"{found[1]}.yaml: a list {chosen_in_defaults('GROUP', '[NAME,NAME]')}"
     if "Config group override must be" in message or isinstance(error, TypeError):
         wrong = [argument for argument in arguments if re.split("[@=]", argument.lstrip("+"))[0] in GROUP_NAMES]
         return f"{' '.join(wrong)}: an option of a group is a name"

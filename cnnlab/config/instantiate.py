@@ -1,9 +1,10 @@
 """From a configuration node to the object it describes."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from hydra.errors import InstantiationException
+from hydra.utils import get_method
 from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -23,8 +24,8 @@ def instantiate(node: DictConfig | None, /, *, drop: Collection[str] = (), **kwa
         **kwargs: arguments known only now; they win over the node's keys and are passed on untouched.
 
     Raises:
-        UserError: the target cannot be found, or refuses its arguments with TypeError or ValueError. The
-            message names the node's key, and the argument's where the target's begins with "argument=".
+        UserError: the target cannot be found or ends the program, or refuses its arguments with TypeError or
+            ValueError. The message names the node's key, and the argument's where the target's begins with "argument=".
     """
     if node is None:
         return None
@@ -40,12 +41,31 @@ def instantiate(node: DictConfig | None, /, *, drop: Collection[str] = (), **kwa
         if cause is None or isinstance(cause, TypeError | ValueError | ImportError):
             raise _refusal(node, cause or error) from error
         raise cause from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, SystemExit) as error:
         raise _refusal(node, error) from error
 
 
-def _refusal(node: DictConfig, error: Exception) -> UserError:
+def locate(node: DictConfig) -> Callable[..., Any]:
+    """Import the `_target_` of `node`.
+
+    Raises:
+        UserError: it cannot be found or imported, or ends the program.
+    """
+    try:
+        return get_method(node._target_)
+    except (Exception, SystemExit) as error:
+        raise _refusal(node, error) from error
+
+
+def ended(error: SystemExit) -> str:
+    """What a module did that is a script, told to its author."""
+    return f"SystemExit: {error}; put what it does as a script below if __name__ == '__main__':"
+
+
+def _refusal(node: DictConfig, error: Exception | SystemExit) -> UserError:
     reason = " ".join(str(error).split())
+    if isinstance(error, SystemExit):  # which would end the command with an exit code of its own
+        reason = f"{node.get('_target_')} ends the program ({ended(error)})"
     key = node._get_full_key("") or node.get("_target_")
     names_argument = "=" in reason and reason.partition("=")[0] in node
     return UserError(f"{key}{'.' if names_argument else ': '}{reason}")

@@ -143,7 +143,8 @@ class _Module:
 
     def _class(self, node: ast.ClassDef) -> Signature | None:
         if any(_name(decorator) == "dataclass" for decorator in node.decorator_list):
-            return Signature(self._fields(node))
+            base = self._base(node)
+            return base and Signature({**base.hints, **self._fields(node)}, base.open)
         own = _definitions(node.body).get("__init__")
         if not isinstance(own, ast.FunctionDef):
             return self._base(node)
@@ -185,7 +186,10 @@ class _Module:
             case ast.Constant(value=None):
                 return None
             case ast.Constant(value=str(text)):
-                return self.hint(ast.parse(text, mode="eval").body)
+                try:
+                    return self.hint(ast.parse(text, mode="eval").body)
+                except SyntaxError:  # words about shapes, as some packages have them
+                    return Any
             case ast.Name(id=name) if name in _TYPES:
                 return _TYPES[name]
             case ast.Name(id=name) if name in self.aliases:
@@ -209,7 +213,10 @@ class _Module:
     def _generic(self, name: str | None, items: list[ast.expr]) -> Any:
         match name:
             case "Literal":
-                return Literal[tuple(ast.literal_eval(item) for item in items)]
+                try:
+                    return Literal[tuple(ast.literal_eval(item) for item in items)]
+                except ValueError:  # members of an enumeration
+                    return Any
             case "Union":
                 return self._union(items)
             case "Optional":

@@ -172,7 +172,7 @@ def _is_of(key: str, keys: Collection[str]) -> bool:
 
 
 def _primary(command: str) -> dict[str, Any]:
-    return plain(cast(DictConfig, OmegaConf.create((files("cnnlab.conf") / f"{command}.yaml").read_text())))
+    return plain(cast(DictConfig, OmegaConf.create((files("cnnlab.conf") / f"{command}.yaml").read_text("utf-8"))))
 
 
 def _hydra_options(primary: dict[str, Any]) -> dict[str, str]:

@@ -84,6 +84,8 @@ def check_targets(value: Any, key: str, packages: Sequence[str], labels: Collect
 def _check_node(node: dict[str, Any], key: str, packages: Sequence[str], labels: Collection[str]) -> None:
     target = node["_target_"]
     where = f"{key}._target_={target}"
+    if not isinstance(target, str):
+        raise UserError(f"{where}: must be text, package.module.name")
     package = str(target).partition(".")[0]
     if package not in packages and package not in plugin_packages():
         raise UserError(

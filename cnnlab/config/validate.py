@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from cnnlab.config.crops import require_crops_first, require_larger, require_streamed
 from cnnlab.config.draws import check_draws
+from cnnlab.config.explain import chosen_in_defaults
 from cnnlab.config.export_choice import check_backend, check_export
 from cnnlab.config.extras import require_model_package, require_packages
 from cnnlab.config.flat import plain
@@ -41,6 +42,7 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
     """
     values = plain(config, resolve=True)
     given = {override.lstrip("+~").partition("=")[0] for override in overrides}
+    _check_groups(values)
     _check_command(values, command, given)
     if command != "inspect":
         _check_complete(values)
@@ -75,6 +77,19 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
         require_packages(values.get("logger", {}))
     if "trainer" in values:
         _check_contradictions(values, given)
+
+
+def _check_groups(values: dict[str, Any]) -> None:
+    """A recipe may write `optimizer: sgd`, and a file of a group may name no target, of which nothing can be made."""
+    for group in GROUPS.keys() & values.keys():
+        node = values[group]
+        if node is not None and not isinstance(node, dict):
+            raise UserError(f"{group}={shown(node)}: {chosen_in_defaults(group, shown(node))}")
+        if node is not None and "_target_" not in node and group not in (*SEVERAL, "trainer"):
+            raise UserError(
+                f"{group}._target_: is missing; the file of an option names its function or class, "
+                "as _target_: package.module.name"
+            )
 
 
 _OF_THE_TRAINING = (

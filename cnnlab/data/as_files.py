@@ -1,7 +1,8 @@
 """Images that a notebook has at hand, as files: so they take the way that all files take."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,8 +32,26 @@ def as_files(images: Images) -> Iterator[tuple[str, list[str] | None]]:
         if isinstance(images, np.ndarray):
             names = _save_pixels(images[np.newaxis] if images.ndim == 3 else images, Path(folder))
         else:
-            names = _link_files([str(path) for path in images], Path(folder))
+            names = _link_files(_paths(images), Path(folder))
         yield folder, names
+
+
+def image_numbers(images: object) -> int | list[int] | None:
+    """How many images, or their positions; None of what is neither.
+
+    Raises:
+        UserError: positions are mixed with something else.
+    """
+    if isinstance(images, Integral):
+        return int(images)
+    if isinstance(images, np.ndarray):
+        return images.tolist() if images.ndim == 1 and images.dtype.kind in "iu" and images.size else None
+    if not isinstance(images, Sequence) or not any(isinstance(each, Integral) for each in images):
+        return None
+    other = next((each for each in images if not isinstance(each, Integral)), None)
+    if other is not None:
+        raise UserError(f"images={images}: {other} is no position in the split; give positions alone, or files alone")
+    return [int(each) for each in images]
 
 
 def _save_pixels(images: np.ndarray, folder: Path) -> list[str]:
@@ -43,14 +62,28 @@ def _save_pixels(images: np.ndarray, folder: Path) -> list[str]:
     return [str(number) for number in range(len(images))]
 
 
-def _link_files(paths: list[str], folder: Path) -> list[str]:
+def _paths(images: Iterable[object]) -> list[str]:
+    paths = []
+    for image in images:
+        if not isinstance(image, str | Path):
+            raise UserError(
+                f"images: {type(image).__name__} is no name of a file; pixels are one NumPy array, "
+                "uint8 (n, height, width, channels)"
+            )
+        paths.append(str(image))
     if not paths:
         raise UserError("images=[]: give a file at least")
+    return paths
+
+
+def _link_files(paths: list[str], folder: Path) -> list[str]:
     for number, path in enumerate(paths):
         file = Path(path).expanduser().absolute()
         if not file.is_file():
-            raise UserError(f"images={path}: no such file")
-        (_subfolder(folder, number) / file.name).symlink_to(file)
+            what = "is a folder; give it alone, or its files" if file.is_dir() else "no such file"
+            raise UserError(f"images={path}: {what}")
+        visible = file.name.lstrip(".") or file.name  # a hidden file that is named is meant
+        (_subfolder(folder, number) / visible).symlink_to(file)
     return paths
 
 

@@ -2,8 +2,57 @@
 
 import numpy as np
 
-from cnnlab.data.dataset import Split
+from cnnlab.data.dataset import ImageFiles, ImageShape, PublishedDataset, Split
 from cnnlab.errors import UserError
+
+SPLITS = ("train", "validation", "test")
+
+
+def check_published(published: object, image_shape: ImageShape, source: str) -> None:
+    """Check what a reader has returned, which may be one of the user's own.
+
+    Args:
+        published: what it returned.
+        image_shape: (height, width, channels) to which image files are to be brought; arrays may have any size.
+        source: the reader, for the message.
+
+    Raises:
+        UserError: it is not as `PublishedDataset` and `Split` say; the message names the split.
+    """
+    if not isinstance(published, PublishedDataset):
+        raise UserError(
+            f"{source}: returns {type(published).__name__}, not a cnnlab.data.dataset.PublishedDataset "
+            "of class names and splits"
+        )
+    names = published.class_names
+    if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{source}: class_names are {str(names)[:60]}; expected a tuple of texts, one per class")
+    for name in published.splits:
+        if name not in SPLITS:
+            raise UserError(f"{source}: {name} is no split; splits: {', '.join(SPLITS)}")
+    if "train" not in published.splits:
+        raise UserError(f"{source}: returns no split train, but {', '.join(published.splits) or 'none'}")
+    for name, split in published.splits.items():
+        _check_split(split, len(names), image_shape, f"{source}, {name}")
+
+
+def _check_split(split: Split, num_classes: int, image_shape: ImageShape, source: str) -> None:
+    if not isinstance(split, Split):
+        raise UserError(f"{source}: is {type(split).__name__}, not a cnnlab.data.dataset.Split of images and labels")
+    for what in ("images", "labels"):
+        value = getattr(split, what)
+        if not isinstance(value, np.ndarray) and not (what == "images" and isinstance(value, ImageFiles)):
+            raise UserError(f"{source}: {what} are {type(value).__name__}; expected a NumPy array")
+    if isinstance(split.images, np.ndarray):
+        check_pixels(split.images, source)
+    elif tuple(split.images.image_shape) != image_shape:
+        raise UserError(
+            f"{source}: files are brought to {[*split.images.image_shape]}, not to dataset.image_shape={[*image_shape]}"
+        )
+    check_labels(split.labels, len(split.images), num_classes, source)
+    for name, column in split._columns().items():
+        if len(column) != len(split):
+            raise UserError(f"{source}: {len(split)} images, but {len(column)} {name}")
 
 
 def checked_split(images: np.ndarray, labels: np.ndarray, num_classes: int, source: str) -> Split:
@@ -19,20 +68,29 @@ def checked_split(images: np.ndarray, labels: np.ndarray, num_classes: int, sour
         UserError: the arrays are not like that; the message names `source` and the first bad label.
     """
     check_pixels(images, source)
+    check_labels(labels, len(images), num_classes, source)
+    return Split(images, labels.astype(np.int32))
+
+
+def check_labels(labels: np.ndarray, count: int, num_classes: int, source: str) -> None:
+    """Check that an array holds `count` labels: integers of shape (count,), each in 0 … num_classes-1.
+
+    Raises:
+        UserError: it does not; the message begins with `source` and names the first bad label.
+    """
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise UserError(
             f"{source}: labels are {labels.dtype} of shape {labels.shape}; "
             f"expected integers of shape (N,){_label_hint(labels)}"
         )
-    if len(images) != len(labels):
-        raise UserError(f"{source}: {len(images)} images, but {len(labels)} labels")
+    if count != len(labels):
+        raise UserError(f"{source}: {count} images, but {len(labels)} labels")
     bad = np.flatnonzero((labels < 0) | (labels >= num_classes))
     if len(bad):
         raise UserError(
             f"{source}: label {labels[bad[0]]} of example {bad[0]} is not in 0..{num_classes - 1} "
             f"({len(bad)} such labels)"
         )
-    return Split(images, labels.astype(np.int32))
 
 
 def check_pixels(images: np.ndarray, source: str) -> None:
@@ -52,6 +110,8 @@ def check_pixels(images: np.ndarray, source: str) -> None:
 
 def _image_hint(images: np.ndarray) -> str:
     """How to store such images as they are expected; empty where that is not plain."""
+    if images.ndim == 3 and images.dtype == np.uint8 and images.shape[-1] not in (1, 3):
+        return "; of grey images: x[..., np.newaxis]"
     if images.ndim == 4 and images.shape[-1] not in (1, 3) and images.shape[1] in (1, 3):
         return "; channels come last: np.moveaxis(x, 1, -1)"
     if images.ndim == 4 and images.shape[-1] == 4:

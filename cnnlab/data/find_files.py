@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from glob import glob
+from glob import escape, glob
 from pathlib import Path
 
 from cnnlab.data.folders import files_below
@@ -31,13 +31,38 @@ def find_files(patterns: Sequence[str], key: str = "images") -> list[str]:
         elif path.is_file():
             files = [pattern]
         else:
-            matches = glob(pattern, recursive=True)  # noqa: PTH207, Path.glob takes no absolute pattern
-            files = [match for match in sorted(matches) if Path(match).is_file()]
+            matches = sorted(glob(_with_folders(pattern), recursive=True))  # noqa: PTH207, Path.glob takes no absolute pattern
+            files = [match for match in matches if not Path(match).is_dir()]  # links that lead nowhere among them
+            _tell_folders(pattern, matches, files, key)
         if not files:
             what = "holds no file" if path.is_dir() else "no such file, and no file matches"
             raise UserError(f"{key}={pattern}: {what}")
         found |= dict.fromkeys(files)
     return list(found)
+
+
+def _with_folders(pattern: str) -> str:
+    """A pattern whose first parts, where they are the names of folders, stand for these: `photos [1]/*.jpg`."""
+    parts = pattern.split("/")
+    literal = next((n for n in range(1, len(parts) + 1) if not Path("/".join(parts[:n]) or "/").is_dir()), 1) - 1
+    return "/".join([*map(escape, parts[:literal]), *parts[literal:]])
+
+
+def _tell_folders(pattern: str, matches: Sequence[str], files: Sequence[str], key: str) -> None:
+    """Say which folders a pattern has matched that are not searched, as a folder that is named would be.
+
+    Raises:
+        UserError: it has matched nothing else.
+    """
+    searched = {folder for file in files for folder in Path(file).parents}
+    folders = [match for match in map(Path, matches) if match.is_dir() and match not in searched]
+    if not folders:
+        return
+    what = f"matches {len(folders)} folder{'s' * (len(folders) > 1)}, such as {folders[0]}, which {key} does not search"
+    hint = f"give the folder itself, or {key}='{pattern.rstrip('/')}/**'"
+    if not files:
+        raise UserError(f"{key}={pattern}: {what}; {hint}")
+    log.warning("%s=%s: %s; %s", key, pattern, what, hint)
 
 
 def _files_below(folder: Path, key: str) -> list[str]:

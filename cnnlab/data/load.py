@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from hydra.utils import get_method
 from omegaconf import DictConfig
 
-from cnnlab.config.instantiate import instantiate
+from cnnlab.config.instantiate import instantiate, locate
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.data.arrays import read_arrays
+from cnnlab.data.checks import check_published
 from cnnlab.data.classes import tell_lookalikes
 from cnnlab.data.dataset import (
     Dataset,
@@ -179,9 +179,15 @@ def _tell(dataset: Dataset) -> None:
 
 
 def _read(cfg: DictConfig) -> PublishedDataset:
-    arguments = inspect.signature(get_method(cfg._target_)).parameters
+    arguments = inspect.signature(locate(cfg)).parameters
     named = {"name": cfg.name} if "name" in arguments else {}  # else a label for people
-    return instantiate(cfg, drop=COMMON_KEYS - arguments.keys(), **named)
+    published = instantiate(cfg, drop=COMMON_KEYS - arguments.keys(), **named)
+    check_published(published, _image_shape(cfg.image_shape), f"dataset._target_={cfg._target_}")
+    splits = {
+        name: replace(split, labels=split.labels.astype(np.int32, copy=False))
+        for name, split in published.splits.items()
+    }
+    return replace(published, class_names=tuple(published.class_names), splits=splits)
 
 
 def _image_shape(value: Sequence[int]) -> ImageShape:

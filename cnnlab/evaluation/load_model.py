@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def load_best(run: Run, packages: Sequence[str] = DEFAULT_PACKAGES) -> keras.Model:
-    """Load RUN/model.keras: uint8 images (n, H, W, C) in, probabilities (n, K) out.
+    """Load RUN/model.keras: uint8 images (n, H, W, C) in, probabilities (n, K), or (n, 1) of one sigmoid unit, out.
 
     Args:
         run: the run.
@@ -35,7 +35,15 @@ def load_best(run: Run, packages: Sequence[str] = DEFAULT_PACKAGES) -> keras.Mod
     Raises:
         UserError: the run has none, or the file is damaged.
     """
-    return _load(best_model(run), f"run={run.path}", packages)
+    path = best_model(run)
+    tell_unfinished(run)
+    return _load(path, f"run={run.path}", packages)
+
+
+def tell_unfinished(run: Run) -> None:
+    """Say so where the best model is that of a training that has not come to its end."""
+    if run.status.name != "completed":
+        log.warning("%s: is %s; its best model so far is taken", run.path, run.status.name)
 
 
 def best_model(run: Run) -> Path:

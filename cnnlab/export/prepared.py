@@ -18,7 +18,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from cnnlab.data.load import load_dataset
 from cnnlab.data.sample import sample
-from cnnlab.evaluation.load_model import best_model, require_fit, require_one_output, run_classes
+from cnnlab.evaluation.load_model import best_model, require_fit, require_one_output, run_classes, tell_unfinished
 from cnnlab.models.saved import load_model
 from cnnlab.runs.run import Run
 from cnnlab.runtime.precision import POLICIES
@@ -100,8 +100,7 @@ def prepare(run: Run, config: DictConfig) -> Prepared:
         UserError: the run has no best model, it cannot be loaded, or the data are not there or do not fit it.
     """
     path = best_model(run)
-    if run.status.name != "completed":
-        log.warning("%s: is %s; its best model so far is exported", run.path, run.status.name)
+    tell_unfinished(run)
     model = _load_in_float32(path, run, config.targets)
     dataset = load_dataset(config.dataset, config.seeds.split)
     require_fit(model, dataset)

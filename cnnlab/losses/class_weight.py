@@ -34,8 +34,10 @@ def class_weights(requested: Mapping[str, float] | Literal["balanced"] | None, d
         return weights
     for name, weight in requested.items():
         if str(name) not in dataset.class_names:
+            hint = "" if isinstance(name, str) else "; a name such as no, on or 07 is written in quotes in YAML"
             raise UserError(
                 f"loss.class_weight.{name}: {dataset.name} has no such class; it has {', '.join(dataset.class_names)}"
+                f"{hint}"
             )
         weights[dataset.class_names.index(str(name))] = weight
     unnamed = [name for name in dataset.class_names if name not in map(str, requested)]

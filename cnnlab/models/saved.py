@@ -12,6 +12,7 @@ from zipfile import BadZipFile, ZipFile
 import keras
 import numpy as np
 
+from cnnlab.config.instantiate import ended
 from cnnlab.config.targets import DEFAULT_PACKAGES, plugin_packages
 from cnnlab.errors import UserError
 from cnnlab.plugins.active import import_plugins
@@ -123,8 +124,11 @@ def _foreign_nodes(value: Any) -> Iterator[dict[str, Any]]:
 def _import(module: str, where: str) -> Any:
     try:
         return import_module(module)
-    except Exception as error:
-        reason = error if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:
+        known = isinstance(error, ImportError)
+        reason = (
+            ended(error) if isinstance(error, SystemExit) else error if known else f"{type(error).__name__}: {error}"
+        )
         raise UserError(f"{where} needs {module}, which cannot be imported ({reason})") from error
 
 

@@ -97,7 +97,7 @@ class Run:
                 "%s is resumed with other code (%s): results may differ from an unbroken training", self.path, changed
             )
         with write_atomically(self.path / "config.yaml") as temporary:
-            temporary.write_text(OmegaConf.to_yaml(self.config))
+            temporary.write_text(OmegaConf.to_yaml(self.config), "utf-8")
         times = {"status": "running", "started": _now(), "ended": None, "error": None}
         self.update(format=FORMAT, **origin, **times, config=OmegaConf.to_container(self.config))
 

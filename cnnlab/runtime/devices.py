@@ -59,6 +59,7 @@ def hide_gpus() -> None:
     if tf.config.list_physical_devices("GPU"):
         try:
             tf.config.set_visible_devices([], "GPU")
+            log.info("exporting on the processor: from now on this process uses no GPU")
         except RuntimeError:
             log.warning("Keras computes on the GPU of this process, exported files on the processor")
 

@@ -1,6 +1,8 @@
 """Which number format a run computes in."""
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -43,3 +45,16 @@ def processor_flags() -> frozenset[str]:
         if line.startswith(("flags", "Features")):
             return frozenset(line.split(":", 1)[1].split())
     return frozenset()
+
+
+@contextmanager
+def own_precision() -> Iterator[None]:
+    """Begin with the dtype policy that a process begins with, and leave the one that was set as it was."""
+    import keras
+
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(keras.config.floatx())
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 READER_IS_GONE = frozenset({errno.EPIPE, errno.EIO})  # `| head -1` has ended; the terminal was closed
@@ -12,7 +13,8 @@ READER_IS_GONE = frozenset({errno.EPIPE, errno.EIO})  # `| head -1` has ended; t
 
 @contextmanager
 def outlive_readers() -> Iterator[None]:
-    """For the length of the block, drop what is written to stdout or stderr and can no longer be read.
+    """For the length of the block, drop what is written to stdout or stderr and can no longer be read, and write ? for
+    a character that the terminal's encoding lacks.
 
     `cnnlab train 2>&1 | head -1` trains to its end, and so does a training whose terminal was closed. A full disk
     behind stdout is an error, as ever; messages on stderr are dropped then.
@@ -34,6 +36,9 @@ class _Outliving:
     def __init__(self, stream: TextIO | None, forgiven: frozenset[int]):
         self._stream = stream or open(os.devnull, "w")  # noqa: SIM115, PTH123 - None where the shell has closed it
         self._forgiven = forgiven
+        if isinstance(self._stream, TextIOWrapper) and self._stream.errors in ("strict", "surrogateescape"):
+            is_utf8 = self._stream.encoding.lower() == "utf-8"  # which lacks but the bytes of odd file names
+            self._stream.reconfigure(errors="surrogateescape" if is_utf8 else "replace")
 
     def write(self, text: str) -> int:
         try:

@@ -53,3 +53,48 @@ def test_only_operations_that_are_fitted_see_the_training_split():
 def test_a_refused_argument_is_named_with_its_key(build):
     with pytest.raises(UserError, match=r"^augmentation\.shift_flip\.shift=9: moves images of 8 pixels out of sight"):
         build("augmentation=shift_flip", "augmentation.shift_flip.shift=9")
+
+
+class Own:
+    """An operation as a user may write one."""
+
+    def __init__(self, change):
+        self.change = change
+
+    def __call__(self, images, stream):
+        return self.change(images)
+
+
+class OwnMix:
+    def mix(self, images, targets, stream):
+        return images, tf.cast(targets, tf.float64)
+
+
+@pytest.mark.parametrize(
+    ("operation", "told"),
+    [
+        (
+            Own(lambda images: tf.cast(images, tf.float32) / 255),
+            r"Own: returns float32 \(16, 8, 8, 3\) for images of uint8 .*; of x from 0 to 255, tf\.cast",
+        ),
+        (Own(lambda images: images[:-1]), r"Own: returns uint8 \(15, 8, 8, 3\) for images of uint8 \(16, 8, 8, 3\)"),
+        (Own(lambda images: images[:, 2:]), r"Own: returns uint8 \(16, 6, 8, 3\) for images"),
+        (Own(lambda images: images.numpy()), r"Own: returns ndarray for images"),
+        (Own(lambda images: None), r"Own: returns NoneType for images"),
+        (OwnMix(), r"OwnMix: returns float64 \(16, 4\) for targets of float32 \(16, 4\); expected the same type"),
+    ],
+)
+def test_an_operation_that_returns_other_images_than_it_should_is_refused(operation, told, make_stream):
+    with pytest.raises(UserError, match=rf"^augmentation {__name__}\.{told}"):
+        Pipeline({"own": operation})(tf.constant(IMAGES), tf.constant(TARGETS), make_stream(16))
+
+
+def test_the_refusal_stays_one_line_while_a_step_is_traced(make_stream):
+    pipeline = Pipeline({"own": Own(lambda images: images[:-1])})
+
+    @tf.function  # with AutoGraph, as the training step is
+    def step(images):
+        return pipeline(images, tf.constant(TARGETS), make_stream(16))
+
+    with pytest.raises(UserError, match=r"^augmentation .*; expected the same type and shape$"):
+        step(tf.constant(IMAGES))

@@ -1,13 +1,16 @@
 """`cnnlab predict`: which files it finds, what it makes of them, and where it says so."""
 
 import csv
+import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cnnlab import cli
+from cnnlab.commands.predict import reserve_output
 from cnnlab.data.find_files import find_files
 from cnnlab.errors import UserError
 
@@ -54,6 +57,31 @@ class TestFinding:
     def test_a_file_whose_name_looks_like_a_glob_is_that_file(self, photos):
         path = str(photos / "more/a [1], b=é.bmp")
         assert find_files([path]) == [path]
+
+    def test_a_folder_whose_name_looks_like_a_glob_is_that_folder(self, photos):
+        photos.rename(photos.with_name("photos [1]"))
+        shutil.copytree(photos.with_name("photos [1]"), photos.with_name("photos 1"))
+        assert find_files([f"{photos} [1]/*.png"]) == [f"{photos} [1]/grey.png"]
+        assert find_files([f"{photos} [0-9]/*.png"]) == [f"{photos} 1/grey.png"]
+
+    def test_a_link_that_leads_nowhere_is_found_as_any_file_is(self, photos):
+        (photos / "lost.png").symlink_to("nowhere.png")
+        assert find_files([f"{photos}/*.png"]) == [str(photos / "grey.png"), str(photos / "lost.png")]
+        assert find_files([str(photos / "lost.png")]) == [str(photos / "lost.png")]
+
+    def test_folders_that_a_glob_matches_and_that_are_not_searched_are_told(self, photos, caplog):
+        found = [str(photos / name) for name in NAMES]
+        assert find_files([f"{photos}/**"]) == found
+        assert find_files([f"{photos}/**/*"]) == found
+        assert caplog.text == ""
+        assert str(photos / NAMES[2]) not in find_files([f"{photos}/*"])
+        assert (
+            f"images={photos}/*: matches 1 folder, such as {photos}/more, which images does not search" in caplog.text
+        )
+        with pytest.raises(
+            UserError, match=r"/m\*: matches 1 folder, .*; give the folder itself, or images='.*/m\*/\*\*'$"
+        ):
+            find_files([f"{photos}/m*"])
 
     def test_a_file_named_twice_is_found_once(self, photos):
         path = str(photos / "grey.png")
@@ -111,6 +139,21 @@ def test_each_call_writes_a_file_of_its_own(run, photos, capsys):
     assert written[0] != written[1]
     assert written[0].read_text() == written[1].read_text()
     assert {path.parent for path in written} == {run / "predict"}
+
+
+def test_calls_at_the_same_time_write_files_of_their_own_too(tmp_path):
+    assert reserve_output(None, tmp_path) != reserve_output(None, tmp_path)
+    reserve_output(f"{tmp_path}/mine.csv", tmp_path)
+    with pytest.raises(UserError, match=r"mine\.csv: exists; remove it or choose another file"):
+        reserve_output(f"{tmp_path}/mine.csv", tmp_path)
+
+
+def test_a_run_that_has_not_come_to_its_end_is_told(run, photos, tmp_path, capsys):
+    copied = shutil.copytree(run, tmp_path / "copied")
+    record = json.loads((copied / "run.json").read_text())
+    (copied / "run.json").write_text(json.dumps(record | {"status": "diverged"}))
+    assert cli.main(["predict", f"run={copied}", f"images={photos / 'grey.png'}"]) == 0
+    assert f"{copied}: is diverged; its best model so far is taken" in capsys.readouterr().err
 
 
 def test_more_classes_than_there_are_gives_all(run, photos, capsys):

@@ -4,7 +4,7 @@ import keras
 import pytest
 from omegaconf import OmegaConf
 
-from cnnlab.config.instantiate import instantiate
+from cnnlab.config.instantiate import instantiate, locate
 from cnnlab.errors import UserError
 
 
@@ -66,3 +66,24 @@ def test_a_refused_argument_is_the_users_mistake_and_names_the_group(keys):
     with pytest.raises(UserError, match=r"^optimizer: ") as refusal:
         instantiate(node(**keys))
     assert "\n" not in str(refusal.value)
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch) -> str:
+    """A module that does its work, and ends, as it is imported."""
+    (tmp_path / "their_script.py").write_text("import sys\n\ndef build():\n    pass\n\nsys.exit(0)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return "their_script.build"
+
+
+@pytest.mark.parametrize("call", [instantiate, locate])
+def test_a_module_that_ends_the_program_is_a_mistake_and_no_end(call, script):
+    with pytest.raises(
+        UserError, match=r"^optimizer: their_script\.build ends the program \(SystemExit: 0; put what it"
+    ):
+        call(node(_target_=script))
+
+
+def test_a_module_that_cannot_be_imported_is_told_with_its_key():
+    with pytest.raises(UserError, match=r"^optimizer: Error loading 'nowhere\.build'"):
+        locate(node(_target_="nowhere.build"))

@@ -38,6 +38,16 @@ class Record:
     fill: Fill = "zero"
     size: "int | float" = 1
 
+@dataclass
+class Longer(Record):
+    more: bool = False
+
+@dataclass
+class Unknown(heavy_library_that_does_not_exist.Thing):
+    more: bool = False
+
+def worded(images: "n height width", mode: Literal[Mode.FAST, "slow"]): ...
+
 def build(shape: tuple[int, int, int], *, units: list[int], layer: heavy_library_that_does_not_exist.Layer,
           name: Optional[str] = None, anything=3, **common: Unpack[Common]): ...
 
@@ -76,6 +86,15 @@ def test_arguments_that_another_module_lists_are_left_open(package):
 
 def test_reads_dataclass_fields_aliases_and_quoted_hints(package):
     assert find_signature(f"{package}.Record").hints == {"fill": Literal["zero", "nearest"], "size": int | float}
+
+
+def test_a_dataclass_has_the_fields_of_its_base_too(package):
+    assert find_signature(f"{package}.Longer").hints == find_signature(f"{package}.Record").hints | {"more": bool}
+    assert find_signature(f"{package}.Unknown") is None
+
+
+def test_annotations_that_are_no_types_of_a_configuration_say_nothing(package):
+    assert find_signature(f"{package}.worded").hints == {"images": Any, "mode": Any}
 
 
 def test_further_arguments_lead_to_the_base_class(package):

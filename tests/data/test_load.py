@@ -5,11 +5,13 @@ import subprocess
 import sys
 from importlib.resources import files
 
+import numpy as np
 import pytest
 from hydra.utils import get_method
 from omegaconf import OmegaConf
 
-from cnnlab.data.load import COMMON_KEYS
+from cnnlab.data.dataset import PublishedDataset, Split
+from cnnlab.data.load import COMMON_KEYS, load_dataset
 from cnnlab.errors import UserError
 
 OPTIONS = sorted(path.stem for path in (files("cnnlab.conf") / "dataset").iterdir() if path.suffix == ".yaml")
@@ -63,3 +65,67 @@ def test_an_image_shape_that_is_none_is_refused(load, shape):
 
 def test_validation_is_absent_where_it_is_none(load):
     assert set(load("digits", image_shape=[8, 8, 1], validation="none").splits) == {"train", "test"}
+
+
+IMAGES, LABELS = np.zeros((9, 8, 8, 1), np.uint8), np.arange(9) % 3
+
+
+def read_own(name: str) -> PublishedDataset:
+    """A reader as a user may write one; `name` says which of `OWN` it returns."""
+    return OWN[name]()
+
+
+def published(images=IMAGES, labels=LABELS, names=("a", "b", "c"), split="train", **columns) -> PublishedDataset:
+    return PublishedDataset(names, {split: Split(images, labels, **columns)})
+
+
+OWN = {
+    "good": lambda: published(labels=LABELS.astype(np.uint8), names=["a", "b", "c"]),
+    "floats": lambda: published(np.zeros((9, 8, 8, 1), np.float32)),
+    "other floats": lambda: published(np.zeros((9, 20, 20, 1))),
+    "no channels": lambda: published(IMAGES[..., 0]),
+    "fewer labels": lambda: published(labels=LABELS[:-1]),
+    "from 1": lambda: published(labels=LABELS + 1),
+    "below 0": lambda: published(labels=LABELS - 1),
+    "one-hot": lambda: published(labels=np.eye(3)[LABELS]),
+    "a list": lambda: published(labels=LABELS.tolist()),
+    "numbers": lambda: published(names=(0, 1, 2)),
+    "fewer weights": lambda: published(weights=np.ones(8, np.float32)),
+    "val": lambda: PublishedDataset(("a", "b", "c"), {"train": Split(IMAGES, LABELS), "val": Split(IMAGES, LABELS)}),
+    "test": lambda: published(split="test"),
+    "pair": lambda: (IMAGES, LABELS),
+}
+
+
+def load_own(name: str):
+    config = {"_target_": f"{__name__}.read_own", "name": name, "image_shape": [8, 8, 1], "num_classes": None}
+    return load_dataset(OmegaConf.create({**config, "validation": "none"}), 0)
+
+
+def test_a_reader_of_ones_own_may_return_any_integers_for_labels_and_a_list_of_names():
+    dataset = load_own("good")
+    assert dataset.class_names == ("a", "b", "c")
+    assert dataset.splits["train"].labels.dtype == np.int32
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("floats", r"train: images are float32 of shape \(9, 8, 8, 1\); expected uint8 .*; use \(x \* 255\)"),
+        ("other floats", r"train: images are float64 of shape \(9, 20, 20, 1\); expected uint8"),
+        ("no channels", r"train: images are uint8 of shape \(9, 8, 8\); .*; of grey images: x\[..., np.newaxis\]"),
+        ("fewer labels", r"train: 9 images, but 8 labels"),
+        ("from 1", r"train: label 3 of example 2 is not in 0..2"),
+        ("below 0", r"train: label -1 of example 0 is not in 0..2"),
+        ("one-hot", r"train: labels are float64 of shape \(9, 3\); .*; of one-hot labels: y.argmax\(1\)"),
+        ("a list", r"train: labels are list; expected a NumPy array"),
+        ("numbers", r"class_names are \(0, 1, 2\); expected a tuple of texts, one per class"),
+        ("fewer weights", r"train: 9 images, but 8 weights"),
+        ("val", r"val is no split; splits: train, validation, test"),
+        ("test", r"returns no split train, but test"),
+        ("pair", r"returns tuple, not a cnnlab.data.dataset.PublishedDataset"),
+    ],
+)
+def test_what_a_reader_of_ones_own_returns_is_checked(name, told):
+    with pytest.raises(UserError, match=rf"^dataset\._target_={__name__}\.read_own[:,] {told}"):
+        load_own(name)

@@ -99,15 +99,34 @@ def test_a_file_has_one_input_one_output_any_batch_size_and_the_names_of_the_cla
     np.testing.assert_allclose(session.run(None, {"images": pixels})[0].sum(axis=1), 1, rtol=1e-5)
 
 
+def run_program(run: Path, folder: Path, number: int) -> str:
+    """The last word of one of the documentation's programs, which looks at photo.png in `folder`."""
+    program = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)[number].replace("RUN/", f"{run}/")
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=folder)
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout.split()[-1]
+
+
 @pytest.mark.parametrize("number", range(3))
 def test_the_programs_of_the_documentation_run(exported_run, tmp_path, number):
-    program = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)[number]
     digits = load_digits()
     Image.fromarray((digits.images[0] * 255 / 16).astype(np.uint8)).save(tmp_path / "photo.png")
-    program = program.replace("RUN/", f"{exported_run}/")
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
-    assert answer.returncode == 0, answer.stderr
-    assert answer.stdout.split()[-1] == str(digits.target[0])
+    assert run_program(exported_run, tmp_path, number) == str(digits.target[0])
+
+
+def test_they_tell_two_classes_apart_by_one_sigmoid_unit(train, tmp_path):
+    for name, grey in (("dark", 20), ("light", 230)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(40):
+            Image.fromarray(np.full((8, 8), grey + number % 20, np.uint8)).save(
+                tmp_path / "photos" / name / f"{number}.png"
+            )
+    data = ("dataset=image_folder", f"dataset.root={tmp_path}/photos", "model=mnist_cnn", "trainer.batch_size=16")
+    run = train(*data, "model.head=sigmoid", "trainer.epochs=8", "optimizer.learning_rate=0.005")
+    assert cli.main(["export", f"run={run}", "format=onnx"]) == 0
+    for name in ("light", "dark"):
+        shutil.copy(tmp_path / "photos" / name / "0.png", tmp_path / "photo.png")
+        assert run_program(run, tmp_path, 0) == name
 
 
 @pytest.mark.slow
@@ -253,6 +272,6 @@ def test_a_run_without_a_best_model_is_refused_and_an_unfinished_one_is_told(cop
     record = json.loads((copied / "run.json").read_text())
     (copied / "run.json").write_text(json.dumps(record | {"status": "interrupted"}))
     assert cli.main(["export", f"run={copied}", "check_images=10"]) == 0
-    assert "is interrupted; its best model so far is exported" in capsys.readouterr().err
+    assert "is interrupted; its best model so far is taken" in capsys.readouterr().err
     (copied / "model.keras").unlink()
     assert "has no model.keras (status: interrupted)" in refusal(capsys, "export", f"run={copied}")

@@ -71,6 +71,10 @@ def test_classes_without_a_weight_count_once_which_is_told(caplog):
     dataset = Dataset("toy", (2, 2, 1), ("a", "b", "c"), {})
     assert class_weights({"b": 2}, dataset).tolist() == [1, 2, 1]
     assert class_weights({"a": 3, "b": 2, "c": 1}, dataset).tolist() == [3, 2, 1]
+    with pytest.raises(
+        UserError, match=r"^loss\.class_weight\.False: .*; a name such as no, on or 07 is written in quo"
+    ):
+        class_weights({False: 2}, dataset)  # what YAML makes of `no: 2`
     assert caplog.messages == ["loss.class_weight: names no weight of a, c; it is 1"]
 
 

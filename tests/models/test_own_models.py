@@ -230,6 +230,12 @@ def test_a_trusted_package_that_has_changed_is_told(tmp_path, project):
     forget()
     with pytest.raises(UserError, match=r"net\.keras needs mynet, which cannot be imported \(No module named"):
         load_model(path, "run=R", ["mynet"])
+    (tmp_path / "mynet.py").write_text("raise SystemExit(0)")
+    forget()
+    with pytest.raises(
+        UserError, match=r"needs mynet, which cannot be imported \(SystemExit: 0; put what it does as a s"
+    ):
+        load_model(path, "run=R", ["mynet"])
 
 
 def test_a_model_that_would_not_come_back_from_its_file_is_refused_before_it_is_trained(tmp_path):
