@@ -11,6 +11,7 @@ lines `# Measured:` in conf/experiment/ from results/ alone; `--check` changes n
 
 import argparse
 import json
+import os
 import re
 import shlex
 import shutil
@@ -97,12 +98,20 @@ def keep(preset: Preset, directory: Path, seed: int) -> None:
     record = public(json.loads((directory / "run.json").read_text()))
     if earlier := record.get("earlier_sessions"):
         record["earlier_sessions"] = [public(session) for session in earlier]
-    (target / "run.json").write_text(json.dumps(record, indent=2) + "\n")
+    write_record(target / "run.json", record)
     shutil.copyfile(directory / "metrics.csv", target / "metrics.csv")
     for view in preset.views:
         figures = json.loads((directory / "eval" / view / "metrics.json").read_text())
         figures["model"] = Path(figures["model"]).name
-        (target / f"{view}.json").write_text(json.dumps(figures, indent=2) + "\n")
+        write_record(target / f"{view}.json", figures)
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """Write JSON in which the folder of the data is called as everybody may call his."""
+    text = json.dumps(record, indent=2) + "\n"
+    if folder := os.environ.get("CNNLAB_DATA"):
+        text = text.replace(str(Path(folder).absolute()), "${oc.env:CNNLAB_DATA}")
+    path.write_text(text)
 
 
 def public(record: dict[str, Any]) -> dict[str, Any]:
@@ -155,7 +164,8 @@ def summary(preset: Preset, found: Measured) -> str:
         return f"# Measured: not run to its end.{published}"
     parts = [f"{view} {percent(values)}" for view, values in found.accuracies.items()]
     minutes = f"{statistics.median(found.minutes):.0f} min on {hardware(found.records[0])}"
-    return f"# Measured: {', '.join(parts)}; {minutes}.{published}"
+    changed = ", with what RESULTS.md says is other" if preset.overrides else ""
+    return f"# Measured: {', '.join(parts)}{changed}; {minutes}.{published}"
 
 
 def table(presets: dict[str, Preset]) -> str:
