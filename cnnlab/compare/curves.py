@@ -100,9 +100,8 @@ def draw_time_to_accuracy(comparison: Comparison, path: Path) -> None:
             for run in runs:
                 axes.plot(run[horizontal], run[column], color=color, linewidth=0.8, alpha=0.4)
             if runs:
-                length = min(map(len, runs))
-                pooled = pd.concat([run[:length].reset_index()[[horizontal, column]] for run in runs])
-                mean = pooled.groupby(level=0).mean()
+                pooled = pd.concat([run.set_index("epoch")[[horizontal, column]] for run in runs]).groupby(level=0)
+                mean = pooled.mean()[pooled.size() == len(runs)]
                 axes.plot(
                     mean[horizontal],
                     mean[column],
@@ -134,13 +133,12 @@ def _style(axes: Axes, column: str) -> None:
 
 
 def _draw_band(axes: Axes, curves: Sequence[pd.Series], color: ColorType, label: str | None, **line: Any) -> None:
-    """The mean of curves, as far as all of them go, and the band from the least to the largest."""
-    shortest = min(curves, key=len)
-    values = np.stack([curve.to_numpy()[: len(shortest)] for curve in curves])
-    axes.plot(shortest.index, values.mean(axis=0), color=color, linewidth=1.6, label=label, **line)
+    """The mean of curves, where all of them have a value, and the band from the least to the largest."""
+    values = pd.concat(curves, axis=1, join="inner")
+    axes.plot(values.index, values.mean(axis=1), color=color, linewidth=1.6, label=label, **line)
     if len(curves) > 1:
-        low, high = values.min(axis=0), values.max(axis=0)
-        axes.fill_between(shortest.index, low, high, color=color, alpha=0.18, linewidth=0)
+        low, high = values.min(axis=1), values.max(axis=1)
+        axes.fill_between(values.index, low, high, color=color, alpha=0.18, linewidth=0)
 
 
 def _draw_diverged(axes: Axes, curve: pd.Series, color: ColorType, label: str) -> None:

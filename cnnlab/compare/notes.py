@@ -25,8 +25,8 @@ def circumstances(run: Run) -> dict[str, Any]:
 
 
 def counting_notes(comparison: Comparison, runs: pd.DataFrame, metric: str) -> list[str]:
-    """A line for every observation that was made several times, for what does not count, for what is no run, and where
-    a sweep's swept keys do not name its configurations.
+    """A line for every observation that was made several times, for what does not count, also of the metric alone, for
+    what is no run, and where a sweep's swept keys do not name its configurations.
 
     Args:
         comparison: whose runs are told of.
@@ -44,6 +44,9 @@ def counting_notes(comparison: Comparison, runs: pd.DataFrame, metric: str) -> l
         notes.append(f"{names} have one configuration and seed: they are one observation")
     for entry in comparison.unfinished:
         notes.append(f"{entry.path.name} is " + ": ".join(filter(None, (entry.status, entry.reason))))
+    for entry in comparison.entries:
+        if entry.counts and pd.isna(values[entry.path]):
+            notes.append(f"{entry.path.name} is done, but has no number for {metric}: it does not count in that")
     if comparison.by_settings:
         what = "its swept keys do not tell all of its jobs apart, which are of several grids"
         notes.append(f"{what}: configurations are called by the settings in which the runs differ")

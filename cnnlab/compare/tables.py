@@ -99,22 +99,26 @@ def _held_out(run: Run) -> float | None:
 
 
 def measured(run: Run) -> dict[str, float]:
-    """The figures of a run, by the columns of `runs_table`; empty before its first epoch has ended."""
-    history = pd.DataFrame(run.history())
+    """The figures of a run, by the columns of `runs_table`; empty before its first epoch has ended.
+
+    Of a metric that became NaN, so are the last epoch and the mean; the best is that of the numbers.
+    """
+    rows = run.history()
+    history = pd.DataFrame(rows)
     if history.empty:
         return {}
     row = {"epochs": history["epoch"].iloc[-1], "steps": history["step"].iloc[-1]}
     row |= {"seconds": history["seconds"].sum(), "images_per_second": history["images_per_second"].median()}
     best_model = run.record.get("best") or {}
     for metric, better in measured_columns([run]).items():
-        values = pd.to_numeric(history[metric]).dropna() if metric in history else pd.Series(dtype=float)
+        values = pd.Series([row[metric] for row in rows if row.get(metric) is not None], dtype=float)
         chosen = [best_model["value"]] if best_model.get("monitor") == metric else []  # perhaps within an epoch
         candidates = pd.Series([*values, *chosen], dtype=float).dropna()
         if better and len(candidates):
             row[f"best_{metric}"] = candidates.max() if better == "max" else candidates.min()
         if len(values):
             row[f"final_{metric}"] = values.iloc[-1]
-            row[f"mean_{metric}"] = values.mean()
+            row[f"mean_{metric}"] = values.mean(skipna=False)
     return row
 
 

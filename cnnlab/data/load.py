@@ -61,12 +61,15 @@ def load_dataset(cfg: DictConfig, split_seed: int, *, own_classes: bool = False)
         their index.
 
     Raises:
-        UserError: files are missing or damaged, labels are out of range, or a key does not fit the files.
+        UserError: files are missing or damaged, labels are out of range or of one class, or a key does not fit the
+            files.
     """
     image_shape, resize_size = _image_shape(cfg.image_shape), cfg.get("resize_size")
     validation = parse_validation(cfg.validation)
     published = _read(cfg)
     class_names = published.class_names if own_classes else _class_names(published.class_names, cfg.num_classes)
+    if len(class_names) < 2 and not own_classes:
+        raise UserError(f"dataset={cfg.name}: has the class {class_names[0]} only; two classes or more are needed")
     splits = hold_out_test(published.splits, cfg.get("test_fraction"), split_seed, class_names)
     if cfg.get("folds") is None:
         validation = choose_validation(validation, splits)

@@ -24,6 +24,15 @@ CONVOLUTIONS = (
 )
 SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)
+COUNTED = (*CONVOLUTIONS, *SEPARABLE, *TRANSPOSED, keras.layers.Dense)
+
+WITHOUT_PRODUCTS = (
+    keras.layers.Embedding,
+    keras.layers.PReLU,
+    keras.layers.Normalization,
+    keras.layers.LayerNormalization,
+)
+"""Layers whose weights may have several axes, and are no kernels."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +58,12 @@ class LayerCost:
 def layer_costs(network: keras.Model, batch_size: int) -> list[LayerCost]:
     """The costs of all layers of a functional model, inputs first.
 
-    Layers whose MACs are hidden in a subclassed model or a composite layer are named in a warning.
+    Layers whose MACs are not counted are named in warnings: those hidden in a subclassed model or a composite layer,
+    and other kinds of layers with a kernel.
     """
+    unknown = [layer.name for layer in network.layers if _is_unknown(layer)]
+    if unknown:
+        log.warning("%s: MACs are not counted in layers of such a kind", ", ".join(unknown))
     hiding = [layer.name for layer in network.layers if _hides_layers(layer)]
     if hiding:
         log.warning(
@@ -101,8 +114,20 @@ def _hides_layers(layer: keras.layers.Layer) -> bool:
     """Whether layers that count are inside of one that does not tell how it uses them."""
     if function_of(layer) is not None:
         return any(_hides_layers(inner) for inner in layer.layers)
-    counted = (*CONVOLUTIONS, *SEPARABLE, *TRANSPOSED, keras.layers.Dense)
-    return any(isinstance(inner, counted) for inner in layer._flatten_layers(include_self=False))
+    inside = layer._flatten_layers(include_self=False)
+    return any(isinstance(inner, COUNTED) or _has_kernel(inner) for inner in inside)
+
+
+def _is_unknown(layer: keras.layers.Layer) -> bool:
+    """Whether it is, or a functional model has, a layer with a kernel whose products `count_macs` does not know."""
+    if function_of(layer) is not None:
+        return any(_is_unknown(inner) for inner in layer.layers)
+    return not isinstance(layer, COUNTED) and not _hides_layers(layer) and _has_kernel(layer)
+
+
+def _has_kernel(layer: keras.layers.Layer) -> bool:
+    """Whether a layer that holds no others multiplies by weights of two axes or more, for all we know."""
+    return not isinstance(layer, WITHOUT_PRODUCTS) and any(len(weight.shape) > 1 for weight in layer.weights)
 
 
 def tensor_bytes(tensor: KerasTensor, batch_size: int) -> int:

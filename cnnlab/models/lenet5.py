@@ -82,8 +82,9 @@ def lenet5_1998(input_shape: tuple[int, int, int], num_classes: int, *, l2: floa
     are minus the squared distances of these to the classes' codes, bitmaps of 7x12 values of +1 and -1. The
     squashing function after each layer is 1.7159 tanh(2x/3).
 
-    60,000 parameters at one channel, as the paper counts: the codes, fixed, are none. The kernels start
-    from LeCun's uniform distribution, the poolings as plain averages.
+    60,000 parameters at one channel, as the paper counts: the codes, fixed, are none. The poolings start as plain
+    averages; the kernels from a uniform distribution of variance 1 over a unit's inputs, where the paper has the limits
+    ±2.4 over these. The paper's loss has a constant for rubbish beside the classes' distances, the cross-entropy not.
 
     Args:
         input_shape: (height, width, channels) of the images.

@@ -49,8 +49,8 @@ def resnet(
         num_classes: number of logits.
         depth: layers with kernels, projections not counted.
         version: which convolution of a bottleneck halves the feature maps: 1 as published, the first 1x1; 1.5 the 3x3,
-            for half a point more accuracy on ImageNet and a tenth more work. Without bottlenecks there is no
-            difference.
+            for half a point more accuracy on ImageNet and, with 50 layers, 6 % more MACs. Without bottlenecks there
+            is no difference.
         stem: "imagenet" takes a quarter of the height and width (7x7 and pooling, both with stride 2), "cifar"
             none (3x3), for small images.
         zero_init_residual: start every unit as its shortcut: the factors of its last batch normalisation are 0

@@ -22,7 +22,9 @@ def squeezenet(
     """SqueezeNet of Iandola et al. (2016) in its authors' cheaper version 1.1.
 
     Eight fire modules between 3x3 poolings; a global average over the feature maps of a last 1x1 convolution gives the
-    logits. 1,235,496 parameters with 1000 classes, 722,496 of them before the last convolution.
+    logits. 1,235,496 parameters with 1000 classes, 722,496 of them before the last convolution. The poolings leave out
+    a last row and column that fill no window, which the authors' (in Caffe) take too: of 227x227 pixels 27x27 and
+    13x13 are left where theirs leave 28x28 and 14x14.
 
     Args:
         input_shape: (height, width, channels) of the preprocessed images.

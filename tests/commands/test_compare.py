@@ -84,6 +84,26 @@ def test_the_best_of_what_chose_the_model_is_that_of_any_validation_also_within_
     assert measured(run) == epochs | {"best_val_accuracy": epochs["best_val_accuracy"] + 0.01}
 
 
+def test_a_metric_that_became_nan_has_no_final_value_and_the_run_is_told_not_to_count_in_it(sweep_of_four, tmp_path):
+    run = shutil.copytree(sweep_of_four / "optimizer=adam,seed=0", tmp_path / "run")
+    history = pd.read_csv(run / "metrics.csv")
+    first = history["val_loss"][0]
+    history.loc[len(history) - 1, "val_loss"] = float("nan")
+    history.to_csv(run / "metrics.csv", index=False, na_rep="nan")
+    found = measured(Run.open(run))
+    assert [name for name, value in found.items() if pd.isna(value)] == ["final_val_loss", "mean_val_loss"]
+    assert found["best_val_loss"] == first
+    others = [str(sweep_of_four / name) for name in ("optimizer=adam,seed=1", "optimizer=sgd*")]
+    comparison = collect([str(run), *others])
+    runs = runs_table(comparison)
+    summary = summary_table(runs).set_index(["configuration", "metric"])
+    assert summary.loc[("optimizer=adam", "final_val_loss")]["n"] == 1
+    assert summary.loc[("optimizer=adam", "final_val_accuracy")]["n"] == 2
+    note = "run is done, but has no number for final_val_loss: it does not count in that"
+    assert note in counting_notes(comparison, runs, "final_val_loss")
+    assert note not in counting_notes(comparison, runs, "final_val_accuracy")
+
+
 def test_runs_of_no_sweep_are_told_apart_by_what_differs_in_their_configurations(sweep_of_four):
     comparison = collect([str(sweep_of_four / "optimizer=*")])
     assert comparison.keys == ["optimizer"]

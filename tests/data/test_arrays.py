@@ -94,6 +94,14 @@ def test_other_arrays_are_refused_with_a_hint(load, tmp_path, arrays, message):
         load("arrays", root=tmp_path / "set.npz", **SHAPE)
 
 
+def test_one_class_is_refused_but_for_outputs_that_more_may_need(load, tmp_path):
+    np.savez(tmp_path / "set.npz", x_train=IMAGES, y_train=np.zeros(len(IMAGES), np.int32))
+    with pytest.raises(UserError, match="dataset=set: has the class 0 only; two classes or more are needed"):
+        load("arrays", root=tmp_path / "set.npz", validation="none", image_shape=[6, 5, 3])
+    wider = load("arrays", root=tmp_path / "set.npz", validation="none", image_shape=[6, 5, 3], num_classes=2)
+    assert wider.class_names == ("0", "1")
+
+
 def test_labels_that_count_from_one_and_pixels_that_end_at_one_are_told(load, tmp_path, caplog):
     np.savez(tmp_path / "set.npz", x_train=IMAGES // 128, y_train=LABELS + 1)
     dataset = load("arrays", root=tmp_path / "set.npz", image_shape=[6, 5, 3])

@@ -6,6 +6,7 @@ import pytest
 from cnnlab.models.all_cnn_c import all_cnn_c
 from cnnlab.models.cost import LayerCost, count_macs, layer_costs
 from cnnlab.models.graph import uses
+from cnnlab.models.lenet5 import lenet5_1998
 from cnnlab.models.mnist_cnn import mnist_cnn
 
 L = keras.layers
@@ -57,6 +58,22 @@ def test_a_nested_model_costs_what_its_layers_cost():
     inner = mnist_cnn((28, 28, 1), 10)
     outer = keras.Model(images := keras.Input((28, 28, 1)), inner(images))
     assert layer_costs(outer, 1)[1].macs == sum(cost.macs for cost in layer_costs(inner, 1)) > 0
+
+
+def test_layers_with_kernels_whose_macs_are_not_counted_are_told(caplog):
+    images = keras.Input((4, 4, 3))
+    x = L.Reshape((16, 3))(L.PReLU()(L.BatchNormalization()(L.Conv2D(3, 1)(images))))
+    x = L.EinsumDense("abc,cd->abd", (16, 3), name="einsum")(L.MultiHeadAttention(1, 2, name="attention")(x, x))
+    x = L.LayerNormalization(axis=(1, 2))(L.GRU(2, return_sequences=True, name="recurrent")(x))
+    layer_costs(keras.Model(images, x), batch_size=1)
+    assert [record.getMessage() for record in caplog.records] == [
+        "einsum: MACs are not counted in layers of such a kind",
+        "attention, recurrent: the MACs and activations of the layers inside are not counted; only a functional model "
+        "shows how they are used",
+    ]
+    caplog.clear()
+    layer_costs(lenet5_1998((28, 28, 1), 10), batch_size=1)
+    assert not caplog.records
 
 
 def test_a_shared_layer_costs_as_often_as_it_is_used_nested_or_not():

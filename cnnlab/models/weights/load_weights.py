@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import shorten
 
+import h5py
 import keras
 
 from cnnlab.config.targets import DEFAULT_PACKAGES
@@ -129,6 +130,38 @@ def _load_network(file: Path, network: keras.Model, path: str, head: Sequence[ke
         is_head = any(f"name={layer.name}," in str(error) for layer in head_layers(network))
         hint = f"; {HEAD_HINT}" if is_head else ""
         raise UserError(f"weights={path}: does not fit or is damaged; Keras says: {reason}{hint}") from error
+    theirs, ours = _stored(file), _saved(network)
+    if theirs != ours:  # Keras takes the first layers of a kind, and leaves the others where they are
+        raise UserError(
+            f"weights={path}: has {theirs} arrays, {network.name} has {ours}; set model=… as it was trained"
+        )
+
+
+def _stored(file: Path) -> int:
+    """How many arrays of layers a file of Keras 3 holds, whole numbers left out: counts, and random generators' state.
+
+    A compiled model's optimizer lies beside the layers, or, of a model within, in a group called so.
+    """
+    arrays: list[str] = []
+
+    def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        layer, _, rest = name.partition("/")
+        if isinstance(item, h5py.Dataset) and layer == "layers" and "optimizer" not in rest.split("/"):
+            arrays.extend([name] if item.dtype.kind == "f" else [])
+
+    with h5py.File(file) as content:
+        content.visititems(visit)
+    return len(arrays)
+
+
+def _saved(network: keras.Model) -> int:
+    """How many of these a network saves."""
+    count = 0
+    for layer in {id(layer): layer for layer in network._flatten_layers()}.values():
+        store: dict[str, keras.Variable] = {}
+        layer.save_own_variables(store)
+        count += sum("float" in str(values.dtype) for values in store.values())
+    return count
 
 
 def _copy(

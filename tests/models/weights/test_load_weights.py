@@ -73,6 +73,37 @@ def test_a_network_alone_leaves_the_preprocessing(tmp_path, trained, images, nam
         np.testing.assert_array_equal(ours, theirs)
 
 
+def chain(length: int, dropout: float = 0.0) -> keras.Model:
+    """Convolutions that all look alike, with other things that a file of weights may hold: counts, generators, frozen
+    statistics, and a model within that is used twice."""
+    images = keras.Input(SHAPE, name="images")
+    inner = keras.Sequential([keras.Input(SHAPE), layers.Conv2D(1, 3, padding="same"), layers.Dropout(0.5)])
+    x = layers.Concatenate()([layers.Normalization()(inner(inner(images)))] * 4)
+    for _ in range(length):
+        x = layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same")(x))
+    x = layers.Dropout(dropout)(x) if dropout else x
+    return keras.Model(images, layers.Dense(3, name="logits")(layers.GlobalAveragePooling2D()(x)), name="chain")
+
+
+@pytest.mark.parametrize(("theirs", "ours", "arrays"), [(4, 2, "has 30 arrays, chain has 18"), (2, 4, "does not fit")])
+def test_weights_of_a_longer_or_shorter_network_are_refused(tmp_path, theirs, ours, arrays):
+    path = tmp_path / "network.weights.h5"
+    chain(theirs).save_weights(path)
+    with pytest.raises(UserError, match=arrays):
+        load_weights(str(path), parts()[0], chain(ours))
+
+
+def test_generators_and_an_optimizer_in_a_file_of_weights_are_no_arrays_too_many(tmp_path):
+    trained = chain(2, dropout=0.5)
+    trained.compile("adam", "mse")
+    trained.fit(np.zeros((2, *SHAPE), np.float32), np.zeros((2, 3), np.float32), verbose=0)
+    trained.save_weights(path := tmp_path / "network.weights.h5")
+    network = chain(2)
+    load_weights(str(path), parts()[0], network)
+    images = np.ones((1, *SHAPE), np.float32)
+    np.testing.assert_allclose(network(images), trained(images), rtol=1e-5)
+
+
 def test_another_head_is_refused_with_both_shapes(tmp_path, trained):
     path = tmp_path / "model.keras"
     export(*trained).save(path)
