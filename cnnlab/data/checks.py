@@ -50,7 +50,7 @@ def _check_split(split: Split, num_classes: int, image_shape: ImageShape, source
             f"{source}: files are brought to {[*split.images.image_shape]}, not to dataset.image_shape={[*image_shape]}"
         )
     check_labels(split.labels, len(split.images), num_classes, source)
-    for name, column in split._columns().items():
+    for name, column in split.columns().items():
         if len(column) != len(split):
             raise UserError(f"{source}: {len(split)} images, but {len(column)} {name}")
 

@@ -139,17 +139,17 @@ class Split:
 
     def take(self, indices: np.ndarray) -> "Split":
         """The examples at `indices`, in that order."""
-        columns = {name: value[indices] for name, value in self._columns().items()}
+        columns = {name: value[indices] for name, value in self.columns().items()}
         return replace(self, images=_take(self.images, indices), labels=self.labels[indices], **columns)
 
     def join(self, other: "Split") -> "Split":
         """These examples, then those of `other`, of the same reader: what one of them holds, both do."""
-        theirs = other._columns()
-        columns = {name: np.concatenate([value, theirs[name]]) for name, value in self._columns().items()}
+        theirs = other.columns()
+        columns = {name: np.concatenate([value, theirs[name]]) for name, value in self.columns().items()}
         images, labels = _join(self.images, other.images), np.concatenate([self.labels, other.labels])
         return replace(self, images=images, labels=labels, **columns)
 
-    def _columns(self) -> dict[str, np.ndarray]:
+    def columns(self) -> dict[str, np.ndarray]:
         """What is known of each image beside its label."""
         columns = {"squares": self.squares, "groups": self.groups, "weights": self.weights}
         return {name: value for name, value in columns.items() if value is not None}
