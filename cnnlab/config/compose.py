@@ -153,7 +153,7 @@ class _Job:
         except WrongType as error:
             raise UserError(f"{error}{decoding_hint(config, error.key)}") from error
         if self.run and self.command == "train":
-            if directory != self.run.path:
+            if not directory.samefile(self.run.path):  # which may be called ../RUN, and Hydra leaves out such parts
                 raise UserError(f"hydra.run.dir={directory}: a resumed run stays in {self.run.path}")
             check_resumable(config, self.run)
 

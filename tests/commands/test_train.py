@@ -3,6 +3,7 @@
 import csv
 import html
 import json
+import os
 import re
 import shutil
 import signal
@@ -204,6 +205,16 @@ def test_a_resume_tells_what_begins_anew_or_would_have_been_otherwise(train, tmp
     step, rate = metrics(run).loc[0, ["step", "learning_rate"]]
     assert f"at step {step:.0f} the learning rate was {rate:.3g} and would now be 0.000" in caplog.text
     assert pd.read_csv(tmp_path / "log.csv").epoch.tolist() == [0, 1]
+
+
+def test_a_run_may_be_called_by_a_relative_path_to_be_resumed(train, tmp_path, monkeypatch):
+    run = train("trainer.steps=2")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(run)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for steps, path in ((3, "../link"), (4, os.path.relpath(run))):
+        assert cli.main(["train", f"resume={path}", f"trainer.steps={steps}"]) == 0
+        assert metrics(run).step.iloc[-1] == steps
 
 
 def test_a_resume_draws_no_weights_that_the_checkpoint_replaces(train, monkeypatch):
