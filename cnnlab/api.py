@@ -157,7 +157,7 @@ class TrainedRun:
 
     @property
     def record(self) -> dict[str, Any]:
-        """RUN/run.json as it is now: status, best, versions, machine and more."""
+        """What RUN/run.json says now, such as status, best, versions and machine."""
         self._run = Run.open(self.path)
         return self._run.record
 

@@ -171,7 +171,7 @@ def _restore(
         log.info("resuming after step %d of %d", state.step, plan.total_steps)
         if state.history and not isinstance(schedule, HistorySchedule):
             inner = getattr(train_state.optimizer, "inner_optimizer", train_state.optimizer)
-            _tell_new_schedule(schedule, state.history[-1], state.step - int(inner._iterations))
+            _tell_new_schedule(schedule, state.history[-1], state.step - int(inner._iterations.numpy()))
     return state
 
 
