@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from cnnlab.data.dataset import ImageFiles, ImageShape, PublishedDataset, Split
+from cnnlab.data.dataset import SPLITS, ImageFiles, ImageShape, PublishedDataset, Split
 from cnnlab.errors import UserError
-
-SPLITS = ("train", "validation", "test")
 
 
 def check_published(published: object, image_shape: ImageShape, source: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnlab.data.dataset import Dataset, ImageFiles
+from cnnlab.data.dataset import SPLITS, Dataset, ImageFiles
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def shared_images(dataset: Dataset) -> dict[tuple[str, str], np.ndarray]:
         found = {name: positions[kept[name]] for name, positions in found.items()}
         keys = {name: list(compress(values, kept[name])) for name, values in keys.items()}
     shared: dict[tuple[str, str], np.ndarray] = {}
-    order = [name for name in ("train", "validation", "test") if name in found]
+    order = [name for name in SPLITS if name in found]
     for first, second in combinations(order, 2):
         there = set(keys[first])
         both = [position for position, value in zip(found[second], keys[second], strict=True) if value in there]

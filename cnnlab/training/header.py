@@ -5,7 +5,7 @@ from pathlib import Path
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.data.dataset import Dataset
+from cnnlab.data.dataset import SPLITS, Dataset
 from cnnlab.runtime.devices import thread_count
 from cnnlab.training.plan import Plan
 from cnnlab.training.progress import shown_path
@@ -23,7 +23,7 @@ def header_lines(
         directory: of the run.
     """
     batch_size, sampling = config.trainer.batch_size, config.dataset.get("sampling", "shuffled")
-    splits = [name for name in ("train", "validation", "test") if name in dataset.splits]
+    splits = [name for name in SPLITS if name in dataset.splits]
     sizes = ", ".join(f"{len(dataset.splits[name]):,} {name}" for name in splits)
     parameters = train_state.network.count_params()
     return [

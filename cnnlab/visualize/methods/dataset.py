@@ -10,14 +10,13 @@ from matplotlib.axes import Axes
 from omegaconf import DictConfig
 
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
-from cnnlab.data.dataset import Dataset, DecodedSplit, Split
+from cnnlab.data.dataset import SPLITS, Dataset, DecodedSplit, Split
 from cnnlab.data.load import load_dataset
 from cnnlab.data.sample import decoded, draw, sample
 from cnnlab.reporting.figure import TRAIN_COLOR, new_figure, save_figure, shorten, style_axes, whole_ticks
 from cnnlab.visualize.drawing.grid import Row, draw_grid
 
 COLUMNS = 8
-SPLITS = ("train", "validation", "test")
 NAME_LENGTH = 18
 MOST = 60
 """Classes whose mean is drawn."""
