@@ -70,7 +70,8 @@ def rows(run: Path) -> pd.DataFrame:
     return pd.read_csv(run / "metrics.csv").drop(columns=["seconds", "images_per_second"])
 
 
-TWENTY = ("trainer.steps=20", "augmentation=[shift_flip,mixup]", "loss=focal", "metric=[auc,f1]")
+OPTIONS = ("trainer.steps_per_epoch=10", "augmentation=[shift_flip,mixup]", "loss=focal", "metric=[auc,f1]")
+TWENTY = ("trainer.steps=20", *OPTIONS)
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +95,13 @@ REFUSED_ON_TWO_DEVICES = {
 
 @pytest.fixture(scope="module")
 def two_devices(tmp_path_factory) -> tuple[Path, list[str]]:
-    """In one process on two devices: a training, and before it the errors of each command that is refused."""
+    """In one process on two devices: the errors of each command that is refused, and a training that is resumed."""
     folder = tmp_path_factory.mktemp("two")
     unshifted = [override for override in SMALL if not override.startswith("augmentation")]
     refused = [["train", *unshifted, *given, f"hydra.run.dir={folder}/refused"] for given in REFUSED_ON_TWO_DEVICES]
-    last = ["train", *SMALL, *TWENTY, "trainer.devices=2", f"hydra.run.dir={folder}/run"]
-    process = start(*(word for command in refused for word in (*command, "--")), *last, devices=2)
+    half = ["train", *SMALL, "trainer.steps=10", *OPTIONS, "trainer.devices=2", f"hydra.run.dir={folder}/run"]
+    rest = ["train", f"resume={folder}/run", "trainer.steps=20"]
+    process = start(*(word for command in (*refused, half) for word in (*command, "--")), *rest, devices=2)
     _, messages = process.communicate(timeout=300)
     assert process.returncode == 0, messages
     assert not (folder / "refused").exists()
@@ -112,7 +114,7 @@ def assert_same_training(run: Path, reference: Path) -> None:
     pd.testing.assert_frame_equal(rows(run), rows(reference), atol=1e-4, rtol=1e-4)
 
 
-def test_two_devices_train_what_one_trains(one_device, two_devices):
+def test_two_devices_train_and_resume_what_one_trains_at_once(one_device, two_devices):
     run, _ = two_devices
     assert json.loads((run / "run.json").read_text())["replicas"] == 2
     assert_same_training(run, one_device)
