@@ -19,6 +19,7 @@ from cnnlab.models.network import take_apart
 from cnnlab.models.saved import REASON_LENGTH, load_model
 from cnnlab.models.weights.legacy_hdf5 import is_legacy, read_legacy_hdf5
 from cnnlab.models.weights.set_weights import set_weights
+from cnnlab.models.weights.settings import differing_networks
 from cnnlab.models.weights.stored_weights import Misfit, StoredWeights
 from cnnlab.models.weights.tf_checkpoint import is_checkpoint, read_tf_checkpoint
 from cnnlab.models.weights.weights_map import read_weights_map
@@ -202,6 +203,8 @@ def _copy_weights(source: keras.Model, target: keras.Model, path: str, head: Seq
     for theirs, ours in pairs:
         ours.assign(theirs)
     finalize_state(target)
+    for difference in differing_networks(source, target):
+        log.warning("weights=%s: %s; set model=… as it was trained", path, difference)
 
 
 def tell_other_classes(path: str, dataset: Dataset) -> None:

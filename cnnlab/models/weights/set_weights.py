@@ -13,7 +13,7 @@ from cnnlab.errors import UserError
 from cnnlab.models.graph import finalize_state
 from cnnlab.models.weights.flatten_order import Map, flattened_maps, reordered
 from cnnlab.models.weights.pairing import Pairing, pair_weights
-from cnnlab.models.weights.settings import differing_settings, padded_otherwise
+from cnnlab.models.weights.settings import differing_settings, owners, padded_otherwise
 from cnnlab.models.weights.stored_weights import Layout, StoredWeights
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def set_weights(
         UserError: the arrays do not fit, could be swapped, or cannot be converted.
     """
     pairing = pair_weights(stored, network, where, mapping, [weight for layer in head for weight in layer.weights])
-    layers = _owners(network)
+    layers = owners(network)
     maps = flattened_maps(network, where) if pairing.layout.channels_first else {}
     converted = []
     for name, variable in pairing.pairs:
@@ -53,12 +53,6 @@ def set_weights(
         variable.assign(values)
     finalize_state(network)
     _tell(stored, pairing, network, where)
-
-
-def _owners(network: keras.Model) -> dict[str, keras.Layer]:
-    """The layer of each variable, by its path."""
-    layers = [layer for layer in network._flatten_layers() if not isinstance(layer, keras.Model)]
-    return {weight.path: layer for layer in layers for weight in layer.weights}
 
 
 def _convert(
@@ -110,5 +104,5 @@ def _tell(stored: StoredWeights, pairing: Pairing, network: keras.Model, where: 
         )  # fmt: skip
     for note in stored.notes:
         log.warning("%s: %s", where, note)
-    for difference in differing_settings(stored.settings, pairing.pairs, _owners(network)):
+    for difference in differing_settings(stored.settings, pairing.pairs, owners(network)):
         log.warning("%s: %s; set model=… as it was trained", where, difference)

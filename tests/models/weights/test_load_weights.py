@@ -191,6 +191,34 @@ def test_another_network_is_refused(tmp_path, trained):
         load_weights(str(path), parts()[0], deeper)
 
 
+def pooled_or_strided(padding: str, *, pooled: bool) -> keras.Model:
+    """Two networks with the same variables, as Model C and Strided-CNN-C have them."""
+    pixels = keras.Input((8, 8, 1))
+    maps = layers.Conv2D(4, 3, padding=padding, strides=1 if pooled else 2, activation="relu", name="conv")(pixels)
+    maps = layers.MaxPooling2D(3, 2, padding="same")(maps) if pooled else layers.Dropout(0.5)(maps)
+    return keras.Model(pixels, layers.Dense(3)(layers.GlobalAveragePooling2D()(maps)), name="small")
+
+
+def test_a_network_that_computes_something_else_with_the_same_weights_is_told(tmp_path, caplog):
+    pooled_or_strided("same", pooled=True).save(tmp_path / "pooled.keras")
+    network = pooled_or_strided("valid", pooled=False)
+    load_weights(f"{tmp_path}/pooled.keras", parts()[0], network)
+    where = f"weights={tmp_path}/pooled.keras: "
+    assert [message.removeprefix(where) for message in caplog.messages] == [
+        "conv was trained with padding=same, conv has valid; set model=… as it was trained",
+        "conv was trained with strides=[1,1], conv has [2,2]; set model=… as it was trained",
+        "of layers without weights it was trained with 1 MaxPooling2D(padding=same, strides=[2,2], pool_size=[3,3]), "
+        "where small has none; set model=… as it was trained",
+    ]
+
+
+def test_dropout_and_probabilities_make_no_other_network(tmp_path, trained, caplog):
+    probabilities = keras.Sequential([*mnist_cnn(SHAPE, 3, dropout=0.0).layers, layers.Softmax()])
+    probabilities.save(tmp_path / "network.keras")
+    load_weights(f"{tmp_path}/network.keras", *trained)
+    assert not caplog.messages
+
+
 def test_weights_of_another_network_are_refused(tmp_path, trained):
     path = tmp_path / "network.weights.h5"
     trained[1].save_weights(path)
