@@ -109,13 +109,9 @@ def matmul_speed(precision: str, steps: int) -> float:
 
 def preloaded(steps: int):
     """float32 CIFAR-10 images and labels for all steps, in memory."""
-    from omegaconf import OmegaConf
+    from cnnlab.data.cifar import cifar10
 
-    import cnnlab.conf
-    from cnnlab.data.load import load_dataset
-
-    node = OmegaConf.load(Path(cnnlab.conf.__file__).parent / "dataset" / "cifar10.yaml")
-    split = load_dataset(OmegaConf.merge(node, {"validation": "none"}), 0).splits["train"]
+    split = cifar10().splits["train"]
     count = (steps + WARMUP) * BATCH
     rows = [index % len(split) for index in range(count)]
     return split.images[rows].astype("float32") / 255, split.labels[rows]

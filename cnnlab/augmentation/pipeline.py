@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig
 
+from cnnlab.augmentation.other_draws import watch_draws
 from cnnlab.augmentation.random_stream import RandomStream
 from cnnlab.config.crops import require_crops_first
 from cnnlab.config.instantiate import instantiate
@@ -184,8 +185,15 @@ def apply_operation(
     """Run one operation of a pipeline; types as in `Pipeline.__call__`.
 
     Raises:
-        UserError: it returns something else than such images and targets.
+        UserError: it returns something else than such images and targets, or draws what would be the same in all steps.
     """
+    with watch_draws(_name(operation)):
+        return _apply(operation, images, targets, stream)
+
+
+def _apply(
+    operation: Operation, images: tf.Tensor, targets: tf.Tensor, stream: RandomStream
+) -> tuple[tf.Tensor, tf.Tensor]:
     if not isinstance(operation, MixingOperation):
         changed = operation(images, stream)
         _require_like(changed, images, operation, "images", same_size=not isinstance(operation, CroppingOperation))

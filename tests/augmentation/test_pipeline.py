@@ -1,5 +1,7 @@
 """Operations one after the other, as a configuration lists them."""
 
+import random
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -98,3 +100,37 @@ def test_the_refusal_stays_one_line_while_a_step_is_traced(make_stream):
 
     with pytest.raises(UserError, match=r"^augmentation .*; expected the same type and shape$"):
         step(tf.constant(IMAGES))
+
+
+def trace(pipeline, make_stream) -> None:
+    @tf.function(autograph=False)
+    def step(images):
+        return pipeline(images, tf.constant(TARGETS), make_stream(16))
+
+    step.get_concrete_function(tf.constant(IMAGES))
+
+
+@pytest.mark.parametrize(
+    ("draw", "generator"),
+    [
+        (lambda: np.random.uniform() < 0.5, "numpy.random"),  # noqa: NPY002 (it is what users write)
+        (lambda: random.random() < 0.5, "Python's random"),
+    ],
+)
+def test_numbers_that_every_step_would_share_are_refused(draw, generator, make_stream):
+    pipeline = Pipeline({"own": Own(lambda images: images[:, ::-1] if draw() else images)})
+    with pytest.raises(UserError, match=rf"^augmentation .*\.Own: draws from {generator}, which runs once"):
+        trace(pipeline, make_stream)
+
+
+def test_numbers_that_no_resume_repeats_are_told_once(make_stream, caplog):
+    pipeline = Pipeline({"own": Own(tf.image.random_flip_left_right)})
+    trace(pipeline, make_stream)
+    trace(pipeline, make_stream)
+    (told,) = caplog.messages
+    assert "Own: draws from TensorFlow's generator (RandomUniform)" in told
+
+
+def test_our_own_operations_draw_from_their_stream_alone(build, make_stream, caplog):
+    trace(build("augmentation=[shift_flip,rand_augment,random_erasing,mixup]"), make_stream)
+    assert not caplog.messages
