@@ -182,7 +182,7 @@ def report(speeds: dict[str, list[float]], options: argparse.Namespace) -> None:
     for name, values in speeds.items():
         ratios = [own / other for own, other in zip(speeds["cnnlab"], values, strict=True)]
         print(
-            f"{name:9}  median {statistics.median(values):7.0f}  min {min(values):7.0f}  max {max(values):7.0f}  "
+            f"{name:9}  median {statistics.median(values):7.0f}  of {' '.join(f'{value:.0f}' for value in values)}  "
             f"cnnlab / {name}: {statistics.median(ratios):.2f}"
         )
 
