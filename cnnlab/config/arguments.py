@@ -10,6 +10,7 @@ from hydra.conf import HydraConf
 from omegaconf import OmegaConf
 
 from cnnlab.config.nearest import did_you_mean
+from cnnlab.config.schema import SEVERAL
 from cnnlab.errors import UserError
 
 _KEYS = (
@@ -71,6 +72,15 @@ def overridden(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
         later = last.get(_key(argument), argument)
         if "=" in argument and later.lstrip("+") != argument.lstrip("+"):
             yield argument, later
+
+
+def named_twice(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The arguments that name an option of a group several times, with that option: it counts once."""
+    for argument in arguments:
+        group, _, value = argument.partition("=")
+        names = [name.strip() for name in value.strip("[]").split(",")] if value.startswith("[") else []
+        if group in SEVERAL:
+            yield from ((argument, name) for name in dict.fromkeys(names) if names.count(name) > 1)
 
 
 def _key(argument: str) -> str:

@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from cnnlab.config.arguments import given_overrides, overridden, path_argument, prepare
+from cnnlab.config.arguments import given_overrides, named_twice, overridden, path_argument, prepare
 from cnnlab.config.defaults import fill_defaults
 from cnnlab.config.explain import decoding_hint, explain
 from cnnlab.config.once import asks_for_one_job, run_once
@@ -67,6 +67,8 @@ def launch(
         raise UserError(f"-m: {command} has nothing to sweep over; leave it out")
     for argument, later in overridden(arguments):
         log.warning("%s: does not count, since %s comes later", argument, later)
+    for argument, name in named_twice(arguments):
+        log.warning("%s: %s counts once", argument, name)
     register_resolvers()
     arguments = [*_from_plugins(command, arguments), *arguments]
     run = stored_run(command, arguments)
