@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: train test test-fast test-slow lint docs clean
 
-train: $(VENV)/.installed ## train the default model on the embedded digits, then judge it on their test split
+train: $(VENV)/.installed ## train the default model on the embedded digits, then evaluate it on their test split
 	@run="$$($(BIN)/cnnlab train)" && $(BIN)/cnnlab eval run="$$run" split=test
 
 test: $(VENV)/.installed-dev ## run the test suite but its longest tests

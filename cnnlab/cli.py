@@ -119,7 +119,7 @@ examples:
   cnnlab predict run=RUN images='photos/*.jpg'
   cnnlab inspect model=all_cnn_c dataset=cifar10
   cnnlab visualize run=RUN method=grad_cam method.images='photos/*.jpg'
-  cnnlab export run=RUN format=[saved_model,onnx,litert]
+  cnnlab export run=RUN 'format=[saved_model,onnx,litert]'
   cnnlab compare runs=outputs/sweeps/NAME
   cnnlab new DIR                                           a project for code of your own
 

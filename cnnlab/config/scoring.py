@@ -54,10 +54,11 @@ def loss_column(loss: Mapping[str, Any]) -> str | None:
 
 
 def check_scoring(values: Mapping[str, Any]) -> None:
-    """Check the names of the loss and the metrics, and that what is monitored is measured.
+    """Check the names of the loss and the metrics, and of a configuration that trains, that what is monitored is
+    measured.
 
     Args:
-        values: the plain values of a configuration that trains.
+        values: the plain values of a configuration; one with a `run` trains no more.
 
     Raises:
         UserError: a name is taken or no name, or nothing of a monitor's name is measured.
@@ -89,7 +90,13 @@ def check_scoring(values: Mapping[str, Any]) -> None:
         where = f"metric.{key}.name" if metrics[key].get("name") else f"metric.{key}"
         _check_name(name, where, taken)
         taken[name] = f"metric.{key} is called so"
-    measured = [f"val_{name}" for name in MEASURED] + validation_columns(loss, metrics)
+    if values.get("run") is None:
+        _check_monitors(values)
+
+
+def _check_monitors(values: Mapping[str, Any]) -> None:
+    metrics = values.get("metric") or {}
+    measured = [f"val_{name}" for name in MEASURED] + validation_columns(values["loss"], metrics)
     _check_monitor(values["trainer"]["monitor"], "trainer.monitor", measured)
     if values["schedule"]["_target_"] == PLATEAU:
         _check_monitor(

@@ -290,7 +290,8 @@ def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:
     if len(clips) > 1:
         raise UserError(f"{' and '.join(clips)}: gradients are clipped in one way; set the others to null")
     check_draws(values, given)
-    if values["dataset"]["validation"] == "none" and values["dataset"].get("folds") is None:
+    trains = values.get("run") is None
+    if trains and values["dataset"]["validation"] == "none" and values["dataset"].get("folds") is None:
         _check_without_validation(values, given)
 
 

@@ -83,6 +83,11 @@ def build_strategy(trainer: DeviceOptions) -> tf.distribute.Strategy:
     workers = _workers_in_tf_config()
     if kind == "auto" and workers > 1:
         kind = "multi_worker"
+    if kind == "multi_worker" and trainer.devices != "auto":
+        raise UserError(
+            f"trainer.devices={trainer.devices}: a training on several hosts takes all devices of each; use "
+            "devices=auto, and CUDA_VISIBLE_DEVICES on each host for some of its GPUs"
+        )
     strategy = _multi_worker(workers) if kind == "multi_worker" else _one_host(kind, _devices(trainer.devices))
     replicas = strategy.num_replicas_in_sync
     if trainer.batch_size % replicas:

@@ -76,6 +76,14 @@ def test_an_evaluation_of_a_run_takes_nothing_that_only_a_training_depends_on(co
     compose("eval", f"run={stored_run}", "trainer.batch_size=7", "seeds.split=1", "metric=f1")
 
 
+@pytest.mark.parametrize("override", ["metric=f1", "dataset.validation=none"])
+def test_an_evaluation_of_a_run_need_not_measure_what_its_training_watched(compose, tmp_path, override):
+    watching = ["metric=auc", "trainer.monitor=val_auc", "trainer.early_stopping_patience=3", "schedule=plateau"]
+    config, _ = compose("train", *watching)
+    Run.create(tmp_path, config).begin()
+    compose("eval", f"run={tmp_path}", override)
+
+
 def test_loggers_may_change_on_the_way(compose, stored_run):
     pytest.importorskip("tensorboard", reason="tensorboard is not installed: pip install 'cnnlab[tensorboard]'")
     config, _ = compose("train", f"resume={stored_run}", "logger=tensorboard")
