@@ -161,8 +161,8 @@ def _tell_constant(trained: Mapping[Method, np.ndarray]) -> None:
     for name, maps in trained.items():
         if count := np.count_nonzero(_constant(maps)):
             log.warning(
-                "%s: %d of %d maps of the trained network are the same everywhere: they can correlate with nothing, and "
-                "count as 0",
+                "%s: %d of %d maps of the trained network are the same everywhere: they can correlate with nothing, "
+                "and count as 0",
                 name, count, len(maps),
             )  # fmt: skip
 
