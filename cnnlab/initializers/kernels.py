@@ -64,6 +64,16 @@ def kept_layers(network: keras.Model) -> list[keras.Layer]:
     return [layer for layer in network._flatten_layers(include_self=False) if _keeps_weights(layer) and _kernels(layer)]
 
 
+def other_layers(network: keras.Model) -> list[keras.Layer]:
+    """The layers with weights of several axes that are trained and that no initializer sets, since it knows no fans of
+    them: neither convolutions nor dense ones, but such as attention, or layers of the user's own."""
+    found = network._flatten_layers(include_self=False)
+    unknown = [
+        layer for layer in found if not (_keeps_weights(layer) or _kernels(layer) or isinstance(layer, layers.PReLU))
+    ]
+    return [layer for layer in unknown if any(len(weight.shape) > 1 for weight in layer._trainable_variables)]
+
+
 def _keeps_weights(layer: keras.Operation) -> bool:
     return isinstance(layer, layers.Layer) and (not layer.trainable or getattr(layer, "pretrained", False))
 

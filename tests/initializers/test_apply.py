@@ -210,6 +210,33 @@ def test_frozen_layers_keep_their_weights():
         np.testing.assert_array_equal(old, new)
 
 
+class Mixing(layers.Layer):
+    """A layer of the user's own, with a weight that is a kernel to nobody but its author."""
+
+    def build(self, shape):
+        self.mixture = self.add_weight(shape=(shape[-1], 5), name="mixture")
+
+    def call(self, x):
+        return x @ self.mixture
+
+
+def test_layers_whose_weights_no_initializer_sets_are_told(caplog):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.PReLU()(layers.Conv2D(4, 3)(inputs))
+    x = layers.EinsumDense("bhwc,cd->bhwd", (6, 6, 3), name="einsum")(Mixing(name="mixing")(x))
+    network = keras.Model(inputs, x)
+    before = {name: network.get_layer(name).get_weights()[0] for name in ("mixing", "einsum")}
+    apply_initializer(compose_initializer("default"), network, 1, no_images)
+    assert caplog.messages == []
+    apply_initializer(compose_initializer("he_normal"), network, 1, no_images)
+    assert caplog.messages == [
+        "initializer=he_normal: sets kernels of convolutions and dense layers alone; as they were built stay those of "
+        "mixing, einsum"
+    ]
+    for name, weights in before.items():
+        np.testing.assert_array_equal(network.get_layer(name).get_weights()[0], weights)
+
+
 def test_default_leaves_the_weights_as_they_were_built():
     network = make_network()
     before = network.get_weights()
