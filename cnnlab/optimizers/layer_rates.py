@@ -90,7 +90,7 @@ def layer_rates(
         variables: in the order of the network.
         multipliers: factors by the name of a layer or a pattern with * and ?, of which the last that fits counts.
         decay: the factor from each layer with a kernel to the one before it, from the last, which has 1; None for 1
-            (Clark et al. 2020, "ELECTRA", appendix A).
+            (Clark et al. 2020, "ELECTRA", appendix B).
         starts: steps, likewise.
 
     Raises:
