@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from cnnlab.config.instantiate import instantiate
 from cnnlab.data.classes import list_names
+from cnnlab.errors import UserError
 from cnnlab.initializers.kernels import kept_layers, kernel_layers, kernels, other_layers
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def apply_initializer(node: DictConfig, network: keras.Model, seed: int, images:
             float32 (n, H, W, C); called by initializers that look at data, and by no others.
 
     Raises:
-        UserError: the initializer refuses its arguments.
+        UserError: the initializer refuses its arguments, or is none.
     """
     _tell_untouched(node, network)
     if node.bias is not None:
@@ -56,6 +57,11 @@ def apply_initializer(node: DictConfig, network: keras.Model, seed: int, images:
     initializer = instantiate(node, drop=["bias"], seed=seed)
     if isinstance(initializer, DataInitializer):
         initializer.apply(network, images(initializer.batch_size))
+    elif not isinstance(initializer, keras.initializers.Initializer):
+        raise UserError(
+            f"initializer: {node._target_} returns {type(initializer).__name__}, neither a keras.initializers."
+            "Initializer nor a DataInitializer; see docs/own_code.md"
+        )
     else:
         for position, kernel in enumerate(kernels(network)):
             kernel.draw(initializer, np.random.SeedSequence([seed, position]))
