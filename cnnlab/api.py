@@ -244,13 +244,13 @@ class TrainedRun:
         return self._call("eval", {"split": split} | options, work)
 
     def explain(
-        self, images: Images | int | Sequence[int] | np.ndarray | None = 4, method: str = "grad_cam", **options: Any
+        self, images: Images | int | Sequence[int] | np.ndarray | None = None, method: str = "grad_cam", **options: Any
     ) -> Explanation:
         """What a method of `cnnlab visualize` finds in images; the run's own figures stay as they are.
 
         Args:
             images: files or pixels; or how many to draw from the test split; or their positions in it, a list or an
-                array; None for methods that look at none, such as kernels.
+                array; None for as many as the method takes by itself, and for those that look at none, such as kernels.
             method: of conf/method: saliency, grad_cam, occlusion, feature_maps, …
             options: of the method, such as target="cat".
 
@@ -271,8 +271,7 @@ class TrainedRun:
         chosen: dict[str, Any] = {"method": method} | {f"method.{name}": value for name, value in options.items()}
         if images is None:
             return self._call("visualize", chosen, work)
-        numbers = image_numbers(images)
-        if numbers is not None:
+        if (numbers := image_numbers(images)) is not None:
             return self._call("visualize", chosen | {"method.images": numbers}, work)
         with as_files(cast(Images, images)) as (pattern, _):
             return self._call("visualize", chosen | {"method.images": pattern}, work)
@@ -381,7 +380,8 @@ def _written(value: Any) -> str:
 
 
 def _picture(folder: Path, name: str) -> Picture:
-    found = {file.relative_to(folder).with_suffix("").as_posix(): file for file in sorted(folder.rglob("*.png"))}
+    files = {file.relative_to(folder).with_suffix("").as_posix(): file for file in sorted(folder.rglob("*.png"))}
+    found = {path: file for path, file in files.items() if "/." not in f"/{path}"}  # what a killed command left
     matching = [path for path in found if path == name or path.endswith(f"/{name}")]
     if len(matching) != 1:
         options = matching or list(found)

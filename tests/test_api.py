@@ -237,6 +237,7 @@ def test_an_explanation_is_the_methods_arrays_and_figure_and_leaves_the_run_alon
     for positions in ((3, 7), np.array([3, 7])):
         np.testing.assert_array_equal(run.explain(positions, method="saliency", target=2)["maps"], explanation["maps"])
     assert len(run.explain(np.int64(2), method="saliency")["maps"]) == 2
+    assert set(run.explain(method="kernels", layers=["conv1"])) == {"conv1"}
     with pytest.raises(cnnlab.UserError, match=r"wide\.jpg is no position in the split; give positions alone, or file"):
         run.explain([3, photos / "wide.jpg"], method="saliency")
     with pytest.raises(cnnlab.UserError, match=r"^method='?grad_camm'?: no such option; did you mean grad_cam\?"):
@@ -244,6 +245,7 @@ def test_an_explanation_is_the_methods_arrays_and_figure_and_leaves_the_run_alon
 
 
 def test_figures_are_found_by_their_names(run):
+    shutil.copytree(run.path / "plots", run.path / ".123-new-plots")  # as a command that is killed leaves it
     assert run.figure("curves").png == (run.path / "plots" / "curves.png").read_bytes()
     with pytest.raises(cnnlab.UserError, match=r"^figure=curve: .* has no such figure; did you mean curves\?"):
         run.figure("curve")

@@ -58,5 +58,7 @@ def watch_draws(name: str) -> Iterator[None]:
 
 
 def _states() -> dict[str, object]:
-    _, keys, *position = np.random.get_state()  # noqa: NPY002 (the user may use what we do not)
-    return {"numpy.random": (keys.tobytes(), *position), "Python's random": random.getstate()}
+    state = np.random.get_state(legacy=False)  # noqa: NPY002 (the user may use what we do not)
+    twister = state["state"]
+    ours = twister["key"].tobytes(), twister["pos"], state["has_gauss"], state["gauss"]
+    return {"numpy.random": ours, "Python's random": random.getstate()}

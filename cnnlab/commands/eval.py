@@ -52,6 +52,7 @@ def evaluate_split(config: DictConfig, directory: Path) -> tuple[Path, str, dict
         require_empty(directory)
     file = run.best_model if run else Path(config.weights)
     class_names = run_classes(run) if run else read_class_names(file)
+    model_sha256 = digest(file) if run else None  # before it is loaded: a training that goes on may replace it
     exported, file = load_exported(run, config.backend) if run and config.backend else (None, file)
     model, dataset, changed = prepare(config, run, file, class_names, exported)
     split = dataset.splits[config.split]
@@ -60,7 +61,6 @@ def evaluate_split(config: DictConfig, directory: Path) -> tuple[Path, str, dict
     probabilities, plain = predict_views(model, split, batch_size, config.tta)
     require_probabilities(probabilities, file)
     left_out = dataset.left_out.get(config.split, np.array([], int))
-    model_sha256 = digest(run.best_model) if run else None
     about = describe_evaluation(config, dataset.name, changed, file, model_sha256, len(left_out))
     tell_redrawn(config.split, changed)
     folder = result_folder(directory, run, about) if run else directory

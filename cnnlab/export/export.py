@@ -53,7 +53,7 @@ def export_format(
         require_tolerance(figures, precision, limit, name)
         functions = {"exported": exported, "keras": keras}
         times = {str(batch): milliseconds(functions, prepared.images, batch) for batch in (1, 32)}
-        found, model_sha256 = digest(temporary), digest(run.best_model)
+        found, model_sha256 = digest(temporary), prepared.model_sha256
         before = read_reports(run).get(name, {})
         is_same = before.get("model_sha256") == model_sha256 and path.exists() and digest(path) == before["sha256"]
         if path.exists() and not is_same:

@@ -20,6 +20,7 @@ from cnnlab.data.load import load_dataset
 from cnnlab.data.sample import sample
 from cnnlab.evaluation.load_model import best_model, require_fit, require_one_output, run_classes, tell_unfinished
 from cnnlab.models.saved import load_model
+from cnnlab.runs.files import digest
 from cnnlab.runs.run import Run
 from cnnlab.runtime.precision import POLICIES
 
@@ -45,6 +46,7 @@ class Prepared:
         calibration: uint8 (n, H, W, C) training images for int8; none for other precisions.
         images: uint8 (n, H, W, C) on which exported files are compared with the model.
         split: whose images these are.
+        model_sha256: of the file that the model was loaded from.
     """
 
     model: keras.Model
@@ -52,6 +54,7 @@ class Prepared:
     calibration: np.ndarray
     images: np.ndarray
     split: str
+    model_sha256: str
 
     @cached_property
     def serve(self) -> tf.types.experimental.PolymorphicFunction:
@@ -100,6 +103,7 @@ def prepare(run: Run, config: DictConfig) -> Prepared:
         UserError: the run has no best model, it cannot be loaded, or the data are not there or do not fit it.
     """
     path = best_model(run)
+    model_sha256 = digest(path)  # before it is loaded: a training that goes on may replace it at any time
     tell_unfinished(run)
     model = _load_in_float32(path, run, config.targets)
     dataset = load_dataset(config.dataset, config.seeds.split)
@@ -108,7 +112,7 @@ def prepare(run: Run, config: DictConfig) -> Prepared:
     images = sample(dataset.splits[split], config.check_images, config.seed).images
     shown = config.calibration_images if config.precision == "int8" else 0
     calibration = sample(dataset.splits["train"], shown, config.seed).images
-    return Prepared(model, run_classes(run), calibration, images, split)
+    return Prepared(model, run_classes(run), calibration, images, split, model_sha256)
 
 
 def _load_in_float32(path: Path, run: Run, packages: Sequence[str]) -> keras.Model:

@@ -9,7 +9,9 @@ import numpy as np
 from omegaconf import DictConfig
 
 from cnnlab.config.instantiate import instantiate
-from cnnlab.initializers.kernels import kept_layers, kernel_layers, kernels
+from cnnlab.data.classes import list_names
+from cnnlab.errors import UserError
+from cnnlab.initializers.kernels import kept_layers, kernel_layers, kernels, other_layers
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,8 @@ class DataInitializer(Protocol):
 def apply_initializer(node: DictConfig, network: keras.Model, seed: int, images: Callable[[int], np.ndarray]) -> None:
     """Set all kernels, and if asked for all biases, of a built model, nested models included.
 
-    Frozen layers, and those whose attribute `pretrained` is true, keep their weights, which is told.
+    Frozen layers, and those whose attribute `pretrained` is true, keep their weights, which is told; so do layers that
+    are neither convolutions nor dense.
 
     Args:
         node: `_target_`, a random initializer of keras.initializers or a `DataInitializer` (None leaves the kernels as
@@ -42,14 +45,9 @@ def apply_initializer(node: DictConfig, network: keras.Model, seed: int, images:
             float32 (n, H, W, C); called by initializers that look at data, and by no others.
 
     Raises:
-        UserError: the initializer refuses its arguments.
+        UserError: the initializer refuses its arguments, or is none.
     """
-    kept = kept_layers(network)
-    if kept and (node._target_ is not None or node.bias is not None):
-        name, count, first, last = node.get("name", node._target_), len(kept), kept[0].name, kept[-1].name
-        log.info(
-            "initializer=%s: %d frozen or pretrained layers keep their weights (%s … %s)", name, count, first, last
-        )
+    _tell_untouched(node, network)
     if node.bias is not None:
         for layer in kernel_layers(network):
             if layer.bias is not None:
@@ -59,6 +57,26 @@ def apply_initializer(node: DictConfig, network: keras.Model, seed: int, images:
     initializer = instantiate(node, drop=["bias"], seed=seed)
     if isinstance(initializer, DataInitializer):
         initializer.apply(network, images(initializer.batch_size))
+    elif not isinstance(initializer, keras.initializers.Initializer):
+        raise UserError(
+            f"initializer: {node._target_} returns {type(initializer).__name__}, neither a keras.initializers."
+            "Initializer nor a DataInitializer; see docs/own_code.md"
+        )
     else:
         for position, kernel in enumerate(kernels(network)):
             kernel.draw(initializer, np.random.SeedSequence([seed, position]))
+
+
+def _tell_untouched(node: DictConfig, network: keras.Model) -> None:
+    """Say which layers keep weights that one might take for set."""
+    name, kept, others = node.get("name", node._target_), kept_layers(network), other_layers(network)
+    if kept and (node._target_ is not None or node.bias is not None):
+        first, last = kept[0].name, kept[-1].name
+        log.info(
+            "initializer=%s: %d frozen or pretrained layers keep their weights (%s … %s)", name, len(kept), first, last
+        )
+    if others and node._target_ is not None:
+        log.warning(
+            "initializer=%s: sets kernels of convolutions and dense layers alone; as they were built stay those of %s",
+            name, list_names([layer.name for layer in others]),
+        )  # fmt: skip

@@ -15,7 +15,7 @@ class Dirac(keras.initializers.VarianceScaling):
 
     Filter i, for i < min(in, out), is 1 at its centre (index size // 2) for input channel i and 0 elsewhere; the
     others are uniform within ±1/√fan_in, PyTorch's default. As "94 % on CIFAR-10 in 3.29 seconds on a single
-    GPU" (Jordan 2024), section 3.2, has it; after "DiracNets" (Zagoruyko & Komodakis 2017). A matrix, as a dense
+    GPU" (Jordan 2024), section 3.3, has it; after "DiracNets" (Zagoruyko & Komodakis 2017). A matrix, as a dense
     layer has it, is uniform throughout.
 
     Args:

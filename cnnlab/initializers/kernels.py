@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from inspect import Parameter, signature
 
 import keras
 import numpy as np
 from keras import layers
+
+from cnnlab.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,26 @@ class Kernel:
             shape[-2:] = reversed(shape[-2:])
         parts = []
         for part_seed in seed.generate_state(self.parts):
-            reseeded = initializer.from_config(initializer.get_config() | {"seed": int(part_seed)})
-            parts.append(np.asarray(reseeded(shape, "float32")))
+            parts.append(np.asarray(reseeded(initializer, int(part_seed))(shape, "float32")))
         value = np.concatenate(parts, axis=self.axis)
         self.variable.assign(np.swapaxes(value, -1, -2) if self.transposed else value)
+
+
+def reseeded(initializer: keras.initializers.Initializer, seed: int) -> keras.initializers.Initializer:
+    """The same initializer with another seed.
+
+    Raises:
+        UserError: its get_config does not return all that it is made with, so that the rest would be forgotten.
+    """
+    kind, config = type(initializer), initializer.get_config()
+    variadic = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    named = [name for name, parameter in signature(kind).parameters.items() if parameter.kind not in variadic]
+    if missing := [name for name in named if name not in config | {"seed": seed}]:
+        raise UserError(
+            f"initializer: {kind.__name__}.get_config does not return {', '.join(missing)}; each kernel is drawn by "
+            "one that is made anew of what it returns, so have it return all arguments"
+        )
+    return initializer.from_config(config | {"seed": seed})
 
 
 def kernels(network: keras.Model) -> Iterator[Kernel]:
@@ -62,6 +81,16 @@ def kernels_of(layer: keras.Operation) -> list[Kernel]:
 def kept_layers(network: keras.Model) -> list[keras.Layer]:
     """The layers whose kernels no initializer sets, nested ones included."""
     return [layer for layer in network._flatten_layers(include_self=False) if _keeps_weights(layer) and _kernels(layer)]
+
+
+def other_layers(network: keras.Model) -> list[keras.Layer]:
+    """The layers with weights of several axes that are trained and that no initializer sets, since it knows no fans of
+    them: neither convolutions nor dense ones, but such as attention, or layers of the user's own."""
+    found = network._flatten_layers(include_self=False)
+    unknown = [
+        layer for layer in found if not (_keeps_weights(layer) or _kernels(layer) or isinstance(layer, layers.PReLU))
+    ]
+    return [layer for layer in unknown if any(len(weight.shape) > 1 for weight in layer._trainable_variables)]
 
 
 def _keeps_weights(layer: keras.Operation) -> bool:

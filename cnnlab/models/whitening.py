@@ -91,7 +91,7 @@ class PatchWhitening(keras.layers.Layer):
     """A convolution whose kernels are the whitened principal directions of small patches, and their negatives.
 
     After Page, "How to train your ResNet" (2018), part 8, and Jordan, "94 % on CIFAR-10 in 3.29 seconds on a
-    single GPU" (2024), section 3.1: the eigenvectors of the patches' second moments, each divided by
+    single GPU" (2024), section 3.2: the eigenvectors of the patches' second moments, each divided by
     sqrt(eigenvalue + epsilon), so that every output has about unit variance and no two are correlated. Only
     the bias is trained. Until `adapt` is called, all kernels are zero.
 

@@ -55,7 +55,8 @@ def set_layer_rates(
         total_steps: updates in the training.
 
     Raises:
-        UserError: a name fits no trained layer, or the optimizer decays weights in a way of its own.
+        UserError: a name fits no trained layer, or the optimizer decays weights in a way of its own, or cannot leave a
+            layer as it is.
     """
     if not any(node.get(key) for key in LAYER_RATES):
         return
@@ -70,6 +71,7 @@ def set_layer_rates(
         for name, start in (node.get("layer_starts") or {}).items()
     }
     rates = layer_rates(variables, node.get("layer_multipliers") or {}, node.get("layer_decay"), starts)
+    _require_rest(inner, node.name, rates)
     _tell(rates)
     if any(rate.start and v.name in ("gamma", "beta") for rate, v in zip(rates, variables, strict=True)):
         log.info("normalisation layers follow the data from the first step on, also where they begin to learn later")
@@ -88,7 +90,7 @@ def layer_rates(
         variables: in the order of the network.
         multipliers: factors by the name of a layer or a pattern with * and ?, of which the last that fits counts.
         decay: the factor from each layer with a kernel to the one before it, from the last, which has 1; None for 1
-            (Clark et al. 2020, "ELECTRA", appendix A).
+            (Clark et al. 2020, "ELECTRA", appendix B).
         starts: steps, likewise.
 
     Raises:
@@ -100,7 +102,7 @@ def layer_rates(
             if not any(fnmatchcase(layer, pattern) for layer in layers):
                 hint = did_you_mean(pattern, layers) or "; cnnlab inspect lists the layers"
                 raise UserError(f"optimizer.{key}.{pattern}: no layer that is trained is called so{hint}")
-    kernels = list(dict.fromkeys(layer for layer, v in zip(layers, variables, strict=True) if len(v.shape) > 1))
+    kernels = list(dict.fromkeys(layer for layer, v in zip(layers, variables, strict=True) if _is_kernel(v)))
     depth, rates = 0, []
     for layer in layers:
         depth = max(depth, kernels.index(layer) if layer in kernels else 0)
@@ -109,8 +111,32 @@ def layer_rates(
     return rates
 
 
+def _is_kernel(variable: keras.Variable) -> bool:
+    return len(variable.shape) > 1 and variable.name != "alpha"  # the slopes of a PReLU
+
+
 def _last(patterns: Mapping[str, float], layer: str, otherwise: float) -> float:
     return [otherwise, *(value for pattern, value in patterns.items() if fnmatchcase(layer, pattern))][-1]
+
+
+def _require_rest(optimizer: keras.optimizers.Optimizer, name: str, rates: Sequence[LayerRate]) -> None:
+    """Check that layers can rest under an optimizer, and begin as if it began with them.
+
+    Raises:
+        UserError: some are to, and they cannot.
+    """
+    late = next((rate.layer for rate in rates if rate.start), None)
+    resting = late or next((rate.layer for rate in rates if not rate.multiplier), None)
+    if isinstance(optimizer, keras.optimizers.Ftrl) and resting:
+        raise UserError(
+            f"optimizer={name}: makes weights of their gradients alone, over the learning rate, so {resting} cannot "
+            "stay as it is, which layer_starts, or a factor of 0, asks for; choose another optimizer"
+        )
+    if isinstance(optimizer, keras.optimizers.Nadam) and late:
+        raise UserError(
+            f"optimizer.layer_starts: {late} begins later, and optimizer={name} corrects the first steps of all layers "
+            "by one count of updates; use optimizer=adam"
+        )
 
 
 def _tell(rates: Sequence[LayerRate]) -> None:

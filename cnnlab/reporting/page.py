@@ -8,6 +8,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
+MODEL_SHA256 = "model_sha256"
+"""Name of the text chunk of a PNG that says which model it was drawn from, as metrics.json has it of an evaluation."""
+
 _TEMPLATES = Environment(
     loader=PackageLoader("cnnlab.reporting", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
@@ -40,6 +43,12 @@ def figure(path: Path, caption: str = "", alt: str = "", link: str | None = None
     caption = caption or title.partition(" · ")[2] or title
     alt = " ".join(part for part in (alt, caption) if part) or f"{path.parent.name}: {path.stem}"
     return _parts().figure(source, width, width > _HALF, caption, alt, link)
+
+
+def drawn_model(path: Path) -> str | None:
+    """The SHA-256 of the model that a PNG was drawn from; None where it says none, as a figure of the data."""
+    with Image.open(path) as image:
+        return image.info.get(MODEL_SHA256)
 
 
 def table(rows: Iterable[Sequence[str]], *, header: bool = False) -> str:

@@ -17,7 +17,7 @@ from cnnlab.config.scoring import NO_SCORES
 from cnnlab.errors import UserError
 from cnnlab.reporting.describe import UNDEFINED, describe, score_format
 from cnnlab.reporting.exports import describe_exports
-from cnnlab.reporting.page import figure, render, table
+from cnnlab.reporting.page import drawn_model, figure, render, table
 from cnnlab.reporting.words import first_few, reasons
 from cnnlab.runs.evaluations import Evaluation, read_evaluations
 from cnnlab.runs.files import digest, write_atomically
@@ -81,7 +81,7 @@ def write_report(run: Run) -> None:
             *_training(run, draw),
             *(_evaluation(evaluation, draw) for evaluation in evaluations),
             *_exports(run),
-            *_inside(run.path / "visualize", draw),
+            *_inside(run, draw),
             Section("Configuration", text=OmegaConf.to_yaml(run.config)),
             Section("Environment", table=table(environment)),
         ],
@@ -189,14 +189,19 @@ def _exports(run: Run) -> Iterator[Section]:
         )
 
 
-def _inside(folder: Path, draw: Draw) -> Iterator[Section]:
+def _inside(run: Run, draw: Draw) -> Iterator[Section]:
     """A section for each method of `cnnlab visualize` that has drawn something."""
-    for method in sorted(path for path in folder.glob("[!.]*") if path.is_dir()):
+    methods = sorted(path for path in (run.path / "visualize").glob("[!.]*") if path.is_dir())
+    model = digest(run.best_model) if methods and run.best_model.is_file() else None
+    for method in methods:
         pictures = sorted(method.glob("*.png"), key=lambda path: _natural(path.stem))
         if pictures:
             described = _description(method.name)
             title = f"Look inside: {method.name.replace('_', ' ')}"
-            yield Section(title, description=described, figures=[draw(path, described) for path in pictures])
+            outdated = model is not None and not {*map(drawn_model, pictures)} <= {model, None}
+            earlier = ["of an earlier model than model.keras is now: draw again"] if outdated else []
+            description = " · ".join(filter(None, [described, *earlier]))
+            yield Section(title, description=description, figures=[draw(path, described) for path in pictures])
 
 
 def _description(name: str) -> str:

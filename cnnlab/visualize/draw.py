@@ -1,10 +1,13 @@
 """One method's figures in a folder of their own."""
 
+from copy import deepcopy
+from inspect import signature
 from pathlib import Path
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from cnnlab.config.instantiate import instantiate
+from cnnlab.errors import UserError
 from cnnlab.runs.files import numbered_folder, replace_folder
 
 
@@ -25,8 +28,17 @@ def draw_method(config: DictConfig, folder: Path) -> None:
 
     Raises:
         UserError: the method refuses what it is given.
+        Exception: anything else that it raises, a ValueError too, is a fault of its own.
     """
-    instantiate(config.method, config=config, folder=folder)
+    node = deepcopy(config.method)
+    with open_dict(node):
+        node["_partial_"] = True  # so that `instantiate` makes its arguments alone a matter of the configuration
+    draw = instantiate(node)
+    try:
+        signature(draw).bind(config=config, folder=folder)
+    except TypeError as error:
+        raise UserError(f"method={config.method.name}: {error}") from error
+    draw(config=config, folder=folder)
 
 
 def _folder(parent: Path, config: DictConfig) -> Path:

@@ -11,12 +11,21 @@ from cnnlab.data.classes import align_classes
 from cnnlab.data.dataset import Dataset, ImageShape
 from cnnlab.data.load import load_dataset
 from cnnlab.errors import UserError
-from cnnlab.evaluation.load_model import load_best, load_weights_file, require_fit, run_classes, tell_positions
+from cnnlab.evaluation.load_model import (
+    best_model,
+    load_best,
+    load_weights_file,
+    require_fit,
+    run_classes,
+    tell_positions,
+)
 from cnnlab.models.archive import read_class_names
 from cnnlab.models.contract import from_images, without_probabilities
 from cnnlab.models.graph import finalize_state, function_of
 from cnnlab.models.network import take_apart
 from cnnlab.models.weights.load_weights import reader_of
+from cnnlab.reporting.page import MODEL_SHA256
+from cnnlab.runs.files import digest
 from cnnlab.runs.run import Run
 
 
@@ -32,6 +41,7 @@ class Subject:
         config: the configuration of the command.
         origin: where the network comes from, for the figures' metadata.
         own_classes: the names that the network itself has for its classes; None where it has none.
+        model_sha256: of a run's model; None for weights from a file.
     """
 
     network: keras.Model
@@ -39,6 +49,7 @@ class Subject:
     config: DictConfig
     origin: Path
     own_classes: tuple[str, ...] | None
+    model_sha256: str | None = None
 
     @property
     def image_shape(self) -> ImageShape:
@@ -67,8 +78,9 @@ class Subject:
         return self.dataset.class_names if self.own_classes is None else self.own_classes
 
     def metadata(self, title: str, seed: int | None = None) -> dict[str, str]:
-        """The text chunks of a figure about this network."""
+        """The text chunks of a figure about this network; by MODEL_SHA256 a report tells those of an earlier model."""
         about = {"Title": title, "Model": str(self.origin)}
+        about |= {MODEL_SHA256: self.model_sha256} if self.model_sha256 else {}
         return about if seed is None else about | {"Seed": str(seed)}
 
 
@@ -81,8 +93,9 @@ def load_subject(config: DictConfig) -> Subject:
     image_shape = tuple(config.dataset.image_shape)
     if config.run:
         run = Run.open(config.run)
+        sha256 = digest(best_model(run))  # of what is loaded next: a training that goes on may replace it
         network = pixels_to_logits(load_best(run, config.targets), image_shape, f"run={config.run}")
-        return Subject(network, run.config.name, config, run.best_model, run_classes(run))
+        return Subject(network, run.config.name, config, run.best_model, run_classes(run), sha256)
     if config.weights is None:
         raise UserError(
             f"method={config.method.name}: looks into a trained network; "

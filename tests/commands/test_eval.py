@@ -1,6 +1,7 @@
 """`cnnlab eval`: what it writes, prints and refuses."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from cnnlab.config.compose import launch
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.load import load_dataset
 from cnnlab.evaluation.evaluated_data import prepare
-from cnnlab.evaluation.predictions import predict_probabilities
+from cnnlab.evaluation.predictions import predict_probabilities, predict_views
 from cnnlab.models.network import take_apart
+from cnnlab.runs.files import digest
 from cnnlab.runs.run import FORMAT
 
 FILES = {
@@ -132,6 +134,23 @@ def test_again_replaces_the_files_and_prints_figures_and_folder(run, test_folder
     assert lines[-1] == str(run / "eval" / "test")
     (accuracy,) = [line for line in lines if line.split()[:1] == ["accuracy"]]
     assert f"{metrics(run / 'eval' / 'test')['accuracy']:.2%}" in accuracy
+
+
+def test_a_model_that_a_training_replaces_meanwhile_is_not_taken_for_the_evaluated_one(
+    small_run, tmp_path, monkeypatch
+):
+    run = shutil.copytree(small_run, tmp_path / "run", ignore=shutil.ignore_patterns("eval"))
+    evaluated = digest(run / "model.keras")
+
+    def predict_after_the_training_has_found_a_better_one(*given):
+        with (run / "model.keras").open("ab") as file:
+            file.write(b"\0")
+        return predict_views(*given)
+
+    monkeypatch.setattr("cnnlab.commands.eval.predict_views", predict_after_the_training_has_found_a_better_one)
+    assert cli.main(["eval", f"run={run}"]) == 0
+    assert metrics(run / "eval" / "test")["model_sha256"] == evaluated
+    assert "of an earlier model than model.keras is now: evaluate again" in (run / "report.html").read_text()
 
 
 def test_the_report_shows_the_evaluation(run, test_folder):

@@ -40,11 +40,15 @@ def test_reads_the_named_arguments_of_every_class(target):
 
 @pytest.mark.parametrize("target", CLASSES)
 def test_every_default_of_keras_fits_the_type_that_was_read(target):
-    hints = find_signature(target).hints
+    hints, refused = find_signature(target).hints, []
     for parameter in parameters(target).values():
         plain = parameter.default is None or isinstance(parameter.default, bool | int | float | str | list)
         if parameter.default is not parameter.empty and plain:
-            check(parameter.default, hints[parameter.name], f"{target}.{parameter.name}")
+            try:
+                check(parameter.default, hints[parameter.name], f"{target}.{parameter.name}")
+            except UserError as error:
+                refused.append(str(error))
+    assert refused == []
 
 
 @pytest.mark.parametrize(

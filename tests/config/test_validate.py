@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from omegaconf import OmegaConf
 
 from cnnlab.config.validate import validate
 from cnnlab.errors import UserError
@@ -229,25 +230,42 @@ def test_contradictions_are_refused(compose, overrides, message):
 
 
 @pytest.mark.parametrize(
-    "overrides",
+    ("overrides", "key", "value"),
     [
-        [
-            *("trainer.steps=100", "trainer.checkpoint_every='10 minutes'", "trainer.validate_every=2"),
-            *("trainer.jit=true", "trainer.devices=2", "trainer.threads=1", "model.padding=same"),
-            "loss.class_weight={cat:2.0,dog:1,0:2,9:0.5}",
-            "+trainer.callbacks.stop={_target_:keras.callbacks.EarlyStopping,patience:3}",
-            *("optimizer=sgd", "optimizer.momentum=0.9", "schedule=cosine", "schedule.decay_steps='80 %'"),
-        ],
-        ["dataset.folds=5", "dataset.fold=4", "dataset.sampling=balanced", "loss.class_weight={cat:2}"],
-        ["trainer.epochs=9.9", "dataset.validation=none", "input_shape=[32,32,3]", "num_classes=100"],
-        [
-            "augmentation=[flip,affine,color_jitter,random_erasing,mixup,cutmix]",
-            "augmentation.affine.rotation_range=90",
-        ],
+        (
+            [
+                *("trainer.steps=100", "trainer.checkpoint_every='10 minutes'", "trainer.validate_every=2"),
+                *("trainer.jit=true", "trainer.devices=2", "trainer.threads=1", "model.padding=same"),
+                "loss.class_weight={cat:2.0,dog:1,0:2,9:0.5}",
+                "+trainer.callbacks.stop={_target_:keras.callbacks.EarlyStopping,patience:3}",
+                *("optimizer=sgd", "optimizer.momentum=0.9", "schedule=cosine", "schedule.decay_steps='80 %'"),
+            ],
+            "schedule.decay_steps",
+            "80 %",
+        ),
+        (
+            ["dataset.folds=5", "dataset.fold=4", "dataset.sampling=balanced", "loss.class_weight={cat:2}"],
+            "dataset.fold",
+            4,
+        ),
+        (
+            ["trainer.epochs=9.9", "dataset.validation=none", "input_shape=[32,32,3]", "num_classes=100"],
+            "trainer.epochs",
+            9.9,
+        ),
+        (
+            [
+                "augmentation=[flip,affine,color_jitter,random_erasing,mixup,cutmix]",
+                "augmentation.affine.rotation_range=90",
+            ],
+            "augmentation.affine.rotation_range",
+            90,
+        ),
     ],
 )
-def test_what_makes_sense_passes(compose, overrides):
-    compose("train", *overrides)
+def test_what_makes_sense_is_what_the_command_is_given(compose, overrides, key, value):
+    config, _ = compose("train", *overrides)
+    assert OmegaConf.select(config, key) == value
 
 
 def test_an_extended_list_of_packages_is_taken_from_the_command_line(compose):

@@ -118,9 +118,11 @@ def test_a_command_of_cnnlab_composes_and_is_valid(line, compose, tmp_path):
 
 @pytest.mark.slow  # together: they compose more than a hundred jobs
 @pytest.mark.parametrize("line", SWEEPS, ids=str)
-def test_every_job_of_a_sweep_composes_and_is_valid(line, compose):
+def test_every_job_of_a_sweep_composes_and_is_valid(line, compose, capsys):
     command, *arguments = arguments_of(line)
     compose(command, arguments)
+    counted = re.search(r"^(\d+) of (\d+) jobs would be trained in ", capsys.readouterr().out, re.M)
+    assert int(counted[1]) == int(counted[2]) > 1
 
 
 @pytest.mark.parametrize("line", starting("scripts", "sbatch"), ids=str)

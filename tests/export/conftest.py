@@ -48,7 +48,7 @@ def prepared(tmp_path, monkeypatch) -> Callable[..., Prepared]:
         )
         network = keras.Model(network.inputs, standardize(network.outputs[0]), name=network.name)
         names = tuple(f"class {index}" for index in range(config.num_classes))
-        return Prepared(export(preprocessing, network), names, images, images, "train")
+        return Prepared(export(preprocessing, network), names, images, images, "train", "")
 
     return build
 

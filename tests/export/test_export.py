@@ -21,6 +21,7 @@ from sklearn.datasets import load_digits
 import cnnlab
 from cnnlab import cli
 from cnnlab.config import extras
+from cnnlab.export.export import export_format
 
 DOCS = Path(cnnlab.__file__).parents[1] / "docs" / "export.md"
 FILES = {
@@ -236,6 +237,21 @@ def test_a_damaged_file_is_not_evaluated(copied, capsys):
     assert f"backend=onnx: {file} is damaged or was changed since" in refusal(
         capsys, "eval", f"run={copied}", "backend=onnx"
     )
+
+
+def test_a_model_that_a_training_replaces_meanwhile_is_not_taken_for_the_exported_one(
+    small_run, tmp_path, monkeypatch, capsys
+):
+    run = shutil.copytree(small_run, tmp_path / "run")
+
+    def export_after_the_training_has_found_a_better_one(*given):
+        with (run / "model.keras").open("ab") as file:
+            file.write(b"\0")
+        return export_format(*given)
+
+    monkeypatch.setattr("cnnlab.commands.export.export_format", export_after_the_training_has_found_a_better_one)
+    assert cli.main(["export", f"run={run}", "format=saved_model", "check_images=10"]) == 0
+    assert "is of another model than" in refusal(capsys, "eval", f"run={run}", "backend=saved_model")
 
 
 def test_a_file_of_an_earlier_model_is_not_evaluated(copied, capsys):

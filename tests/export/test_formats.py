@@ -32,7 +32,7 @@ def test_an_operation_that_a_format_lacks_names_the_layer(exported, format):
     features = keras.layers.Flatten()(Odd(name="odd")(keras.layers.Rescaling(1 / 255)(images)))
     model = keras.Model(images, keras.layers.Dense(3, activation="softmax")(features))
     with pytest.raises(UserError, match=rf"format={format}: has no operation BesselI0e, which \S*odd\S* needs"):
-        exported(Prepared(model, None, IMAGES, IMAGES, "train"), format)
+        exported(Prepared(model, None, IMAGES, IMAGES, "train", ""), format)
 
 
 @pytest.mark.parametrize("format", ["onnx", "litert"])
@@ -96,5 +96,5 @@ def test_a_file_that_does_not_run_is_refused_in_one_line(small_run, tmp_path):
     model = keras.Model(images, keras.layers.Dense(3, activation="softmax")(features))
     run = Run.open(shutil.copytree(small_run, tmp_path / "run"))
     with pytest.raises(UserError, match="litert/float32: the file does not run, so it is not kept; its runtime says: "):
-        export_format(run, Prepared(model, None, IMAGES, IMAGES, "train"), "litert", "float32")
+        export_format(run, Prepared(model, None, IMAGES, IMAGES, "train", ""), "litert", "float32")
     assert not list((run.path / "export" / "litert").iterdir())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
 from keras import layers
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 import cnnlab.conf
 from cnnlab.errors import UserError
@@ -210,6 +210,33 @@ def test_frozen_layers_keep_their_weights():
         np.testing.assert_array_equal(old, new)
 
 
+class Mixing(layers.Layer):
+    """A layer of the user's own, with a weight that is a kernel to nobody but its author."""
+
+    def build(self, shape):
+        self.mixture = self.add_weight(shape=(shape[-1], 5), name="mixture")
+
+    def call(self, x):
+        return x @ self.mixture
+
+
+def test_layers_whose_weights_no_initializer_sets_are_told(caplog):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.PReLU()(layers.Conv2D(4, 3)(inputs))
+    x = layers.EinsumDense("bhwc,cd->bhwd", (6, 6, 3), name="einsum")(Mixing(name="mixing")(x))
+    network = keras.Model(inputs, x)
+    before = {name: network.get_layer(name).get_weights()[0] for name in ("mixing", "einsum")}
+    apply_initializer(compose_initializer("default"), network, 1, no_images)
+    assert caplog.messages == []
+    apply_initializer(compose_initializer("he_normal"), network, 1, no_images)
+    assert caplog.messages == [
+        "initializer=he_normal: sets kernels of convolutions and dense layers alone; as they were built stay those of "
+        "mixing, einsum"
+    ]
+    for name, weights in before.items():
+        np.testing.assert_array_equal(network.get_layer(name).get_weights()[0], weights)
+
+
 def test_default_leaves_the_weights_as_they_were_built():
     network = make_network()
     before = network.get_weights()
@@ -226,3 +253,38 @@ def test_default_can_still_set_biases():
 def test_an_argument_the_initializer_does_not_know_is_the_users_mistake():
     with pytest.raises(UserError, match=r"^initializer: .*gain"):
         initialized("he_normal", overrides=("+initializer.gain=2.0",))
+
+
+class Forgetful(keras.initializers.Initializer):
+    """One of the user's own, which does not tell what it was made with."""
+
+    def __init__(self, value=1.0, seed=None):
+        self.value, self.seed = value, seed
+
+    def __call__(self, shape, dtype=None):
+        return np.full(shape, self.value, dtype)
+
+
+class Telling(Forgetful):
+    def get_config(self):
+        return {"value": self.value, "seed": self.seed}
+
+
+def no_initializer(seed):
+    return seed
+
+
+def test_an_initializer_of_ones_own_keeps_its_arguments_or_is_refused():
+    def apply(target, **arguments):
+        network = make_layer("conv2d")
+        node = {"_target_": f"{__name__}.{target}", "name": "mine", "bias": None, **arguments}
+        apply_initializer(OmegaConf.create(node), network, 1, no_images)
+        return network.get_weights()[0]
+
+    np.testing.assert_array_equal(apply("Telling", value=3.0), 3)
+    with pytest.raises(UserError, match=r"^initializer: Forgetful\.get_config does not return value; each"):
+        apply("Forgetful", value=3.0)
+    with pytest.raises(
+        UserError, match=r"^initializer: .*no_initializer returns int, neither a keras\.initializers\.Ini"
+    ):
+        apply("no_initializer")

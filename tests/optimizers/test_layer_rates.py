@@ -60,10 +60,25 @@ class TestALayer:
         never = updated(make(0.1), layer_starts={"conv*": f"{STEPS} steps"})
         np.testing.assert_array_equal(never["conv1/kernel"], initial["conv1/kernel"])
 
-    def test_that_starts_later_moves_as_one_whose_optimizer_begins_then(self, make):
-        late, begun_then = updated(make(0.1), layer_starts={"conv1": "2 steps"}), updated(make(0.1), first=2)
-        np.testing.assert_allclose(late["conv1/kernel"], begun_then["conv1/kernel"], rtol=1e-6)
-        assert not np.allclose(late["conv2/kernel"], begun_then["conv2/kernel"])
+
+OPTIMIZERS = {
+    "sgd": lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
+    "rmsprop": lambda: keras.optimizers.RMSprop(0.1, momentum=0.9, centered=True),
+    "adam": lambda: keras.optimizers.Adam(0.1, amsgrad=True),
+    "adamw": lambda: keras.optimizers.AdamW(0.1, weight_decay=0.1, use_ema=True),
+    **{
+        name.lower(): lambda name=name: getattr(keras.optimizers, name)(0.1)
+        for name in ("Adadelta", "Adafactor", "Adagrad", "Adamax", "Lamb", "Lion")
+    },
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_layer_that_starts_later_moves_as_one_whose_optimizer_begins_then(name):
+    late = updated(OPTIMIZERS[name](), layer_starts={"conv1": "2 steps"})
+    begun_then = updated(OPTIMIZERS[name](), first=2)
+    np.testing.assert_allclose(late["conv1/kernel"], begun_then["conv1/kernel"], rtol=1e-6)
+    assert not np.allclose(late["conv2/kernel"], begun_then["conv2/kernel"], rtol=1e-6)
 
 
 def test_starts_count_batches_where_gradients_are_accumulated():
@@ -95,6 +110,25 @@ def test_the_last_pattern_that_fits_counts():
 def test_a_name_that_fits_no_layer_is_refused():
     with pytest.raises(UserError, match=r"^optimizer.layer_multipliers.cnv1: no layer .*; did you mean conv1\?"):
         layer_rates(network().trainable_variables, {"cnv1": 0.1}, None, {})
+
+
+def test_the_slopes_of_a_prelu_are_no_kernel_and_follow_the_layer_before_them():
+    images = keras.Input((6, 6, 1))
+    x = keras.layers.PReLU(shared_axes=[1, 2], name="prelu")(keras.layers.Conv2D(3, 3, name="conv")(images))
+    net = keras.Model(images, keras.layers.Dense(2, name="logits")(keras.layers.Flatten()(x)))
+    rates = {rate.layer: rate.multiplier for rate in layer_rates(net.trainable_variables, {}, 0.5, {})}
+    assert rates == {"conv": 0.5, "prelu": 0.5, "logits": 1.0}
+
+
+@pytest.mark.parametrize(("key", "value"), [("layer_starts", "2 steps"), ("layer_multipliers", 0)])
+def test_ftrl_which_can_leave_no_layer_as_it_is_is_refused(key, value):
+    with pytest.raises(UserError, match=r"^optimizer=x: makes weights of .*, so conv1 cannot stay as it is"):
+        updated(keras.optimizers.Ftrl(0.1), **{key: {"conv1": value}})
+
+
+def test_nadam_which_counts_for_all_layers_together_is_refused_where_one_begins_later():
+    with pytest.raises(UserError, match=r"^optimizer\.layer_starts: conv1 begins later, .*; use optimizer=adam"):
+        updated(keras.optimizers.Nadam(0.1), layer_starts={"conv1": "2 steps"})
 
 
 def test_an_optimizer_with_weight_decay_of_its_own_is_refused():

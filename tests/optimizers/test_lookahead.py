@@ -36,4 +36,4 @@ def test_every_few_steps_the_weights_meet_and_go_on_from_there():
 
 def test_it_leaves_what_is_no_float_alone():
     seed = keras.Variable(np.zeros(2, "uint32"), dtype="uint32", trainable=False)
-    assert Lookahead([seed], 5, 0.5, 0.0, 10).slow == []
+    assert Lookahead([seed], total_steps=10, every=5).slow == []

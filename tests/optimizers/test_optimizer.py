@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import cnnlab.conf
 from cnnlab.errors import UserError
-from cnnlab.optimizers.optimizer import build_optimizer
+from cnnlab.optimizers.optimizer import build_lookahead, build_optimizer
 from cnnlab.schedules.constant import Constant
 
 OPTIONS = sorted(path.stem for path in (Path(cnnlab.conf.__file__).parent / "optimizer").glob("*.yaml"))
@@ -85,6 +85,48 @@ def test_gradients_are_accumulated():
     np.testing.assert_array_equal(network.trainable_variables[0], before)
     train(network, optimizer, steps=1)
     assert (network.trainable_variables[0].numpy() != before).any()
+
+
+def test_that_a_moving_average_counts_batches_where_gradients_are_accumulated_is_told(caplog):
+    average = ("use_ema=true", "ema_momentum=0.9")
+    build_optimizer(compose_optimizer("adam", *average), Constant(0.01))
+    build_optimizer(compose_optimizer("adam", "gradient_accumulation_steps=4"), Constant(0.01))
+    assert caplog.messages == []
+    node = compose_optimizer("sgd", *average, "gradient_accumulation_steps=4")
+    network, optimizer = make_network(), build_optimizer(node, Constant(1.0))
+    (told,) = caplog.messages
+    assert told.startswith("optimizer.ema_momentum=0.9: Keras averages after each batch, and 4 of them make an update")
+    assert told.endswith("the average keeps 0.656 of itself")
+    train(network, optimizer, steps=4)  # the first update, from which the average starts
+    first = network.trainable_variables[0].numpy()
+    train(network, optimizer, steps=4 + 3)  # the second one, until just before the third
+    second = network.trainable_variables[0].numpy()
+    optimizer.finalize_variable_values(network.trainable_variables)
+    np.testing.assert_allclose(network.trainable_variables[0], 0.9**4 * first + (1 - 0.9**4) * second, rtol=1e-4)
+
+
+def test_a_lookahead_counts_updates_also_where_gradients_are_accumulated():
+    node = compose_optimizer("sgd", "lookahead_every=3", "gradient_accumulation_steps=2")
+    weight = keras.Variable(np.zeros(1, "float32"))
+    lookahead = build_lookahead(node, [weight], total_steps=12)
+    met = []
+    for step in range(1, 13):
+        weight.assign([step])
+        lookahead.after(tf.constant(step, tf.int64))
+        met += [step] if weight.numpy() != step else []
+    assert met == [6, 12]
+
+
+def test_that_ftrl_forgets_the_weights_it_starts_from_is_told_and_so(caplog):
+    network, optimizer = make_network(), build_optimizer(compose_optimizer("ftrl"), Constant(0.01))
+    assert caplog.messages == [
+        "optimizer=ftrl: makes weights of their gradients alone: its first update brings those that the initializer or "
+        "weights=FILE gave nearly to 0, unless gradients are large"
+    ]
+    kernel, *_ = weights = network.trainable_variables
+    before = kernel.numpy()
+    optimizer.apply([tf.fill(weight.shape, 0.01) for weight in weights], weights)
+    assert np.linalg.norm(kernel) < 0.01 * np.linalg.norm(before)
 
 
 @pytest.mark.parametrize(

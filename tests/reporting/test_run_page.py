@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from cnnlab import cli
 from cnnlab.reporting.run_page import write_report
+from cnnlab.runs.files import digest
 from cnnlab.runs.lock import sole_writer
 from cnnlab.runs.run import Run
 
@@ -103,6 +104,22 @@ def test_an_evaluation_of_an_earlier_model_is_marked(run, tmp_path):
     text = Page(resumed / "report.html").text
     assert "accuracy, test (of an earlier model)" in text
     assert "of an earlier model than model.keras is now: evaluate again" in text
+
+
+def test_figures_of_an_earlier_model_are_marked_and_those_of_the_data_are_not(run, tmp_path):
+    resumed = Path(shutil.copytree(run, tmp_path / "resumed"))
+    for method in (["method=kernels", "method.layers=[conv1]"], ["method=dataset", "method.images=2"]):
+        assert cli.main(["visualize", f"run={resumed}", *method]) == 0
+    told = "of an earlier model than model.keras is now: draw again"
+    assert told not in Page(resumed / "report.html").text
+    with Image.open(resumed / "visualize" / "kernels" / "conv1.png") as picture:
+        assert picture.text["model_sha256"] == digest(resumed / "model.keras")
+    with (resumed / "model.keras").open("ab") as file:  # as a resumed training that finds a better one
+        file.write(b"\0")
+    write_report(Run.open(resumed))
+    _, of_data, of_model = Page(resumed / "report.html").text.split("Look inside: ")[-3:]
+    assert (of_data.startswith("dataset"), told in of_data) == (True, False)
+    assert (of_model.startswith("kernels"), told in of_model) == (True, True)
 
 
 def test_the_contents_link_every_section(run):
@@ -202,5 +219,7 @@ def test_everything_is_escaped(fresh_run):
 def test_earlier_sessions_of_a_resumed_run_are_told(fresh_run):
     fresh_run.finish("interrupted")
     fresh_run.resume(fresh_run.config)
+    fresh_run.begin()
+    fresh_run.finish("completed")
     write_report(fresh_run)
-    assert "interrupted" in Page(fresh_run.path / "report.html").text
+    assert "earlier sessions 1: statusinterrupted" in Page(fresh_run.path / "report.html").text

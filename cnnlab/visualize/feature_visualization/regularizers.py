@@ -23,7 +23,7 @@ def total_variation(images: tf.Tensor) -> tf.Tensor:
 def lp_norm(images: tf.Tensor, p: int) -> tf.Tensor:
     """The mean over all pixels of their p-th powers: large p punishes single bright pixels, as in Mahendran & Vedaldi.
 
-    "Understanding deep image representations by inverting them" (2015), section 3.2.
+    "Understanding deep image representations by inverting them" (2015), section 2.1.
 
     Args:
         images: float (n, H, W, C), 0 for what is not punished.

@@ -42,7 +42,7 @@ class Occluded:
         probabilities: float32 (rows, columns, K).
         activity: float32 (rows, columns), the sum over the channel that is strongest in the whole image.
         channel: which that is.
-        whole: its sum without a square.
+        whole: its sum without a square; 0 where it is dead in the image.
     """
 
     probabilities: np.ndarray
@@ -52,8 +52,8 @@ class Occluded:
 
     @property
     def change(self) -> np.ndarray:
-        """The activity's change by the square, as a share of `whole`; NaN where the channel is dead in the image."""
-        return (self.activity - self.whole) / (self.whole if self.whole > 0 else np.nan)
+        """The activity's change by the square, as a share of the size of `whole`; NaN where the channel is dead."""
+        return (self.activity - self.whole) / (abs(self.whole) or np.nan)
 
 
 def draw_occlusion(
@@ -175,7 +175,7 @@ def _draw(
         show_image(axes[0], image, targets.titles[number])
         _prepare(axes[1], image, f"probability of\n{shorten(names[targets.classes[number]], 20)}")
         _show(axes[1], points[number], extent, cmap=DIVERGING, norm=scales[0])
-        dead = "" if each.whole > 0 else ": dead"
+        dead = "" if each.whole else ": dead"
         _prepare(axes[2], image, f"channel {each.channel} of\n{shorten(layer, 20)}{dead}")
         _show(axes[2], percent[number], extent, cmap=DIVERGING, norm=scales[1])
         _prepare(axes[3], image, "predicted class")

@@ -76,6 +76,7 @@ def draw_sanity(
     evaluations = _evaluations(network, methods)
     layers = {name: layer for name, layer in reversed(computing_layers(network).items()) if _learnt(layer)}
     trained = {name: evaluate(targets.chosen.images, targets.classes) for name, evaluate in evaluations.items()}
+    _tell_constant(trained)
     rows: list[tuple[Any, ...]] = []
     random: dict[Method, list[np.ndarray]] = {name: [] for name in evaluations}
     for number in range(seeds):
@@ -143,11 +144,27 @@ def correlations(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     """
 
     def mean(ours: np.ndarray, theirs: np.ndarray) -> float:
-        constant = [a.std() == 0 or b.std() == 0 for a, b in zip(ours, theirs, strict=True)]
+        constant = _constant(ours) | _constant(theirs)
         pairs = zip(ours, theirs, constant, strict=True)
         return float(np.mean([0.0 if flat else spearmanr(a, b, axis=None).statistic for a, b, flat in pairs]))
 
     return mean(np.abs(first), np.abs(second)), mean(first, second)
+
+
+def _constant(maps: np.ndarray) -> np.ndarray:
+    """Which of the maps (n, H, W) are the same everywhere, exactly, which a deviation does not tell: bool (n,)."""
+    return np.ptp(maps, axis=(1, 2)) == 0
+
+
+def _tell_constant(trained: Mapping[Method, np.ndarray]) -> None:
+    """Say whose maps of the trained network say nothing that could be lost."""
+    for name, maps in trained.items():
+        if count := np.count_nonzero(_constant(maps)):
+            log.warning(
+                "%s: %d of %d maps of the trained network are the same everywhere: they can correlate with nothing, "
+                "and count as 0",
+                name, count, len(maps),
+            )  # fmt: skip
 
 
 def _learnt(layer: keras.Layer) -> bool:

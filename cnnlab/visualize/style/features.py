@@ -31,11 +31,13 @@ def build_features(
         A functional model, not trainable, from float32 images (n, H, W, 3) from 0 to 255 to feature maps by layer name.
 
     Raises:
-        UserError: there is no such layer, or the weights cannot be had.
+        UserError: there is no such layer, or none at all, or the weights cannot be had.
     """
     network = build_backbone(backbone, keras.Input((None, None, 3), name="images"))
     chosen = choose_layers(network, content_layers, "method.content_layers")
     chosen |= choose_layers(network, style_layers, "method.style_layers")
+    if not chosen:
+        raise UserError("method.content_layers=[], method.style_layers=[]: give at least one layer of either")
     if weights is not None:
         load_backbone(network, backbone, weights, key="method.weights")
     features = keras.Model(network.inputs, {name: layer.output for name, layer in chosen.items()})

@@ -73,13 +73,18 @@ def build_losses(features: keras.Model, content: tf.Tensor, style: tf.Tensor, we
         ]
         return tf.stack(
             [
-                weights.content_weight * tf.add_n(content_losses) / len(content_losses),
-                weights.style_weight * tf.add_n(style_losses),
+                weights.content_weight * _sum(content_losses) / max(1, len(content_losses)),
+                weights.style_weight * _sum(style_losses),
                 weights.total_variation_weight * total_variation(image),
             ]
         )
 
     return losses
+
+
+def _sum(losses: Sequence[tf.Tensor]) -> tf.Tensor:
+    """0 of no layers, such as for a texture without content."""
+    return tf.add_n(losses) if losses else tf.zeros(())
 
 
 def relative_difference(values: tf.Tensor, target: tf.Tensor) -> tf.Tensor:

@@ -62,6 +62,17 @@ def test_a_channel_that_is_dead_without_the_square_has_no_change():
     assert np.isnan(found.change).all()
 
 
+def test_a_channel_that_is_negative_all_over_is_not_dead(image):
+    inputs = keras.Input(SHAPE)
+    conv = layers.Conv2D(1, 1, name="conv")
+    network = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(conv(inputs))))
+    conv.set_weights([np.full((1, 1, 1, 1), -1.0), np.zeros(1)])
+    found = slider(network, "conv", size=3, stride=1)(image)
+    assert found.whole == pytest.approx(-float(image.sum()))
+    assert np.unravel_index(found.change.argmax(), found.change.shape) == (6, 10)  # grey over light: less negative
+    np.testing.assert_allclose(found.change[6, 10], 1 - GREY / 255, rtol=1e-5)
+
+
 def test_places_beyond_the_edge_are_left_out(image):
     assert slider(network_of_a_patch(), "conv", size=5, stride=4)(image).activity.shape == (2, 3)
 

@@ -102,6 +102,24 @@ def test_correlations_are_of_ranks_with_and_without_the_sign():
     assert correlations(maps, np.zeros_like(maps)) == (0, 0)
 
 
+def test_a_constant_map_correlates_with_nothing_also_where_rounding_gives_it_a_deviation():
+    constant = np.full((2, 7, 7), 0.3, np.float32)
+    assert constant[0].std() > 0
+    maps = np.random.default_rng(0).normal(size=(2, 7, 7)).astype(np.float32)
+    assert correlations(constant, maps) == correlations(maps, constant) == (0, 0)
+
+
+def test_that_a_trained_network_has_a_constant_map_is_told(run, caplog):
+    model = keras.models.load_model(run / "model.keras")
+    conv1 = next(layer for layer in model._flatten_layers() if layer.name == "conv1")
+    conv1.set_weights([np.zeros_like(weight) for weight in conv1.get_weights()])
+    model.save(run / "model.keras")
+    given = ["method.methods=[saliency,grad_cam]", "method.images=2", "method.seeds=1"]
+    assert cli.main(["visualize", f"run={run}", "method=sanity", *given]) == 0
+    told = "saliency: 2 of 2 maps of the trained network are the same everywhere: they can correlate with nothing, and "
+    assert f"{told}count as 0" in caplog.messages
+
+
 def test_a_run_is_checked_and_left_as_it_was(run, caplog, drawn):
     before = (run / "model.keras").read_bytes()
     given = ["method.methods=[saliency,grad_cam]", "method.images=3", "method.seeds=2", "method.threshold=0.0"]

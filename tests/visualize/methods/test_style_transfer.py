@@ -13,6 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from cnnlab import cli
+from cnnlab.errors import UserError
 from cnnlab.visualize.methods.style_transfer import draw_style_transfer, transfer
 from cnnlab.visualize.style.features import build_features, with_average_pooling
 from cnnlab.visualize.style.images import luminance, match_colors, read_photograph, resized
@@ -75,6 +76,17 @@ def test_an_image_has_its_own_content_and_style(features, photographs):
         lambda _: {name: tf.zeros_like(each) for name, each in maps.items()}, image, image, weights()
     )
     np.testing.assert_allclose(nothing(image)[:2], 0)  # nothing aimed at, nothing lost
+
+
+def test_without_content_layers_the_style_alone_counts_and_without_style_layers_the_content(features, photographs):
+    content, style = (tf.constant(image[np.newaxis]) for image in photographs)
+    both = build_losses(features, content, style, weights())(0.5 * content)
+    of_style = build_losses(features, content, style, LossWeights([], STYLE, 1.0, 10.0, 0.1))(0.5 * content)
+    of_content = build_losses(features, content, style, LossWeights(CONTENT, {}, 1.0, 10.0, 0.1))(0.5 * content)
+    np.testing.assert_allclose(of_style, [0, both[1], both[2]], rtol=1e-5)
+    np.testing.assert_allclose(of_content, [both[0], 0, both[2]], rtol=1e-5)
+    with pytest.raises(UserError, match=r"method\.style_layers=\[\]: give at least one layer of either"):
+        build_features("squeezenet", None, content_layers=[], style_layers=[], pooling="max")
 
 
 def test_the_gradient_is_that_of_central_differences(features, photographs):
