@@ -20,7 +20,7 @@ from cnnlab.errors import UserError
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 6  # of the table, and of what images are converted to
+_FORMAT = 7  # of the table, and of what images are converted to
 _PATIENCE = 30  # seconds, while another process writes
 _PART = 500  # paths in a query
 
