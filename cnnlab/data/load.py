@@ -13,7 +13,7 @@ from cnnlab.config.instantiate import instantiate, locate
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.data.arrays import read_arrays
 from cnnlab.data.checks import check_published
-from cnnlab.data.classes import tell_lookalikes
+from cnnlab.data.classes import numbered_classes, tell_lookalikes
 from cnnlab.data.dataset import (
     Dataset,
     ImageFiles,
@@ -207,7 +207,14 @@ def _class_names(names: tuple[str, ...], num_classes: int | None) -> tuple[str, 
         raise UserError(
             f"dataset.num_classes={num_classes}: there are {len(names)} classes; set it to {len(names)} or more"
         )
-    return names + tuple(str(index) for index in range(len(names), num_classes))
+    further = numbered_classes(num_classes)[len(names) :]
+    taken = next((name for name in further if name in names), None)
+    if taken is not None:
+        raise UserError(
+            f"dataset.num_classes={num_classes}: output {taken} would be called like the class {taken}, which is "
+            f"output {names.index(taken)}; leave num_classes out, or give the classes other names"
+        )
+    return names + further
 
 
 def _fit(split: Split, image_shape: ImageShape, resize_size: int | None) -> Split:
