@@ -9,6 +9,7 @@ import numpy as np
 
 from cnnlab.data.dataset import Dataset
 from cnnlab.errors import UserError
+from cnnlab.reporting.words import first_few
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +91,7 @@ def tell_lookalikes(dataset: Dataset) -> None:
 
 def list_names(names: Sequence[str]) -> str:
     """Names in a line, the first of many."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return first_few(names, SHOWN)
 
 
 def _composed(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Judging and exporting the moving average of the weights, where the optimizer keeps one."""
+"""Evaluating and exporting the moving average of the weights, where the optimizer keeps one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
