@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 AUTO = "auto"
 MISSING = "no such file"
 OPTIONAL = ("split", "group", "weight")
+_THOUSANDS = r"[1-9]\d{0,2},\d{3}"
 
 
 def table(
@@ -182,7 +183,14 @@ def _splits(values: pd.Series, path: Path) -> pd.Series:
 
 
 def _weights(values: pd.Series, path: Path) -> pd.Series:
-    """The weight of each row as a number; a comma is a point."""
+    """The weight of each row as a number; a comma is a point, unless all that there are may separate thousands."""
+    commas = values[values.str.contains(",", regex=False)]
+    if len(commas) and commas.str.fullmatch(_THOUSANDS).all():
+        thousands, point = (commas.iloc[0].replace(",", sign) for sign in ("", "."))
+        raise UserError(
+            f"{path}, row {commas.index[0]}: the weight {commas.iloc[0]} may be {thousands} or {point}"
+            f"{_more(len(commas))}; write it as one of these"
+        )
     weights = pd.to_numeric(values.str.replace(",", ".", regex=False), errors="coerce")
     bad = weights.index[~(np.isfinite(weights) & (weights >= 0))]
     if len(bad):
