@@ -100,8 +100,8 @@ def image_files(
 ) -> ImageFiles:
     """The files, all of which have been found to be images; see `ImageFiles`."""
     return ImageFiles(
-        np.array(paths, dtype=str),
-        np.array([each.source for each in checked], dtype=str),
+        np.array(paths, dtype=object),  # as text, each would be as wide as the longest, 4 bytes a letter
+        np.array([each.source for each in checked], dtype=object),
         np.array([(each.height, each.width) for each in checked], dtype=np.int32).reshape(-1, 2),
         np.array([each.orientation for each in checked], dtype=np.uint8),
         np.array([each.jpeg for each in checked], dtype=bool),
