@@ -83,10 +83,7 @@ def build_strategy(trainer: DeviceOptions) -> tf.distribute.Strategy:
     workers = _workers_in_tf_config()
     if kind == "auto" and workers > 1:
         kind = "multi_worker"
-    if kind == "multi_worker":
-        strategy = _multi_worker(workers, trainer.devices)
-    else:
-        strategy = _one_host(kind, _devices(trainer.devices))
+    strategy = _multi_worker(workers) if kind == "multi_worker" else _one_host(kind, _devices(trainer.devices))
     replicas = strategy.num_replicas_in_sync
     if trainer.batch_size % replicas:
         raise UserError(
@@ -131,16 +128,11 @@ def _workers_in_tf_config() -> int:
         ) from error
 
 
-def _multi_worker(workers: int, devices: int | Literal["auto"]) -> tf.distribute.Strategy:
+def _multi_worker(workers: int) -> tf.distribute.Strategy:
     if not workers:
         raise UserError(
             "trainer.strategy=multi_worker: TF_CONFIG is not set; it names the hosts, "
             "scripts/train_multi_host.sh sets it"
-        )
-    if devices != "auto":
-        raise UserError(
-            f"trainer.devices={devices}: each host of TF_CONFIG uses all of its GPUs; leave it out, or hide some with "
-            "CUDA_VISIBLE_DEVICES"
         )
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()

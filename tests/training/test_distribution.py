@@ -185,13 +185,6 @@ def test_a_cluster_of_anything_but_workers_is_refused(train, monkeypatch, capsys
     assert "expected" in message
 
 
-def test_fewer_devices_than_a_host_of_several_has_are_refused_rather_than_all_taken(train, monkeypatch, capsys):
-    config = {"cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}, "task": {"type": "worker", "index": 0}}
-    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
-    train("trainer.devices=1", code=2)
-    assert "error: trainer.devices=1: each host of TF_CONFIG uses all of its GPUs" in capsys.readouterr().err
-
-
 @pytest.mark.slow
 def test_two_hosts_train_what_one_process_trains(one_device, tmp_path):
     run = tmp_path / "run"
