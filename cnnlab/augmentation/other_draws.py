@@ -4,6 +4,7 @@ import logging
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import numpy as np
 import tensorflow as tf
@@ -58,5 +59,6 @@ def watch_draws(name: str) -> Iterator[None]:
 
 
 def _states() -> dict[str, object]:
-    _, keys, *position = np.random.get_state()  # noqa: NPY002 (the user may use what we do not)
+    legacy = np.random.get_state()  # noqa: NPY002 (the user may use what we do not)
+    _, keys, *position = cast(tuple[str, np.ndarray, int, int, float], legacy)
     return {"numpy.random": (keys.tobytes(), *position), "Python's random": random.getstate()}
