@@ -330,7 +330,7 @@ class TrainedRun:
     @property
     def _best(self) -> str:
         best = self.record.get("best") or {}
-        return f", best {best['monitor']} {best['value']:.4g} in epoch {best['epoch']}" if "monitor" in best else ""
+        return f", best {best['monitor']} {best['value']:.4g} in epoch {best['epoch']}" if best.get("monitor") else ""
 
     def _table(self, name: str) -> pd.DataFrame:
         file = self.path / name

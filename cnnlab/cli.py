@@ -209,8 +209,7 @@ def _dispatch(arguments: list[str]) -> int:
     name, *rest = arguments
     command = COMMANDS.get(name)
     if command is None:
-        commands = [known for known in COMMANDS if COMMANDS[known].target]
-        raise UserError(f"{name}: no such command{did_you_mean(name, COMMANDS)}; commands: {', '.join(commands)}")
+        raise UserError(f"{name}: no such command{did_you_mean(name, COMMANDS)}; commands: {', '.join(COMMANDS)}")
     if command.operand is not None:
         return _run_without_configuration(name, command, rest)
     if {"-h", "--help"} & {*rest}:

@@ -11,10 +11,12 @@ from zipfile import ZipFile
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 
 import cnnlab
 from cnnlab import cli
+from cnnlab.runs.run import Run
 
 TINY = (
     *("input_shape=[8,8,1]", "model.padding=same", "trainer.batch_size=64", "trainer.precision=float32"),
@@ -262,6 +264,17 @@ def test_a_notebook_shows_a_run_and_its_curves(run):
     assert "val_accuracy" in shown
     assert 'src="data:image/png;base64,' in shown
     assert repr(run).startswith(f"<run {run.path}: completed, best val_accuracy")
+
+
+def test_a_notebook_shows_a_run_that_nothing_validated(tmp_path):
+    labels = {"name": "all", "model": {"name": "net"}, "dataset": {"name": "photos"}}
+    run = Run.create(tmp_path / "run", OmegaConf.create(labels))
+    run.begin()
+    run.update(best={"step": 5, "epoch": 1, "monitor": None, "value": None})  # the last model, without a validation
+    run.finish("completed")
+    opened = cnnlab.load_run(run.path)
+    assert repr(opened) == f"<run {run.path}: completed>"
+    assert "completed" in opened._repr_html_()
 
 
 def test_all_runs_below_a_folder_are_a_table_with_their_paths(run, tmp_path):

@@ -51,7 +51,7 @@ def launch(
     Hydra's flags that only print (--help, --cfg, --info, completion) do that instead.
 
     Args:
-        command: train, eval, predict, inspect or doctor.
+        command: its name, such as train.
         arguments: the command line after the command.
         task: called with the resolved configuration and the directory to write into.
         train_job: called for every job of a sweep of trainings, with Hydra's configuration of the job, the job's own,

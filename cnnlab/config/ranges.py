@@ -34,6 +34,7 @@ AT_LEAST_2 = Range("at least 2", lambda value: value >= 2)
 SHARE = Range("between 0 and 1, neither included", lambda value: 0 < value < 1)
 UNIT = Range("from 0 to 1", lambda value: 0 <= value <= 1)
 BELOW_1 = Range("at least 0 and below 1", lambda value: 0 <= value < 1)
+SEED = Range("from 0 to 2147483647", lambda value: 0 <= value < 2**31)  # an int32, in TensorFlow's generators
 
 # What these arguments mean is the same in every class and function that has them.
 BY_NAME: Mapping[str, Range] = {

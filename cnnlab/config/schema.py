@@ -6,7 +6,7 @@ A group's other keys are the arguments of its `_target_`, whose signature is the
 from typing import Annotated, Any, Literal, TypedDict
 
 from cnnlab.config.durations import DurationLike, TimedDurationLike
-from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, AT_LEAST_2, POSITIVE, SHARE
+from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, AT_LEAST_2, POSITIVE, SEED, SHARE
 from cnnlab.config.types import shown
 from cnnlab.config.views import TestTimeAugmentation
 from cnnlab.errors import UserError
@@ -173,10 +173,10 @@ METHODS: dict[str, type] = {"method": Named}
 class Seeds(TypedDict):
     """Independent seeds; null derives one from `seed`."""
 
-    initializer: Annotated[int, AT_LEAST_0] | None
-    shuffle: Annotated[int, AT_LEAST_0] | None
-    augmentation: Annotated[int, AT_LEAST_0] | None
-    split: Annotated[int, AT_LEAST_0] | None
+    initializer: Annotated[int, SEED] | None
+    shuffle: Annotated[int, SEED] | None
+    augmentation: Annotated[int, SEED] | None
+    split: Annotated[int, SEED] | None
 
 
 class Sweep(TypedDict):

@@ -32,10 +32,10 @@ def check(value: Any, hint: Any, key: str) -> None:
             _check_inside(value, member, key)
             return
     choices = [choice for member in members(hint) if get_origin(member) is Literal for choice in get_args(member)]
-    hint_text = " or ".join(dict.fromkeys(_describe(member) for member in members(hint)))
+    expected = " or ".join(dict.fromkeys(_describe(member) for member in members(hint)))
     told = f"{key}={shown(value)}"
-    hint = "; leave it out for its default" if value is None else renamed(told) or did_you_mean(value, choices)
-    raise WrongType(key, f"{told}: must be {hint_text}{hint}")
+    way_out = "; leave it out for its default" if value is None else renamed(told) or did_you_mean(value, choices)
+    raise WrongType(key, f"{told}: must be {expected}{way_out}")
 
 
 def check_keys(given: Mapping[str, Any], known: Sequence[str], key: str) -> None:

@@ -34,7 +34,7 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
 
     Args:
         config: the configuration of a command; interpolations need not be resolved.
-        command: train, eval, predict, inspect, visualize or doctor.
+        command: its name, such as train.
         overrides: what the command line itself set, as "key=value".
 
     Raises:

@@ -25,6 +25,9 @@ def check_published(published: object, image_shape: ImageShape, source: str) -> 
     names = published.class_names
     if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
         raise UserError(f"{source}: class_names are {str(names)[:60]}; expected a tuple of texts, one per class")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:  # an evaluation finds the classes of images by their names
+        raise UserError(f"{source}: two classes are called {twice}; give each a name of its own")
     for name in published.splits:
         if name not in SPLITS:
             raise UserError(f"{source}: {name} is no split; splits: {', '.join(SPLITS)}")

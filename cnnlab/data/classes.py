@@ -2,13 +2,14 @@
 
 import logging
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from cnnlab.data.dataset import Dataset
 from cnnlab.errors import UserError
+from cnnlab.reporting.words import first_few
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +25,9 @@ def numbered_classes(count: int) -> tuple[str, ...]:
 def align_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
     """Give a dataset the classes of a model: labels are mapped by name, and what is done is told in a line each.
 
-    Names are the same in either Unicode form, as macOS and others write an accent. Images of classes that the model
-    does not know cannot be classified rightly and are left out. Data without
-    names keep their labels, which then stand for the model's outputs in their order.
+    Names are the same in either Unicode form, as macOS and others write an accent, unless the model has both. Images of
+    classes that the model does not know cannot be classified rightly and are left out. Data without names keep their
+    labels, which then stand for the model's outputs in their order.
 
     Args:
         dataset: with classes of its own.
@@ -40,10 +41,9 @@ def align_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
     """
     if not dataset.named:
         return _by_position(dataset, tuple(class_names))
-    positions: dict[str, int] = {}
-    for position, name in enumerate(class_names):
-        positions.setdefault(_composed(name), position)
-    mapping = np.array([positions.get(_composed(name), -1) for name in dataset.class_names], np.int32)
+    positions = _first_positions(map(_composed, class_names)) | _first_positions(class_names)
+    found = (positions.get(name, positions.get(_composed(name), -1)) for name in dataset.class_names)
+    mapping = np.array([*found], np.int32)
     known = np.flatnonzero(mapping >= 0)
     if (mapping[known] != known).any():
         logger.info(
@@ -90,8 +90,14 @@ def tell_lookalikes(dataset: Dataset) -> None:
 
 def list_names(names: Sequence[str]) -> str:
     """Names in a line, the first of many."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return first_few(names, SHOWN)
+
+
+def _first_positions(names: Iterable[str]) -> dict[str, int]:
+    positions: dict[str, int] = {}
+    for position, name in enumerate(names):
+        positions.setdefault(name, position)
+    return positions
 
 
 def _composed(name: str) -> str:

@@ -54,10 +54,12 @@ def all_16_bits_seen(png: bytes) -> Image.Image:
 
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
-    """Stretch from the range of all finite values to that of uint8; what is not a number is black."""
-    low, high = np.nanmin(values), np.nanmax(values)
-    scaled = (values - low) * (255 / (high - low) if high > low else 0)
-    return np.nan_to_num(np.rint(scaled)).astype(np.uint8)
+    """Stretch from the range of all finite values to that of uint8; ∞ is white, -∞ and what is no number black."""
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    scale = 255 / (high - low) if high > low else 1.0
+    scaled = (np.where(np.isnan(values), low, values) - low) * scale
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
 def _over_white(rgba: Image.Image) -> Image.Image:

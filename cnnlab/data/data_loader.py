@@ -7,7 +7,7 @@ replicas share the batch: replica r takes positions r·b … (r+1)·b - 1.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -102,7 +102,7 @@ class CachedLoader:
 
 
 class StreamLoader:
-    """Batches are made on the host, ahead of the steps, with memory for a few batches only.
+    """Batches are made on the host, ahead of the steps, with memory for a few of them on the device.
 
     Image files are decoded in parallel; the shuffling is over file names. Steps must be asked for one at a
     time and in sequence; asking for another step starts the stream anew there.
@@ -123,10 +123,9 @@ class StreamLoader:
         self._strategy = strategy
         self._cropping = cropping
         self._size = sampler.batch_size // strategy.num_replicas_in_sync
-        self._load = _loader(images, cropping)
-        self._images = images
         with tf.device("CPU"):
             self._labels = tf.constant(labels, tf.int64)
+            self._images = images if isinstance(images, ImageFiles) else tf.constant(images)
         self._next_step = -1
         self._batches: Iterator[Selected] = iter(())
 
@@ -189,40 +188,55 @@ class StreamLoader:
         return len(self._strategy.extended.worker_devices)
 
     def _stream(self, first_step: int) -> tf.data.Dataset:
+        """The batches of this process's replicas, from `first_step` on."""
         first = self._first_local_replica() * self._size
         last = first + self._local_replicas() * self._size
+        end = np.iinfo(np.int64).max if self._sampler.steps is None else self._sampler.steps
+        steps = tf.data.Dataset.range(first_step, end)
+        if isinstance(self._images, ImageFiles):
+            batches = self._decoded(self._images, steps, first, last)
+        else:
+            batches = self._gathered(self._images, steps, first, last)
+        return batches.prefetch(AHEAD)
+
+    def _gathered(self, images: tf.Tensor, steps: tf.data.Dataset, first: int, last: int) -> tf.data.Dataset:
+        """Those of pixels that lie on the host: positions `first` to `last` of each global batch."""
+
+        @tf.autograph.experimental.do_not_convert
+        def gather(indices: tf.Tensor) -> Selected:
+            rows = tf.maximum(indices, 0)
+            return tf.gather(images, rows), tf.gather(self._labels, rows), indices
+
+        indices = from_python(
+            steps, lambda step: (self._sampler.batch(int(step))[first:last],), tf.TensorSpec((last - first,), tf.int64)
+        )
+        return indices.map(gather)
+
+    def _decoded(self, files: ImageFiles, steps: tf.data.Dataset, first: int, last: int) -> tf.data.Dataset:
+        """Those of files, which are decoded in parallel: positions `first` to `last` of each global batch."""
+        cropping, decode = self._cropping, decoder(files, windowed=self._cropping is not None)
 
         def examples(step: np.int64) -> tuple[Any, ...]:
             indices = self._sampler.batch(int(step))[first:last]
-            sources = encoded(images, np.maximum(indices, 0)) if isinstance(images, ImageFiles) else ()
-            return step, indices, *sources
+            return step, indices, *encoded(files, np.maximum(indices, 0))
 
         @tf.autograph.experimental.do_not_convert  # takes seconds, and finds nothing to do
-        def cut_batch(step: tf.Tensor, indices: tf.Tensor, *sources: tf.Tensor) -> tuple[Any, ...]:
-            if not isinstance(images, ImageFiles):
-                return (indices,)
+        def cut_batch(step: tf.Tensor, indices: tf.Tensor, *sources: tf.Tensor) -> tuple[tf.Tensor, Cuts]:
             window = partial(cropping.window, cropping.draw(step, first, last - first)) if cropping else None
-            return indices, cut(images, window, *sources)
+            return indices, cut(files, window, *sources)
 
-        images, cropping = self._images, self._cropping
-        signature = [tf.TensorSpec((), tf.int64), tf.TensorSpec((last - first,), tf.int64)]
-        if isinstance(images, ImageFiles):
-            signature += ENCODED
-        end = np.iinfo(np.int64).max if self._sampler.steps is None else self._sampler.steps
+        @tf.autograph.experimental.do_not_convert
+        def example(index: tf.Tensor, one: Cuts) -> Selected:
+            return decode(one), self._labels[tf.maximum(index, 0)], index
+
+        signature = (tf.TensorSpec((), tf.int64), tf.TensorSpec((last - first,), tf.int64), *ENCODED)
         return (
-            from_python(tf.data.Dataset.range(first_step, end), examples, *signature)
+            from_python(steps, examples, *signature)
             .map(cut_batch)
             .unbatch()
-            .map(self._example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
             .batch(last - first, drop_remainder=True)
-            .prefetch(AHEAD)
         )
-
-    @tf.autograph.experimental.do_not_convert
-    def _example(self, index: tf.Tensor, *cuts: Cuts) -> Selected:
-        row = tf.maximum(index, 0)
-        image = self._load(*cuts) if cuts else self._load(row)
-        return image, self._labels[row], index
 
 
 DataLoader = CachedLoader | StreamLoader
@@ -265,12 +279,3 @@ def _as_words(images: np.ndarray) -> np.ndarray:
     if missing:
         rows = np.pad(rows, ((0, 0), (0, missing)))
     return np.ascontiguousarray(rows).view(np.int64)
-
-
-def _loader(images: np.ndarray | ImageFiles, cropping: FileCropping | None) -> Callable[..., tf.Tensor]:
-    """A graph function from an example's row, or of files from its cut, to its image, on the host."""
-    if isinstance(images, ImageFiles):
-        return decoder(images, windowed=cropping is not None)
-    with tf.device("CPU"):
-        held = tf.constant(images)
-    return lambda row: held[row]

@@ -41,8 +41,8 @@ class ImageFiles:
     """Images that stay on disk and are decoded, in parallel, when a batch needs them.
 
     Attributes:
-        paths: (N,) array of absolute file names (numpy str).
-        sources: (N,) array of the files to decode, JPEG or PNG: the same, or what they were converted to.
+        paths: (N,) array of absolute file names, objects of type str.
+        sources: (N,) array of the files to decode, JPEG or PNG, likewise: the same, or what they were converted to.
         sizes: (N, 2) int32 array, height and width of the stored pixels.
         orientations: (N,) uint8 array, how the stored pixels are turned, 1 to 8, as EXIF counts.
         jpegs: (N,) bool array, which of the sources are JPEG.

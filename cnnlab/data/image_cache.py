@@ -20,7 +20,7 @@ from cnnlab.errors import UserError
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 6  # of the table, and of what images are converted to
+_FORMAT = 7  # of the table, and of what images are converted to
 _PATIENCE = 30  # seconds, while another process writes
 _PART = 500  # paths in a query
 
@@ -76,14 +76,16 @@ def recall(stamps: Mapping[str, Stamp]) -> dict[str, CheckedImage]:
     return known
 
 
-def remember(found: Iterable[tuple[str, Stamp, CheckedImage]]) -> None:
-    """Keep what was found out about files."""
+def remember(found: Iterable[tuple[str, Stamp, CheckedImage]]) -> bool:
+    """Keep what was found out about files; return whether that can be done, and say so where it cannot."""
     rows = [(os.fsencode(path), *stamp, os.fsencode(each.source), *astuple(each)[1:]) for path, stamp, each in found]
     try:
         with closing(_connect()) as database, database:
             database.executemany("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     except (OSError, sqlite3.Error) as error:
         log.warning("%s: cannot be written (%s); images are checked again next time", cache_folder(), error)
+        return False
+    return True
 
 
 def store(image: Image.Image, path: str, stamp: Sequence[int]) -> str:

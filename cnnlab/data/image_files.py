@@ -41,6 +41,7 @@ _PILLOWS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "PPM")
 _LARGEST = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # pixels, from which on Pillow takes an image for an attack
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error)
 _FILES_PER_TASK = 64
+_KEPT_AT_ONCE = 8192  # files, after which what was found out of them outlives Ctrl-C
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # at half of the limit above
 
@@ -60,14 +61,14 @@ def check_images(paths: Sequence[str]) -> list[CheckedImage]:
     stamps = {path: stamp for path in absolute if (stamp := _stamp(path)) is not None}
     known = recall(stamps)
     new = [path for path in stamps if path not in known]
-    parts = [new[start : start + _FILES_PER_TASK] for start in range(0, len(new), _FILES_PER_TASK)]
     if len(new) > 1000:
         log.info("checking %s images …", f"{len(new):,}")
+    is_kept = True
     with ThreadPoolExecutor() as pool:  # Pillow lets go of the interpreter while it decodes
-        results = pool.map(lambda part: {path: _check(path, stamps[path]) for path in part}, parts)
-        found = {path: each for part in results for path, each in part.items()}
-    remember((path, stamps[path], each) for path, each in found.items())
-    known |= found
+        for start in range(0, len(new), _KEPT_AT_ONCE):
+            found = _check_all(new[start : start + _KEPT_AT_ONCE], stamps, pool)
+            is_kept = is_kept and remember((path, stamps[path], each) for path, each in found.items())
+            known |= found
     broken = CheckedImage("", fault=BROKEN_LINK)
     return [known.get(path, broken) for path in absolute]
 
@@ -99,8 +100,8 @@ def image_files(
 ) -> ImageFiles:
     """The files, all of which have been found to be images; see `ImageFiles`."""
     return ImageFiles(
-        np.array(paths, dtype=str),
-        np.array([each.source for each in checked], dtype=str),
+        np.array(paths, dtype=object),  # as text, each would be as wide as the longest, 4 bytes a letter
+        np.array([each.source for each in checked], dtype=object),
         np.array([(each.height, each.width) for each in checked], dtype=np.int32).reshape(-1, 2),
         np.array([each.orientation for each in checked], dtype=np.uint8),
         np.array([each.jpeg for each in checked], dtype=bool),
@@ -150,6 +151,13 @@ def images_in(folder: Path | str) -> list[str]:
         names = sorted(entry.name for entry in entries if not is_hidden(entry.name))
     paths = [path for name in names if Path(path := f"{folder}/{name}").is_file()]
     return [path for path, each in zip(paths, check_images(paths), strict=True) if not each.fault]
+
+
+def _check_all(paths: Sequence[str], stamps: Mapping[str, Stamp], pool: ThreadPoolExecutor) -> dict[str, CheckedImage]:
+    """What each file turns out to be, looked at in parallel."""
+    parts = [paths[start : start + _FILES_PER_TASK] for start in range(0, len(paths), _FILES_PER_TASK)]
+    results = pool.map(lambda part: {path: _check(path, stamps[path]) for path in part}, parts)
+    return {path: each for part in results for path, each in part.items()}
 
 
 def _stamp(path: str) -> Stamp | None:

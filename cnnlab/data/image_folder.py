@@ -192,9 +192,9 @@ def _to_split(
     resize: Resize,
 ) -> Split:
     paths = [path for files in classes.values() for path in files]
-    labels = [class_names.index(name) for name, files in classes.items() for _ in files]
+    labels = np.repeat([class_names.index(name) for name in classes], [len(files) for files in classes.values()])
     images = image_files(paths, [checked[path] for path in paths], image_shape, resize)
-    return Split(images, np.array(labels, np.int32))
+    return Split(images, labels.astype(np.int32))
 
 
 def _below(classes: Classes, folder: Path) -> list[str]:

@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from cnnlab.config.instantiate import instantiate, locate
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.data.arrays import read_arrays
 from cnnlab.data.checks import check_published
-from cnnlab.data.classes import tell_lookalikes
+from cnnlab.data.classes import numbered_classes, tell_lookalikes
 from cnnlab.data.dataset import (
     Dataset,
     ImageFiles,
@@ -77,7 +77,7 @@ def load_dataset(cfg: DictConfig, split_seed: int, *, own_classes: bool = False)
     else:
         splits = hold_out_fold(splits, cfg.folds, cfg.fold, split_seed, class_names)
     require_separate(splits, "dataset.group_column=null" if "group_column" in cfg else "dataset.group=null")
-    _tell_conversion(cfg.name, splits["train"], image_shape, resize_size)
+    _tell_conversion(cfg.name, splits.values(), image_shape, resize_size)
     fitted = {name: _fit(split, image_shape, resize_size) for name, split in splits.items()}
     dataset = Dataset(
         cfg.name,
@@ -144,7 +144,7 @@ def load_split(
     else:
         raise UserError(f"data={path}: no such folder or file")
     chosen = published.splits[split]
-    _tell_conversion(path.name, chosen, image_shape, resize_size)
+    _tell_conversion(path.name, [chosen], image_shape, resize_size)
     dataset = Dataset(
         path.name if path.is_dir() else path.stem,
         image_shape,
@@ -158,12 +158,13 @@ def load_split(
     return dataset
 
 
-def _tell_conversion(name: str, split: Split, image_shape: ImageShape, resize_size: int | None) -> None:
+def _tell_conversion(name: str, splits: Iterable[Split], image_shape: ImageShape, resize_size: int | None) -> None:
     """Say so where arrays have another shape than the one asked for, since files have sizes of their own; and where
     but the middle of images is shown."""
     stored = stored_shape(image_shape, resize_size)
-    if isinstance(split.images, np.ndarray) and split.images.shape[1:] != stored:
-        log.info("%s: images of %s are converted to %s", name, *map(_shown, (split.images.shape[1:], stored)))
+    shapes = {split.images.shape[1:] for split in splits if isinstance(split.images, np.ndarray)}
+    for shape in sorted(shapes - {stored}):
+        log.info("%s: images of %s are converted to %s", name, *map(_shown, (shape, stored)))
     if stored != image_shape:
         log.info(
             "%s: images are brought to %s; their middle %s is shown, except where crops are cut",
@@ -207,7 +208,14 @@ def _class_names(names: tuple[str, ...], num_classes: int | None) -> tuple[str, 
         raise UserError(
             f"dataset.num_classes={num_classes}: there are {len(names)} classes; set it to {len(names)} or more"
         )
-    return names + tuple(str(index) for index in range(len(names), num_classes))
+    further = numbered_classes(num_classes)[len(names) :]
+    taken = next((name for name in further if name in names), None)
+    if taken is not None:
+        raise UserError(
+            f"dataset.num_classes={num_classes}: output {taken} would be called like the class {taken}, which is "
+            f"output {names.index(taken)}; leave num_classes out, or give the classes other names"
+        )
+    return names + further
 
 
 def _fit(split: Split, image_shape: ImageShape, resize_size: int | None) -> Split:

@@ -61,30 +61,30 @@ def tell_shared(dataset: Dataset) -> None:
 
 
 def _keys(
-    dataset: Dataset, split: str, positions: np.ndarray, key: Callable[[bytes | str], Hashable]
+    dataset: Dataset, split: str, positions: np.ndarray, key: Callable[[np.ndarray | str], Hashable]
 ) -> list[Hashable]:
-    """What `key` says of images: files are given to it by their path, arrays by their bytes."""
+    """What `key` says of images: it is given the paths of files, or the pixels."""
     images = dataset.splits[split].images
     if isinstance(images, ImageFiles):
         paths = images.paths[positions].tolist()
         parts = [paths[start : start + _FILES_PER_TASK] for start in range(0, len(paths), _FILES_PER_TASK)]
         with ThreadPoolExecutor(_THREADS) as pool:
             return list(chain.from_iterable(pool.map(lambda part: [key(path) for path in part], parts)))
-    return [key(images[position].tobytes()) for position in positions]
+    return [key(images[position]) for position in positions]
 
 
-def _size(image: bytes | str) -> int:
-    return len(image) if isinstance(image, bytes) else os.stat(image).st_size  # noqa: PTH116, for each of all files
+def _size(image: np.ndarray | str) -> int:
+    return os.stat(image).st_size if isinstance(image, str) else image.nbytes  # noqa: PTH116, for each of all files
 
 
-def _end(image: bytes | str) -> bytes:
-    if isinstance(image, bytes):
-        return image[-_END:]
+def _end(image: np.ndarray | str) -> bytes:
+    if isinstance(image, np.ndarray):
+        return image.ravel()[-_END:].tobytes()
     with Path(image).open("rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _END))
         return file.read()
 
 
-def _content(image: bytes | str) -> bytes:
-    content = image if isinstance(image, bytes) else Path(image).read_bytes()
+def _content(image: np.ndarray | str) -> bytes:
+    content = image.tobytes() if isinstance(image, np.ndarray) else Path(image).read_bytes()
     return hashlib.blake2b(content, digest_size=16).digest()

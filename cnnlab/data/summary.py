@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cnnlab.data.dataset import Dataset, Skipped
-from cnnlab.reporting.words import first_few, reasons
+from cnnlab.reporting.words import counted, first_few, reasons
 from cnnlab.runs.files import write_atomically
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class SplitSummary:
     def __str__(self) -> str:
         """One line for people."""
         (least, fewest), (most, largest) = self.smallest, self.largest
-        parts = [f"{_count(self.images, 'image')} of {_count(self.classes, 'class', 'classes')}"]
+        parts = [f"{counted(self.images, 'image')} of {counted(self.classes, 'class', 'classes')}"]
         if fewest < largest:
             parts[0] += f", from {fewest:,} ({least}) to {largest:,} ({most})"
         elif self.classes > 1:
@@ -88,10 +88,6 @@ def tell_imbalance(dataset: Dataset, sampling: str | None = None, class_weight: 
             "alike, loss.class_weight=balanced weighs them",
             dataset.name, f"{fewest:,}", least, f"{largest:,}", most,
         )  # fmt: skip
-
-
-def _count(number: int, one: str, several: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
 def list_skipped(path: Path, skipped: Skipped) -> None:

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 AUTO = "auto"
 MISSING = "no such file"
 OPTIONAL = ("split", "group", "weight")
+_THOUSANDS = r"[1-9]\d{0,2},\d{3}"
 
 
 def table(
@@ -182,7 +183,14 @@ def _splits(values: pd.Series, path: Path) -> pd.Series:
 
 
 def _weights(values: pd.Series, path: Path) -> pd.Series:
-    """The weight of each row as a number; a comma is a point."""
+    """The weight of each row as a number; a comma is a point, unless all that there are may separate thousands."""
+    commas = values[values.str.contains(",", regex=False)]
+    if len(commas) and commas.str.fullmatch(_THOUSANDS).all():
+        thousands, point = (commas.iloc[0].replace(",", sign) for sign in ("", "."))
+        raise UserError(
+            f"{path}, row {commas.index[0]}: the weight {commas.iloc[0]} may be {thousands} or {point}"
+            f"{_more(len(commas))}; write it as one of these"
+        )
     weights = pd.to_numeric(values.str.replace(",", ".", regex=False), errors="coerce")
     bad = weights.index[~(np.isfinite(weights) & (weights >= 0))]
     if len(bad):
@@ -215,11 +223,12 @@ def _absolute(values: pd.Series, path: Path) -> list[str]:
 def _without_repeats(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Each file once; rows that say the same of it are told."""
     repeated = rows[rows.duplicated("path", keep=False)]
-    for name, same in repeated.groupby("path"):
-        for column in same.columns.drop("path"):
-            if same[column].nunique() > 1:
-                values = " and ".join(f"{value} (row {row})" for row, value in same[column].drop_duplicates().items())
-                raise UserError(f"{path}: {name} has several {column}s: {values}; keep one of these rows")
+    distinct = repeated.groupby("path").nunique()
+    for column in distinct.columns[(distinct > 1).any()]:
+        name = distinct.index[distinct[column] > 1][0]
+        same = repeated.loc[repeated["path"] == name, column].drop_duplicates()
+        values = " and ".join(f"{value} (row {row})" for row, value in same.items())
+        raise UserError(f"{path}: {name} has several {column}s: {values}; keep one of these rows")
     again = rows.index[rows.duplicated("path")]
     if len(again):
         log.warning(
@@ -250,7 +259,7 @@ def _check_files(rows: pd.DataFrame, path: Path) -> tuple[dict[str, CheckedImage
             "%s: %s of its %s files are not there, such as %s%s",
             path.name, f"{len(missing):,}", f"{len(names):,}", example, hint,
         )  # fmt: skip
-    there = [name for name in names if name not in set(missing)]
+    there = list(rows["path"][~rows["path"].isin(missing)])
     require_utf8(there)
     checked = dict(zip(there, check_images(there), strict=True))
     return checked, dict.fromkeys(missing, MISSING) | {name: each.fault for name, each in checked.items() if each.fault}

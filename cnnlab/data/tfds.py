@@ -91,9 +91,12 @@ def tfds(
     splits, skipped = {}, {}
     for own_name, source in records.sources.items():
         split = SPLIT_OF.get(own_name.lower())
-        checked, labels = _check(builder, own_name, source, image, label)
-        if split is None or split in splits or (labels < 0).all():
+        if split is None or split in splits:  # nor is it read, which may take hours
             log.info("%s: the split %s is not used", name, own_name)
+            continue
+        checked, labels = _check(builder, own_name, source, image, label)
+        if (labels < 0).all():
+            log.info("%s: the split %s has no labels and is not used", name, own_name)
             continue
         names = [f"{builder.info.full_name}/{own_name}#{index}" for index in range(len(source))]
         skipped[split] = {name: each.fault for name, each in zip(names, checked, strict=True) if each.fault}

@@ -25,6 +25,7 @@ from cnnlab.runs.run import Run
 
 _HEADLINES = {"best", "status", "error", "started", "ended", "class_names", "data"}  # shown elsewhere on the page
 _INTERNAL = {"fingerprints"}  # of no use to people
+_FIGURES = "[!.]*.png"  # what is being written, or was when its process was killed, begins with a dot
 _EMBEDDED = 3 * 2**20  # bytes of figures in a page, the smallest first; further ones are linked
 _WRONG = 20  # rows of wrong predictions
 _FEW_EPOCHS = 20  # of which the table is shown unfolded
@@ -92,7 +93,9 @@ def write_report(run: Run) -> None:
 
 def _drawing(run: Path) -> Draw:
     """A function that draws the figures of a run, embedded as far as `_EMBEDDED` goes."""
-    paths = sorted(run.glob("*/**/*.png"), key=lambda path: path.stat().st_size)
+    folders = [run / "plots", *run.glob("eval/[!.]*"), *run.glob("visualize/[!.]*")]
+    figures = (path for folder in folders for path in folder.glob(_FIGURES))
+    paths = sorted(figures, key=lambda path: path.stat().st_size)
     sizes = accumulate(path.stat().st_size for path in paths)
     linked = {path for path, size in zip(paths, sizes, strict=True) if size > _EMBEDDED}
 
@@ -141,7 +144,7 @@ def _data(run: Run) -> Iterator[Section]:
 
 def _training(run: Run, draw: Draw) -> Iterator[Section]:
     """The plots, and the rows of metrics.csv."""
-    plots, history = sorted(run.plots.glob("*.png")), run.history()
+    plots, history = sorted(run.plots.glob(_FIGURES)), run.history()
     if plots or history:
         header = [name.replace("_", " ") for name in history[0]] if history else []
         rows = [[_measured(name, value) for name, value in row.items()] for row in history]
@@ -161,7 +164,7 @@ def _evaluation(evaluation: Evaluation, draw: Draw) -> Section:
     folder, figures = evaluation.folder, evaluation.figures
     data = [figures["root"]] if figures.get("changed") and figures.get("root") else []
     earlier = ["of an earlier model than model.keras is now: evaluate again"] if evaluation.is_outdated else []
-    pictures = sorted(folder.glob("*.png"), key=lambda path: (path.stem != "confusion_matrix", path.name))
+    pictures = sorted(folder.glob(_FIGURES), key=lambda path: (path.stem != "confusion_matrix", path.name))
     return Section(
         f"Evaluation: {folder.name}",
         description=" · ".join([*data, *earlier]),
@@ -194,7 +197,7 @@ def _inside(run: Run, draw: Draw) -> Iterator[Section]:
     methods = sorted(path for path in (run.path / "visualize").glob("[!.]*") if path.is_dir())
     model = digest(run.best_model) if methods and run.best_model.is_file() else None
     for method in methods:
-        pictures = sorted(method.glob("*.png"), key=lambda path: _natural(path.stem))
+        pictures = sorted(method.glob(_FIGURES), key=lambda path: _natural(path.stem))
         if pictures:
             described = _description(method.name)
             title = f"Look inside: {method.name.replace('_', ' ')}"

@@ -11,7 +11,12 @@ def reasons(counts: Mapping[str, int]) -> str:
     return "; ".join(f"{count:,} {reason}" for reason, count in counts.items())
 
 
-def first_few(names: Sequence[str]) -> str:
+def first_few(names: Sequence[str], few: int = FEW) -> str:
     """The names, but of a long list only the first few and how many more there are."""
-    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
-    return ", ".join(names[:FEW]) + more
+    more = f" and {len(names) - few} more" if len(names) > few else ""
+    return ", ".join(names[:few]) + more
+
+
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """A number of things, such as "1,000 images"; without `several` the plural ends in s."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"

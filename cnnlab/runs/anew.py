@@ -9,7 +9,7 @@ SMALLER = 10
 """By how much the learning rate is divided."""
 
 _OWN = frozenset({"resume", "optimizer.learning_rate", "hydra.run.dir", "hydra.mode"})
-_START = frozenset({"weights", "weights_head"})
+_START = frozenset({"weights", "weights_head", "weights_map"})
 
 
 def command_anew(run: Run) -> str:

@@ -26,7 +26,7 @@ POLL_SECONDS = 0.1
 def launch(
     context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]], slots: str | int, progress: str
 ) -> Sequence[JobReturn]:
-    """Train every process in a process of its own; see `hydra.plugins.launcher.Launcher.launch`.
+    """Train every job in a process of its own; see `hydra.plugins.launcher.Launcher.launch`.
 
     A job that raises, diverges, is killed or takes too long leaves the others alone.
 

@@ -50,7 +50,7 @@ class CheckpointMonitor:
 
 
 def build_checkpoint_monitor(trainer: TrainerConfig, loss: str | None, metrics: MetricSet) -> CheckpointMonitor:
-    """The checkpoint_monitor that `trainer.monitor`, `trainer.mode` and `trainer.early_stopping_*` describe.
+    """The checkpoint monitor that `trainer.monitor`, `trainer.mode` and `trainer.early_stopping_*` describe.
 
     Args:
         loss: the column of another loss than the cross-entropy; None where there is none.

@@ -40,7 +40,7 @@ def compile_training(
         jit: compile with XLA: the whole call on one device, each replica's gradients on several.
 
     Returns:
-        A function (inputs of the data_loader, first step, count) -> float32 (count, 3): the loss, the accuracy and
+        A function (inputs of the data loader, first step, count) -> float32 (count, 3): the loss, the accuracy and
         the learning rate of each step, left on the device. The loss is the mean of the weighted loss function over
         the batch, without the network's L2 penalties; the accuracy counts all examples alike. The metrics of the train
         state are updated on the way.
@@ -154,7 +154,7 @@ def compile_evaluation(
         metrics: to be updated.
 
     Returns:
-        A function (inputs of the data_loader) -> float32 (3,), or with a loss function (4,): the number of examples,
+        A function (inputs of the data loader) -> float32 (3,), or with a loss function (4,): the number of examples,
         the summed cross-entropy in nats, the number of correct examples and the summed losses, padding left out, over
         all replicas.
     """

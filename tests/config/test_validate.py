@@ -122,6 +122,7 @@ VALUES = {
     "trainer.early_stopping_patience=0": r"trainer\.early_stopping_patience=0: must be at least 1",
     "trainer.devices=0": r"trainer\.devices=0: must be at least 1",
     "seed=-1": r"seed=-1: must be at least 0",
+    "seeds.augmentation=2147483648": r"seeds\.augmentation=2147483648: must be from 0 to 2147483647",
     "num_classes=0": r"num_classes=0: must be at least 1",
     "input_shape=[0,28,1]": r"input_shape=\[0,28,1\]: must be \[height, width, channels\]",
     "input_shape=[28,28,4]": r"input_shape=\[28,28,4\]: must be \[height, width, channels\], with 1 or 3 channels",

@@ -108,3 +108,12 @@ def test_labels_that_count_from_one_and_pixels_that_end_at_one_are_told(load, tm
     assert dataset.class_names == ("0", "1", "2", "3")
     assert "the smallest label of y_train is 1, so no image is of class 0" in caplog.text
     assert "the largest pixel of x_train is 1 of 255" in caplog.text
+
+
+def test_images_of_another_size_are_told_also_where_only_a_further_split_has_them(load, tmp_path, caplog):
+    caplog.set_level("INFO")
+    small = IMAGES[:, :4, :4]
+    np.savez(tmp_path / "set.npz", x_train=IMAGES, y_train=LABELS, x_test=small, y_test=LABELS)
+    dataset = load("arrays", root=tmp_path / "set.npz", validation="none", image_shape=[6, 5, 3])
+    assert dataset.splits["test"].images.shape[1:] == (6, 5, 3)
+    assert "images of 4x4x3 are converted to 6x5x3" in caplog.text

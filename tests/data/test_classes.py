@@ -36,6 +36,12 @@ def test_the_same_classes_in_the_same_order_need_no_word(caplog):
     assert not caplog.messages
 
 
+def test_two_classes_whose_names_differ_in_their_unicode_form_stay_two():
+    names = ("cafe\u0301", "caf\u00e9", "tea")
+    assert align_classes(dataset(names, [0, 1, 2]), names).splits["test"].labels.tolist() == [0, 1, 2]
+    assert align_classes(dataset(names[1:], [0, 1]), ["tea", names[0]]).splits["test"].labels.tolist() == [1, 0]
+
+
 def test_images_of_unknown_classes_are_left_out_and_counted(caplog):
     aligned = align_classes(dataset(("auk", "cat", "bat"), [0, 1, 0, 2, 1]), ["cat", "dog"])
     assert aligned.splits["test"].images.ravel().tolist() == [1, 4]

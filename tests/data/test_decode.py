@@ -101,6 +101,15 @@ def test_so_are_sixteen_bits_of_colours_of_which_pillow_keeps_the_higher_8(tmp_p
     np.testing.assert_allclose(decoded, expected, atol=1)
 
 
+def test_values_that_are_infinite_or_no_number_do_not_blacken_the_others(decode):
+    values = np.linspace(-1, 1, 64, dtype=np.float32)
+    values[:3] = np.nan, -np.inf, np.inf
+    decoded = decode(Image.fromarray(values.reshape(8, 8)), (8, 8, 1), name="depth.tiff").ravel()
+    assert decoded[:3].tolist() == [0, 0, 255]
+    finite = values[3:]
+    np.testing.assert_allclose(decoded[3:], (finite - finite[0]) * (255 / (finite[-1] - finite[0])), atol=1)
+
+
 def test_sixteen_bits_of_a_pgm_are_stretched(tmp_path, files_of):
     values = np.linspace(1000, 3000, 64).astype(">u2")
     (tmp_path / "scan.pgm").write_bytes(b"P5 8 8 65535\n" + values.tobytes())

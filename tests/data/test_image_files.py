@@ -11,7 +11,7 @@ from PIL import Image
 
 from cnnlab.data import image_files as checking
 from cnnlab.data.decode import load_images
-from cnnlab.data.image_cache import cache_folder
+from cnnlab.data.image_cache import CheckedImage, Stamp, cache_folder, recall
 from cnnlab.data.image_files import EMPTY, NO_IMAGE, check_images, image_files
 from cnnlab.errors import UserError
 
@@ -115,6 +115,24 @@ def test_what_is_known_of_a_file_is_not_found_out_again_until_it_changes(jpeg, t
     assert looked_at[3:] == paths[:2]
     assert again[0].fault.startswith("damaged")
     assert Path(again[1].source).exists()
+
+
+def test_what_was_found_out_before_ctrl_c_is_not_found_out_again(tmp_path, monkeypatch):
+    paths = [str(tmp_path / f"{number}.jpg") for number in range(5)]
+    for path in paths:
+        Image.fromarray(PIXELS).save(path)
+    check = checking._check
+
+    def interrupted(path: str, stamp: Stamp) -> CheckedImage:
+        if path == paths[-1]:
+            raise KeyboardInterrupt
+        return check(path, stamp)
+
+    monkeypatch.setattr(checking, "_KEPT_AT_ONCE", 2, raising=False)
+    monkeypatch.setattr(checking, "_check", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        check_images(paths)
+    assert sorted(recall({path: checking._stamp(path) for path in paths})) == paths[:4]
 
 
 def test_nothing_is_written_beside_the_data(tmp_path):

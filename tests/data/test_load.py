@@ -52,6 +52,13 @@ def test_outputs_wider_than_the_labels_are_called_by_their_index(load):
     assert dataset.class_names == (*"0123456789", "10", "11")
 
 
+def test_no_two_outputs_get_one_name_where_the_classes_are_numbers_with_a_gap(load, write_image, tmp_path):
+    for name in ("0", "1", "3"):
+        write_image(tmp_path / name / "a.png", np.full((8, 8), int(name), np.uint8))
+    with pytest.raises(UserError, match=r"^dataset\.num_classes=4: output 3 would be called like the class 3"):
+        load("image_folder", root=tmp_path, num_classes=4)
+
+
 def test_fewer_outputs_than_classes_are_refused(load):
     with pytest.raises(UserError, match=r"^dataset\.num_classes=9: there are 10 classes; set it to 10 or more$"):
         load("digits", num_classes=9)
@@ -90,6 +97,7 @@ OWN = {
     "one-hot": lambda: published(labels=np.eye(3)[LABELS]),
     "a list": lambda: published(labels=LABELS.tolist()),
     "numbers": lambda: published(names=(0, 1, 2)),
+    "twice": lambda: published(names=("a", "b", "a")),
     "fewer weights": lambda: published(weights=np.ones(8, np.float32)),
     "val": lambda: PublishedDataset(("a", "b", "c"), {"train": Split(IMAGES, LABELS), "val": Split(IMAGES, LABELS)}),
     "test": lambda: published(split="test"),
@@ -120,6 +128,7 @@ def test_a_reader_of_ones_own_may_return_any_integers_for_labels_and_a_list_of_n
         ("one-hot", r"train: labels are float64 of shape \(9, 3\); .*; of one-hot labels: y.argmax\(1\)"),
         ("a list", r"train: labels are list; expected a NumPy array"),
         ("numbers", r"class_names are \(0, 1, 2\); expected a tuple of texts, one per class"),
+        ("twice", r"two classes are called a; give each a name of its own"),
         ("fewer weights", r"train: 9 images, but 8 weights"),
         ("val", r"val is no split; splits: train, validation, test"),
         ("test", r"returns no split train, but test"),

@@ -88,6 +88,13 @@ def test_an_image_is_decoded_as_a_file_of_its_bytes_would_be(read):
         assert (means[split.labels == 0].max(), means[split.labels == 1].min()) == pytest.approx((60, 180), abs=8)
 
 
+def test_records_of_a_split_that_is_not_used_are_not_read(read, monkeypatch):
+    looked_at, check = [], reader._check
+    monkeypatch.setattr(reader, "_check", lambda *given: looked_at.append(given[1]) or check(*given))
+    read()
+    assert sorted(looked_at) == ["train", "val"]
+
+
 def test_records_are_read_once_to_be_checked(read, monkeypatch):
     first = read()
     monkeypatch.setattr(reader, "_batches", lambda source: pytest.fail("they were read again"))

@@ -40,6 +40,7 @@ MISTAKES = {
     "path,label,weight\n0.png,a,1\n1.png,b,-1\n": r", row 3: -1 is no weight; use numbers of at least 0, or dataset\.w",
     "path,label,weight\n0.png,a,heavy\n1.png,b,1\n": r", row 2: heavy is no weight",
     "path,label,weight\n0.png,a,inf\n1.png,b,1\n": r", row 2: inf is no weight",
+    'path,label,weight\n0.png,a,500\n1.png,b,"1,000"\n': r", row 3: the weight 1,000 may be 1000 or 1\.000; write",
     "path,label\n0.png,a\n1.png,b\n0.png,b\n": r"0\.png has several labels: a \(row 2\) and b \(row 4\); keep one of",
     "path,label,split\n0.png,a,train\n1.png,b,train\n0.png,a,test\n": r"0\.png has several splits: train \(row 2\) and",
     "path,label\n8.png,a\n9.png,b\n": r": none of its 2 files is there, such as .*8\.png; paths are relative to the",

@@ -174,6 +174,18 @@ def test_a_look_inside_says_what_one_sees(fresh_run):
         assert part in shown["alt"]
 
 
+def test_what_a_killed_process_left_half_written_is_no_figure(fresh_run):
+    (fresh_run.path / "eval" / "test").mkdir(parents=True)
+    (fresh_run.path / "plots").mkdir()
+    (fresh_run.path / "eval" / "test" / "metrics.json").write_text(json.dumps({"accuracy": 0.5, "examples": 2}))
+    for name in ("eval/test/.4711-confusion_matrix.png", "plots/.4711-curves.png"):
+        (fresh_run.path / name).write_bytes(b"\x89PNG")
+    write_report(fresh_run)
+    page = Page(fresh_run.path / "report.html")
+    assert "Evaluation: test" in page.text
+    assert page.images() == {}
+
+
 def test_a_figure_is_not_narrower_than_it_can_be_read_and_takes_the_row_where_it_must(fresh_run):
     draw(fresh_run, "kernels/conv1.png", width=1000)
     draw(fresh_run, "mine/narrow.png", width=300)

@@ -29,8 +29,8 @@ def test_it_keeps_what_was_asked_for_and_lowers_the_learning_rate(diverged):
 
 
 def test_it_starts_from_the_best_weights_there_are(diverged):
-    run = diverged("cnnlab train weights=old.keras weights_head=drop seed=3")
-    assert "weights=old.keras" in command_anew(run)
+    run = diverged("cnnlab train weights=old.h5 weights_head=drop weights_map=names.yaml seed=3")
+    assert "weights=old.h5 weights_head=drop weights_map=names.yaml" in command_anew(run)
     run.path.mkdir()
     run.best_model.touch()
     command = shlex.split(command_anew(run))
