@@ -90,7 +90,13 @@ def other_layers(network: keras.Model) -> list[keras.Layer]:
     unknown = [
         layer for layer in found if not (_keeps_weights(layer) or _kernels(layer) or isinstance(layer, layers.PReLU))
     ]
-    return [layer for layer in unknown if any(len(weight.shape) > 1 for weight in layer._trainable_variables)]
+    return [layer for layer in unknown if any(len(weight.shape) > 1 for weight in _own_weights(layer))]
+
+
+def _own_weights(layer: keras.Layer) -> list[keras.Variable]:
+    """Those that are trained, without those of the layers inside of it."""
+    inside = {id(weight) for inner in layer._flatten_layers(include_self=False) for weight in inner.weights}
+    return [weight for weight in layer.trainable_weights if id(weight) not in inside]
 
 
 def _keeps_weights(layer: keras.Operation) -> bool:

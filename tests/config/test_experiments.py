@@ -46,7 +46,7 @@ ON_FILES = {
 """Recipes for class folders, and what makes their images and networks small."""
 
 EXPERIMENTS = [name for name in SHIPPED if not name.startswith("sweep_") and name not in {*LIKE, *ON_FILES}]
-SWEEPS = {"sweep_initializers": 4, "sweep_augmentations": 4, "sweep_regularizers": 3, "sweep_optimizers": 3}
+SWEEPS = {"sweep_initializers": 4, "sweep_augmentations": 5, "sweep_regularizers": 3, "sweep_optimizers": 3}
 """Jobs of a seed."""
 
 SLOW = {"cats_dogs_transfer_inception", "imagenet_alexnet", "imagenet_googlenet"}  # hundreds of layers to build
