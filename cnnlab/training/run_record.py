@@ -21,6 +21,7 @@ from cnnlab.data.summary import list_skipped, summarize
 from cnnlab.errors import Diverged, Interrupted, UserError
 from cnnlab.reporting.curves import draw_curves
 from cnnlab.reporting.run_page import write_report
+from cnnlab.reporting.words import counted
 from cnnlab.runs.anew import command_anew
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import is_chief, thread_count
@@ -143,12 +144,9 @@ def same_threads(run: Run) -> int:
     before, now = run.record.get("threads"), thread_count()
     if before not in (None, now):
         log.warning(
-            "%s ran with %d threads, now with %d: results differ in the last bits; set trainer.threads=%d",
-            run.path,
-            before,
-            now,
-            before,
-        )
+            "%s ran with %s, now with %d: results differ in the last bits; trainer.threads=%d goes on exactly",
+            run.path, counted(before, "thread"), now, before,
+        )  # fmt: skip
     return now
 
 
