@@ -81,7 +81,9 @@ def test_an_evaluation_of_a_run_need_not_measure_what_its_training_watched(compo
     watching = ["metric=auc", "trainer.monitor=val_auc", "trainer.early_stopping_patience=3", "schedule=plateau"]
     config, _ = compose("train", *watching)
     Run.create(tmp_path, config).begin()
-    compose("eval", f"run={tmp_path}", override)
+    evaluation, _ = compose("eval", f"run={tmp_path}", override)
+    key, _, value = override.partition("=")
+    assert value in OmegaConf.select(evaluation, key)
 
 
 def test_loggers_may_change_on_the_way(compose, stored_run):
