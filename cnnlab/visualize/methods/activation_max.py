@@ -13,7 +13,7 @@ import pandas as pd
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
+from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, SEED
 from cnnlab.data.sample import sample
 from cnnlab.errors import UserError
 from cnnlab.models.graph import linear, run_graph, walk
@@ -86,7 +86,7 @@ def draw_activation_max(
     layers: list[str] | None = None,
     filters: Annotated[int, AT_LEAST_1] | list[list[int]] | None = None,
     compare_with: Annotated[int, AT_LEAST_0] = 2000,
-    seed: Annotated[int, AT_LEAST_0] = 0,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw what excites filters most, a figure LAYER.png each.
 

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_0
+from cnnlab.config.ranges import SEED
+from cnnlab.visualize.attribution.maps import in_batches
 from cnnlab.visualize.attribution.scores import class_probabilities, class_scores
 from cnnlab.visualize.drawing.grid import Row, draw_grid
 from cnnlab.visualize.feature_visualization.ascent import Ascent, Score, ascend, patterns_per_chunk, starting_noise
@@ -26,7 +27,7 @@ def draw_class_max(
     *,
     ascent: Ascent,
     classes: list[str | int] | None = None,
-    seed: Annotated[int, AT_LEAST_0] = 0,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw what maximises the logit of each class, with the probability that the network then gives the class.
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
+from cnnlab.config.ranges import AT_LEAST_1, SEED
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 from cnnlab.reporting.figure import MUTED_COLOR, new_figure, save_figure, shorten
@@ -41,7 +41,7 @@ def draw_feature_maps(
     images: Annotated[int, AT_LEAST_1] | list[int] | str = 1,
     split: SplitName = "auto",
     channels: Annotated[int, AT_LEAST_1] | list[int] = 64,
-    seed: Annotated[int, AT_LEAST_0] = 0,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw the feature maps of layers, a figure IMAGE-LAYER.png each.
 

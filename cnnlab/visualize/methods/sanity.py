@@ -15,7 +15,7 @@ import tensorflow as tf
 from omegaconf import DictConfig
 from scipy.stats import spearmanr
 
-from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, UNIT
+from cnnlab.config.ranges import AT_LEAST_1, SEED, UNIT
 from cnnlab.errors import UserError
 from cnnlab.models.whitening import AdaptedLayer
 from cnnlab.reporting.figure import COLORS, MUTED_COLOR, new_figure, save_figure, style_axes
@@ -48,7 +48,7 @@ def draw_sanity(
     target: Target = None,
     seeds: Annotated[int, AT_LEAST_1] = 3,
     threshold: Annotated[float, UNIT] = 0.5,
-    seed: Annotated[int, AT_LEAST_0] = 0,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Compare attribution maps before and after a network's weights are made random, layer by layer from the top.
 
