@@ -50,7 +50,8 @@ def draw_class_max(
     everything = range(min(MOST, len(names)))
     chosen = [choose_class(subject, each, "method.classes") for each in (classes or everything)]
     patterns = maximise_classes(subject.network, chosen, ascent, seed)
-    probabilities = class_probabilities(subject.network(tf.constant(patterns))).numpy()
+    logits = in_batches(subject.network, subject.image_shape, what="predicting")(patterns)
+    probabilities = class_probabilities(tf.constant(logits)).numpy()
 
     pixels = patterns.round().astype(np.uint8)
     labels = [f"{names[label]}\n{row[label]:.2%}" for label, row in zip(chosen, probabilities, strict=True)]
