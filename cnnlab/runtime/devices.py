@@ -34,6 +34,8 @@ class DeviceOptions(Protocol):
 def configure_runtime(trainer: RuntimeOptions) -> None:
     """Set what TensorFlow fixes at its first operation: threads, GPU memory growth, determinism.
 
+    Where `threads` is None, a number that was set before in this process stays, which is told.
+
     Raises:
         UserError: TensorFlow has already started with other thread counts.
     """
@@ -45,10 +47,17 @@ def configure_runtime(trainer: RuntimeOptions) -> None:
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
     except RuntimeError as error:
-        if tf.config.threading.get_intra_op_parallelism_threads() != (trainer.threads or 0):
+        if trainer.threads not in (None, tf.config.threading.get_intra_op_parallelism_threads()):
             raise UserError(
                 f"trainer.threads={trainer.threads}: TensorFlow already runs with another count in this process"
             ) from error
+    kept = tf.config.threading.get_intra_op_parallelism_threads()
+    if trainer.threads is None and kept:
+        log.warning(
+            "trainer.threads=null: TensorFlow stays at threads=%d, which this process has set before; a new process "
+            "takes all cores",
+            kept,
+        )
     repeatable = not gpus and trainer.jit is not True  # XLA has no deterministic gradient of a max-pool
     if repeatable if trainer.deterministic == "auto" else trainer.deterministic:
         tf.config.experimental.enable_op_determinism()
