@@ -4,7 +4,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Literal, Protocol
 
 import tensorflow as tf
@@ -64,13 +64,9 @@ def configure_runtime(trainer: RuntimeOptions) -> None:
 
 
 def hide_gpus() -> None:
-    """Compute on the processor alone, or where TensorFlow has started with a GPU, say that it does not."""
-    if tf.config.list_physical_devices("GPU"):
-        try:
-            tf.config.set_visible_devices([], "GPU")
-            log.info("exporting on the processor: from now on this process uses no GPU")
-        except RuntimeError:
-            log.warning("Keras computes on the GPU of this process, exported files on the processor")
+    """Leave the GPUs to other processes, where TensorFlow has not started with them already."""
+    with suppress(RuntimeError):
+        tf.config.set_visible_devices([], "GPU")
 
 
 def thread_count() -> int:
