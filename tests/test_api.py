@@ -246,6 +246,18 @@ def test_an_explanation_is_the_methods_arrays_and_figure_and_leaves_the_run_alon
         run.explain(method="grad_camm")
 
 
+def test_an_export_leaves_the_gpus_to_the_notebook(run, monkeypatch):
+    import tensorflow as tf
+
+    gpus, hidden = [tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")], []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: gpus)
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda *_: None)
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda *given: hidden.append(given))
+    (report,) = run.export("saved_model")
+    assert report["largest_difference"] < 1e-5
+    assert hidden == []
+
+
 def test_figures_are_found_by_their_names(run):
     shutil.copytree(run.path / "plots", run.path / ".123-new-plots")  # as a command that is killed leaves it
     assert run.figure("curves").png == (run.path / "plots" / "curves.png").read_bytes()

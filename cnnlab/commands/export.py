@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 from omegaconf import DictConfig
 
 from cnnlab.export.export import export_format
@@ -15,6 +16,7 @@ from cnnlab.runtime.devices import configure_runtime, hide_gpus
 
 def export(config: DictConfig, directory: Path) -> None:
     """Export as `export_run` does; print what was found on stderr and the paths of the files on stdout."""
+    hide_gpus()  # not in `export_run`: a notebook trains on
     reports = export_run(config)
     print_reports(reports)
     for report in reports:
@@ -24,7 +26,7 @@ def export(config: DictConfig, directory: Path) -> None:
 def export_run(config: DictConfig) -> list[dict[str, Any]]:
     """Write a run's best model in other formats, to RUN/export/FORMAT/, and what it is there into the run's report.
 
-    Each file is compared with Keras by its own runtime, on the processor, before it gets its name.
+    Each file is compared with Keras by its own runtime, both on the processor, before it gets its name.
 
     Args:
         config: the resolved and validated configuration (conf/export.yaml).
@@ -36,15 +38,15 @@ def export_run(config: DictConfig) -> list[dict[str, Any]]:
         UserError: the run has no best model, its data are not there, a format lacks an operation, or a file's
             probabilities differ from Keras's by more than the tolerance; formats before that one are there.
     """
-    hide_gpus()
     configure_runtime(config.trainer)
     run = Run.open(config.run)
-    prepared = prepare(run, config)
     formats = [config.format] if isinstance(config.format, str) else list(dict.fromkeys(config.format))
     reports = []
     try:
-        for format in formats:
-            reports.append(export_format(run, prepared, format, config.precision, config.tolerance))
+        with tf.device("CPU:0"):
+            prepared = prepare(run, config)
+            for format in formats:
+                reports.append(export_format(run, prepared, format, config.precision, config.tolerance))
     finally:
         if reports:
             write_report(run)

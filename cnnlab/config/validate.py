@@ -101,13 +101,20 @@ _OF_THE_TRAINING = (
     "schedule",
     "trainer.precision",
     "seed",
+    "weights",
+    "weights_map",
 )
 """What a trained model no longer depends on."""
 
 
 def _check_command(values: dict[str, Any], command: str, given: set[str]) -> None:
-    if command in ("eval", "predict", "export") and values["run"] is not None:
-        past = [key for key in sorted(given) if any(f"{key}.".startswith(f"{other}.") for other in _OF_THE_TRAINING)]
+    if command in ("eval", "predict", "export", "visualize") and values["run"] is not None:
+        drawn = ("augmentation",) if command == "visualize" else ()  # is drawn as it is given
+        past = [
+            key
+            for key in sorted(given)
+            if any(f"{key}.".startswith(f"{other}.") for other in _OF_THE_TRAINING if other not in drawn)
+        ]
         if past:
             hint = "; to draw the splits in another way, give seeds.split" if past[0] == "seed" else ""
             raise UserError(f"{past[0]}: run={values['run']} is taken as it was trained; leave {past[0]} out{hint}")

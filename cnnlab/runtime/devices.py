@@ -4,7 +4,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Literal, Protocol
 
 import tensorflow as tf
@@ -34,6 +34,8 @@ class DeviceOptions(Protocol):
 def configure_runtime(trainer: RuntimeOptions) -> None:
     """Set what TensorFlow fixes at its first operation: threads, GPU memory growth, determinism.
 
+    Where `threads` is None, a number that was set before in this process stays, which is told.
+
     Raises:
         UserError: TensorFlow has already started with other thread counts.
     """
@@ -45,23 +47,26 @@ def configure_runtime(trainer: RuntimeOptions) -> None:
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
     except RuntimeError as error:
-        if tf.config.threading.get_intra_op_parallelism_threads() != (trainer.threads or 0):
+        if trainer.threads not in (None, tf.config.threading.get_intra_op_parallelism_threads()):
             raise UserError(
                 f"trainer.threads={trainer.threads}: TensorFlow already runs with another count in this process"
             ) from error
+    kept = tf.config.threading.get_intra_op_parallelism_threads()
+    if trainer.threads is None and kept:
+        log.warning(
+            "trainer.threads=null: TensorFlow stays at threads=%d, which this process has set before; a new process "
+            "takes all cores",
+            kept,
+        )
     repeatable = not gpus and trainer.jit is not True  # XLA has no deterministic gradient of a max-pool
     if repeatable if trainer.deterministic == "auto" else trainer.deterministic:
         tf.config.experimental.enable_op_determinism()
 
 
 def hide_gpus() -> None:
-    """Compute on the processor alone, or where TensorFlow has started with a GPU, say that it does not."""
-    if tf.config.list_physical_devices("GPU"):
-        try:
-            tf.config.set_visible_devices([], "GPU")
-            log.info("exporting on the processor: from now on this process uses no GPU")
-        except RuntimeError:
-            log.warning("Keras computes on the GPU of this process, exported files on the processor")
+    """Leave the GPUs to other processes, where TensorFlow has not started with them already."""
+    with suppress(RuntimeError):
+        tf.config.set_visible_devices([], "GPU")
 
 
 def thread_count() -> int:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -36,6 +36,9 @@ OF_THE_HEAD = (*POOLINGS, *ALIKE_IN_USE)
 MOST = 12
 """Convolutions that are looked at where nobody says which."""
 
+LISTED = 20
+"""Layers that a message lists at most."""
+
 
 def computing_layers(network: keras.Model) -> dict[str, keras.Layer]:
     """The layers that a network computes with, nested ones too, in the order of computation.
@@ -61,7 +64,7 @@ def convolutions(network: keras.Model) -> list[str]:
     names = [name for name, layer in layers.items() if isinstance(layer, CONVOLUTIONS)]
     if not names:
         require_graph(network)
-        raise UserError(f"{network.name}: has no convolution to look at; its layers are {', '.join(layers)}")
+        raise UserError(f"{network.name}: has no convolution to look at; its layers are {_listed(layers)}")
     return names
 
 
@@ -106,11 +109,23 @@ def choose_layers(network: keras.Model, names: Sequence[str], key: str = "method
     """
     known = computing_layers(network)
     for name in names:
-        if name not in known:
-            raise UserError(
-                f"{key}={name}: no such layer{did_you_mean(name, known)}; the layers are {', '.join(known)}"
-            )
+        _require_layer(name, known, key)
     return {name: known[name] for name in names}
+
+
+def _require_layer(name: str, known: Iterable[str], key: str) -> None:
+    layers = list(dict.fromkeys(known))
+    if name in layers:
+        return
+    few = len(layers) <= LISTED
+    rest = f"the layers are {_listed(layers)}" if few else "cnnlab inspect lists all layers"
+    raise UserError(f"{key}={name}: no such layer{did_you_mean(name, layers, most=1 if few else 5)}; {rest}")
+
+
+def _listed(layers: Iterable[str]) -> str:
+    """The names of layers, of many the first ones."""
+    names = list(layers)
+    return ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
 
 
 def file_stem(layer: str) -> str:
@@ -139,16 +154,14 @@ def spatial_layer(network: keras.Model, layer: str | None) -> str:
     if layer is None:
         layer = _last_maps(network, [name for name, shape in inside.items() if _has_positions(shape)])
         if layer is None:
-            names = ", ".join(computing_layers(network))
+            names = _listed(computing_layers(network))
             raise UserError(f"{network.name}: no convolution returns feature maps to look at; its layers are {names}")
         return layer
     if layer in inside and len(inside[layer]) == 4:
         return layer
-    known = [*computing_layers(network), *inside]
-    if inside and layer not in known:
-        near = did_you_mean(layer, known)
-        raise UserError(f"method.layer={layer}: no such layer{near}; the layers are {', '.join(known)}")
-    shape = choose_layers(network, [layer], "method.layer")[layer].output.shape
+    known = computing_layers(network)
+    _require_layer(layer, [*known, *inside], "method.layer")
+    shape = inside[layer] if layer in inside else known[layer].output.shape
     if not _has_positions(shape):
         raise UserError(
             f"method.layer={layer}: returns no feature maps but {shown([*shape[1:]])} per image; "

@@ -76,6 +76,15 @@ def test_an_evaluation_of_a_run_takes_nothing_that_only_a_training_depends_on(co
     compose("eval", f"run={stored_run}", "trainer.batch_size=7", "seeds.split=1", "metric=f1")
 
 
+@pytest.mark.parametrize("key", ["weights=w.keras", "weights_map=map.yaml", "model=lenet5", "model.dropout=0.9"])
+def test_a_look_into_a_run_is_one_into_no_other_network(compose, stored_run, key):
+    name = key.partition("=")[0]
+    with pytest.raises(UserError, match=rf"^{name}: run=.* is taken as it was trained; leave {name} out"):
+        compose("visualize", f"run={stored_run}", "method=saliency", key)
+    config, _ = compose("visualize", f"run={stored_run}", "method=augmentation", "augmentation=flip")
+    assert list(config.augmentation) == ["flip"]
+
+
 @pytest.mark.parametrize("override", ["metric=f1", "dataset.validation=none"])
 def test_an_evaluation_of_a_run_need_not_measure_what_its_training_watched(compose, tmp_path, override):
     watching = ["metric=auc", "trainer.monitor=val_auc", "trainer.early_stopping_patience=3", "schedule=plateau"]

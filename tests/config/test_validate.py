@@ -313,7 +313,7 @@ def test_predict_needs_images(compose, stored_run):
 
 
 def test_a_run_and_weights_exclude_each_other(compose, stored_run):
-    with pytest.raises(UserError, match="give either run=RUN"):
+    with pytest.raises(UserError, match=r"^weights: run=.* is taken as it was trained; leave weights out$"):
         compose("eval", f"run={stored_run}", "weights=w.keras")
 
 

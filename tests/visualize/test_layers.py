@@ -102,6 +102,20 @@ def test_an_unknown_layer_is_refused_with_the_nearest_and_the_list(nested):
         choose_layers(nested, ["conv_1"])
 
 
+def test_of_many_layers_the_nearest_are_named_and_inspect_lists_the_rest():
+    pixels = x = keras.Input((4, 4, 1))
+    for number in range(30):
+        x = layers.Activation("relu", name=f"{'conv' if number < 25 else 'pool'}{number}")(x)
+    network = keras.Model(pixels, x)
+    with pytest.raises(UserError) as refused:
+        choose_layers(network, ["pool30"])
+    near = "pool29, pool28, pool27, pool26 or pool25"
+    expected = f"method.layers=pool30: no such layer; did you mean {near}?; cnnlab inspect lists all layers"
+    assert str(refused.value) == expected
+    with pytest.raises(UserError, match=r"its layers are conv0, .*, conv19 and 10 more$"):
+        convolutions(network)
+
+
 def test_a_network_without_convolutions_is_refused():
     with pytest.raises(UserError, match=r"no convolution to look at; its layers are flat"):
         convolutions(keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(name="flat")]))

@@ -13,11 +13,12 @@ import pandas as pd
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
+from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, SEED
 from cnnlab.data.sample import sample
 from cnnlab.errors import UserError
 from cnnlab.models.graph import linear, run_graph, walk
 from cnnlab.reporting.figure import new_figure, save_figure
+from cnnlab.visualize.attribution.maps import in_batches
 from cnnlab.visualize.attribution.scores import channel_means
 from cnnlab.visualize.drawing.mosaic import draw_mosaic
 from cnnlab.visualize.feature_visualization.ascent import Ascent, Score, ascend, patterns_per_chunk, starting_noise
@@ -38,9 +39,6 @@ log = logging.getLogger(__name__)
 COLUMNS = 12
 FRAME = 0.75
 """Brightness of the line around a pattern."""
-
-BATCH = 128
-"""Images of the dataset that are evaluated at a time."""
 
 LEAK = 0.01
 """Share of what is negative before the activation function, see `_leaky`."""
@@ -86,7 +84,7 @@ def draw_activation_max(
     layers: list[str] | None = None,
     filters: Annotated[int, AT_LEAST_1] | list[list[int]] | None = None,
     compare_with: Annotated[int, AT_LEAST_0] = 2000,
-    seed: Annotated[int, AT_LEAST_0] = 0,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw what excites filters most, a figure LAYER.png each.
 
@@ -242,17 +240,12 @@ def maps_statistics(network: keras.Model, name: str, images: np.ndarray) -> tupl
     target = activated(network, name)
     outputs = layer_outputs(network, [target])
 
-    def statistics(batch: tf.Tensor) -> tf.Tensor:
-        maps = outputs(batch)[0][target]
+    def statistics(pixels: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        maps = outputs(pixels)[0][target]
         axes = list(range(1, len(maps.shape) - 1))
-        return tf.stack([reduce(maps, axes) for reduce in (tf.reduce_mean, tf.reduce_min, tf.reduce_max)])
+        return tuple(reduce(maps, axes) for reduce in (tf.reduce_mean, tf.reduce_min, tf.reduce_max))
 
-    # The concrete function: TensorFlow would take several layers for one function that is retraced.
-    signature = [tf.TensorSpec((None, *images.shape[1:]))]
-    compiled = tf.function(statistics, input_signature=signature, autograph=False).get_concrete_function()
-    starts = range(0, len(images), BATCH)
-    parts = [compiled(tf.cast(images[start : start + BATCH], tf.float32)) for start in starts]
-    return tuple(np.concatenate(parts, axis=1))
+    return in_batches(statistics, images.shape[1:], what=f"{name}: activations")(images)
 
 
 def _draw(found: Maximised, subject: Subject, name: str, path: Path, seed: int) -> None:

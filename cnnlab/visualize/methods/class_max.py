@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_0
+from cnnlab.config.ranges import SEED
+from cnnlab.visualize.attribution.maps import in_batches
 from cnnlab.visualize.attribution.scores import class_probabilities, class_scores
 from cnnlab.visualize.drawing.grid import Row, draw_grid
 from cnnlab.visualize.feature_visualization.ascent import Ascent, Score, ascend, patterns_per_chunk, starting_noise
@@ -26,7 +27,7 @@ def draw_class_max(
     *,
     ascent: Ascent,
     classes: list[str | int] | None = None,
-    seed: Annotated[int, AT_LEAST_0] = 0,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw what maximises the logit of each class, with the probability that the network then gives the class.
 
@@ -49,7 +50,8 @@ def draw_class_max(
     everything = range(min(MOST, len(names)))
     chosen = [choose_class(subject, each, "method.classes") for each in (classes or everything)]
     patterns = maximise_classes(subject.network, chosen, ascent, seed)
-    probabilities = class_probabilities(subject.network(tf.constant(patterns))).numpy()
+    logits = in_batches(subject.network, subject.image_shape, what="predicting")(patterns)
+    probabilities = class_probabilities(tf.constant(logits)).numpy()
 
     pixels = patterns.round().astype(np.uint8)
     labels = [f"{names[label]}\n{row[label]:.2%}" for label, row in zip(chosen, probabilities, strict=True)]

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
+from cnnlab.config.ranges import AT_LEAST_1, SEED
 from cnnlab.data.dataset import SPLITS, Dataset, DecodedSplit, Split
 from cnnlab.data.load import load_dataset
 from cnnlab.data.sample import decoded, draw, sample
@@ -31,7 +31,7 @@ def draw_dataset(
     *,
     images: Annotated[int, AT_LEAST_1] = 40,
     mean_of: Annotated[int, AT_LEAST_1] | None = 10000,
-    seed: Annotated[int, AT_LEAST_0] = 0,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw random training images, the number of images per class and split, and the mean images.
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 from matplotlib.axes import Axes
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
+from cnnlab.config.ranges import AT_LEAST_1, SEED
 from cnnlab.config.types import shown
 from cnnlab.data.dataset import Split
 from cnnlab.data.sample import decoded
@@ -83,7 +83,7 @@ def draw_deconvnet(
     top: Annotated[int, AT_LEAST_1] = 9,
     split: SplitName = "auto",
     limit: Annotated[int, AT_LEAST_1] | None = 10000,
-    seed: Annotated[int, AT_LEAST_0] = 0,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw for channels the strongest activations over a dataset, projected down to the pixels.
 

@@ -10,10 +10,11 @@ import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
+from cnnlab.config.ranges import AT_LEAST_1, SEED
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 from cnnlab.reporting.figure import MUTED_COLOR, new_figure, save_figure, shorten
+from cnnlab.visualize.attribution.maps import in_batches
 from cnnlab.visualize.drawing.mosaic import draw_mosaic
 from cnnlab.visualize.drawing.overlay import show_image
 from cnnlab.visualize.feature_visualization.dead import constant, labels, note
@@ -41,7 +42,7 @@ def draw_feature_maps(
     images: Annotated[int, AT_LEAST_1] | list[int] | str = 1,
     split: SplitName = "auto",
     channels: Annotated[int, AT_LEAST_1] | list[int] = 64,
-    seed: Annotated[int, AT_LEAST_0] = 0,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw the feature maps of layers, a figure IMAGE-LAYER.png each.
 
@@ -81,7 +82,7 @@ def draw_feature_maps(
 
 
 def feature_maps(network: keras.Model, names: Sequence[str], images: np.ndarray) -> dict[str, np.ndarray]:
-    """What layers return for images.
+    """What layers return for images, of which a bounded number passes through the network together.
 
     Args:
         network: from pixels to logits.
@@ -94,14 +95,20 @@ def feature_maps(network: keras.Model, names: Sequence[str], images: np.ndarray)
     Raises:
         UserError: a layer returns no feature maps but, say, one number per unit.
     """
-    outputs, _ = layer_outputs(network, names)(tf.cast(images, tf.float32))
-    for name in names:
-        if len(outputs[name].shape) != 4:
-            shape = shown([*outputs[name].shape[1:]])
-            raise UserError(
-                f"method.layers={name}: returns no feature maps but {shape} per image; choose a layer before it"
-            )
-    return {name: outputs[name].numpy() for name in names}
+    evaluate = layer_outputs(network, names)
+
+    def look(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs, _ = evaluate(pixels)
+        for name in names:
+            if len(outputs[name].shape) != 4:
+                shape = shown([*outputs[name].shape[1:]])
+                raise UserError(
+                    f"method.layers={name}: returns no feature maps but {shape} per image; choose a layer before it"
+                )
+        return {name: outputs[name] for name in names}
+
+    found = in_batches(look, images.shape[1:], what="feature maps")(images)
+    return {name: found[name] for name in names}
 
 
 def standardised(maps: np.ndarray) -> np.ndarray:

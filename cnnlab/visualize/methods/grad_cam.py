@@ -7,7 +7,7 @@ from typing import Annotated
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_0
+from cnnlab.config.ranges import SEED
 from cnnlab.visualize.attribution.gradients import grad_cam
 from cnnlab.visualize.attribution.maps import Images, Target, attribute, choose_targets, report
 from cnnlab.visualize.images import SplitName
@@ -22,7 +22,7 @@ def draw_grad_cam(
     split: SplitName = "auto",
     target: Target = None,
     layer: str | None = None,
-    seed: Annotated[int, AT_LEAST_0] = 0,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw the class activation map of a layer, enlarged to the images' size.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_0
+from cnnlab.config.ranges import SEED
 from cnnlab.visualize.attribution.guided import guided_backprop, require_relu
 from cnnlab.visualize.attribution.maps import Images, Target, attribute, choose_targets, report, summed
 from cnnlab.visualize.images import SplitName
@@ -22,7 +22,7 @@ def draw_guided_backprop(
     images: Images = 4,
     split: SplitName = "auto",
     target: Target = None,
-    seed: Annotated[int, AT_LEAST_0] = 0,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw the guided gradient of a class score towards the pixels, summed over the channels.
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
+from cnnlab.config.ranges import AT_LEAST_1, SEED
 from cnnlab.data.sample import sample
 from cnnlab.visualize.attribution.gradients import integrated_gradients, score_differences
 from cnnlab.visualize.attribution.maps import Images, Target, attribute, choose_targets, report, summed
@@ -36,7 +36,7 @@ def draw_integrated_gradients(
     target: Target = None,
     baseline: Baseline = "black",
     steps: Annotated[int, AT_LEAST_1] = 100,
-    seed: Annotated[int, AT_LEAST_0] = 0,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw the share of each pixel in the score's difference to that of a baseline, summed over the channels.
 

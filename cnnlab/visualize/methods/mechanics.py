@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_0
+from cnnlab.config.ranges import SEED
 from cnnlab.mechanics.edges import edges_chapter
 from cnnlab.mechanics.filters import filters_chapter
 from cnnlab.mechanics.gradients import gradients_chapter
@@ -19,7 +19,7 @@ from cnnlab.mechanics.pooling import pooling_chapter
 from cnnlab.reporting.figure import save_figure
 
 
-def draw_mechanics(config: DictConfig, folder: Path, *, seed: Annotated[int, AT_LEAST_0] = 0) -> None:
+def draw_mechanics(config: DictConfig, folder: Path, *, seed: Annotated[int, SEED] = 0) -> None:
     """Write the course: index.html, one page with everything in it, and its figures as CHAPTER_FIGURE.png.
 
     mechanics.npz holds the arrays behind the figures, by CHAPTER/NAME.

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
+from cnnlab.config.ranges import AT_LEAST_1, SEED
 from cnnlab.errors import UserError
 from cnnlab.reporting.figure import COLORS, new_figure, save_figure, shorten
 from cnnlab.visualize.attribution.gradients import rows_at_a_time
@@ -65,8 +65,8 @@ def draw_occlusion(
     stride: Annotated[int, AT_LEAST_1] | None = None,
     images: Images = 3,
     split: SplitName = "auto",
-    target: Target = "label",
-    seed: Annotated[int, AT_LEAST_0] = 0,
+    target: Target = None,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Slide a grey square over images.
 

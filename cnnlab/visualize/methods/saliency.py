@@ -6,7 +6,7 @@ from typing import Annotated
 
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_0
+from cnnlab.config.ranges import SEED
 from cnnlab.visualize.attribution.gradients import class_gradients
 from cnnlab.visualize.attribution.maps import Images, Target, attribute, choose_targets, report, strongest
 from cnnlab.visualize.images import SplitName
@@ -19,7 +19,7 @@ def draw_saliency(
     images: Images = 4,
     split: SplitName = "auto",
     target: Target = None,
-    seed: Annotated[int, AT_LEAST_0] = 0,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw the absolute gradient of a class score towards the pixels, the largest over the channels.
 

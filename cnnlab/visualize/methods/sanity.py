@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
+from random import randrange
 from typing import Annotated, Any, Literal
 
 import keras
@@ -15,7 +16,7 @@ import tensorflow as tf
 from omegaconf import DictConfig
 from scipy.stats import spearmanr
 
-from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, UNIT
+from cnnlab.config.ranges import AT_LEAST_1, SEED, UNIT
 from cnnlab.errors import UserError
 from cnnlab.models.whitening import AdaptedLayer
 from cnnlab.reporting.figure import COLORS, MUTED_COLOR, new_figure, save_figure, style_axes
@@ -48,7 +49,7 @@ def draw_sanity(
     target: Target = None,
     seeds: Annotated[int, AT_LEAST_1] = 3,
     threshold: Annotated[float, UNIT] = 0.5,
-    seed: Annotated[int, AT_LEAST_0] = 0,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Compare attribution maps before and after a network's weights are made random, layer by layer from the top.
 
@@ -102,7 +103,7 @@ def randomised(layers: Mapping[str, keras.Layer], seed: int) -> Iterator[str]:
     At the end, or when the iteration is given up, all weights are what they were.
 
     Args:
-        layers: by name, in the order of randomisation; each from its own initializers.
+        layers: by name, in the order of randomisation; each from its own initializers, but not from seeds of theirs.
         seed: of their random numbers.
     """
     keras.utils.set_random_seed(seed)
@@ -117,14 +118,14 @@ def randomised(layers: Mapping[str, keras.Layer], seed: int) -> Iterator[str]:
 
 
 def _untrained(name: str, layer: keras.Layer) -> keras.Layer:
-    """A layer like this one with the weights that it starts with.
+    """A layer like this one with weights that it could have started with.
 
     Raises:
         UserError: it cannot be made, as of a layer of the user's own that does not tell its configuration.
     """
     shapes = [weight.shape for weight in layer.weights]
     try:
-        twin = type(layer).from_config(layer.get_config())
+        twin = type(layer).from_config(_reseeded(layer.get_config()))
         with warnings.catch_warnings(action="ignore"):  # of Keras, where there is nothing that builds
             twin.build_from_config(layer.get_build_config())
         if [weight.shape for weight in twin.weights] != shapes:  # it makes its layers, or their weights, when called
@@ -134,6 +135,20 @@ def _untrained(name: str, layer: keras.Layer) -> keras.Layer:
     if [weight.shape for weight in twin.weights] != shapes:
         raise UserError(f"{name}: cannot be made anew with random weights: its copy has others than it has")
     return twin
+
+
+def _reseeded(config: Any) -> Any:
+    """A layer's configuration with a new seed for each that is fixed: of one and the same, an initializer draws the
+    weights that the training began with, and those of all layers of a shape alike.
+    """
+    if isinstance(config, list):
+        return [_reseeded(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: randrange(2**31) if key == "seed" and isinstance(value, int) else _reseeded(value)
+        for key, value in config.items()
+    }
 
 
 def correlations(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1
+from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, SEED
 from cnnlab.visualize.attribution.gradients import smoothgrad
 from cnnlab.visualize.attribution.maps import Images, Target, attribute, choose_targets, report, strongest
 from cnnlab.visualize.images import SplitName
@@ -21,7 +21,7 @@ def draw_smoothgrad(
     target: Target = None,
     noise: Annotated[float, AT_LEAST_0] = 0.15,
     samples: Annotated[int, AT_LEAST_1] = 50,
-    seed: Annotated[int, AT_LEAST_0] = 0,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw the absolute mean gradient over noisy copies, the largest over the channels.
 

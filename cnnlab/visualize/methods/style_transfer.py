@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, POSITIVE
+from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, POSITIVE, SEED
 from cnnlab.errors import UserError
 from cnnlab.models.backbones import Backbone
 from cnnlab.models.blocks import Pooling
@@ -60,7 +60,7 @@ def draw_style_transfer(
     iterations: Annotated[int, AT_LEAST_1] = 300,
     learning_rate: Annotated[float, POSITIVE] = 10.0,
     progress_every: Annotated[int, AT_LEAST_1] = 50,
-    seed: Annotated[int, AT_LEAST_0] = 0,
+    seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Paint the content of an image in the style of another.
 

@@ -1,20 +1,24 @@
 """Photographs: reading them, their size and their colours."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
 
+from cnnlab.data.conversion import as_seen, is_plain
 from cnnlab.data.decode import LUMA
 from cnnlab.errors import UserError
+
+log = logging.getLogger(__name__)
 
 STABLE = 1e-5
 """Of the range squared: variance that is added in every direction, since one colour alone has none to divide by."""
 
 
 def read_photograph(file: str, key: str) -> np.ndarray:
-    """Read an image, turned upright as its EXIF tag says.
+    """Read an image as viewers show it (see `as_seen`), turned upright as its EXIF tag says; a conversion is told.
 
     Args:
         file: anything Pillow reads.
@@ -28,12 +32,15 @@ def read_photograph(file: str, key: str) -> np.ndarray:
     """
     try:
         with Image.open(Path(file).expanduser()) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+            kind = "" if is_plain(image) else f"{image.format} {image.mode}"
+            upright = as_seen(ImageOps.exif_transpose(image)).convert("RGB")
     except FileNotFoundError as error:
         raise UserError(f"{key}={file}: no such file; give an image, such as a JPEG or PNG") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{key}={file}: cannot be read as an image ({reason}); give another, or convert it") from error
+    if kind:
+        log.info("%s=%s: %s, is converted to 8-bit RGB", key, file, kind)
     return np.asarray(upright, np.float32)
 
 

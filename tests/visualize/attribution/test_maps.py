@@ -28,6 +28,8 @@ from cnnlab.visualize.attribution.gradients import (
 from cnnlab.visualize.attribution.guided import guided_backprop, require_relu
 from cnnlab.visualize.attribution.maps import choose_targets, in_batches, strongest
 from cnnlab.visualize.layers import spatial_layer
+from cnnlab.visualize.methods.activation_max import maps_statistics
+from cnnlab.visualize.methods.feature_maps import feature_maps
 from cnnlab.visualize.subject import load_subject
 
 METHODS = {
@@ -117,6 +119,35 @@ def test_maps_do_not_depend_on_how_many_images_share_a_batch():
     whole = in_batches(partial(class_gradients, net), (18, 18, 1), 1)(images, classes)
     alone = in_batches(partial(class_gradients, net), (18, 18, 1), 1)(images[140:141], classes[140:141])
     np.testing.assert_allclose(whole[140:141], alone, rtol=1e-4, atol=1e-7)
+
+
+class Noting(keras.layers.Layer):
+    """Passes images on, and notes how many come together."""
+
+    def __init__(self, counts):
+        super().__init__()
+        self.note = lambda images: counts.append(len(images)) or images
+
+    def call(self, images):
+        return tf.ensure_shape(tf.numpy_function(self.note, [images], tf.float32), images.shape)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda network, images: feature_maps(network, ["conv"], images)["conv"],
+        lambda network, images: maps_statistics(network, "conv", images)[0],
+    ],
+    ids=["feature_maps", "activation_max"],
+)
+def test_a_bounded_number_of_images_passes_through_the_network_together(look, monkeypatch):
+    monkeypatch.setattr("cnnlab.visualize.attribution.gradients.MOST_ROWS", 2)
+    counts = []
+    pixels = keras.Input((6, 6, 1))
+    maps = keras.layers.Conv2D(3, 3, name="conv")(Noting(counts)(pixels))
+    network = keras.Model(pixels, keras.layers.Dense(2)(keras.layers.Flatten()(maps)))
+    assert len(look(network, photographs((6, 6, 1), 5))) == 5
+    assert counts == [2, 2, 1]
 
 
 def test_integrated_gradients_add_up_to_the_score_difference():

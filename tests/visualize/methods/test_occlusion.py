@@ -90,8 +90,8 @@ def test_a_class_has_one_colour_in_all_rows_and_the_largest_areas_have_one():
 
 
 def test_figure_and_arrays_come_from_a_run(run, drawn):
-    given = ["method=occlusion", "method.images=2", "method.size=2", "method.stride=2", "method.layer=conv2_act"]
-    assert cli.main(["visualize", f"run={run}", *given]) == 0
+    given = ["method=occlusion", "method.images=2", "method.size=2", "method.stride=2", "method.target=label"]
+    assert cli.main(["visualize", f"run={run}", *given, "method.layer=conv2_act"]) == 0
     folder = run / "visualize" / "occlusion"
     assert (folder / "occlusion.png").is_file()
     with np.load(folder / "occlusion.npz") as arrays:
@@ -102,6 +102,14 @@ def test_figure_and_arrays_come_from_a_run(run, drawn):
     for column in (1, 2):
         norms = [row[column].images[-1].norm for row in (first, second)]
         assert norms[0].vmax == norms[1].vmax == -norms[0].vmin == -norms[1].vmin
+
+
+def test_of_a_file_whose_class_nobody_knows_the_predicted_one_is_explained(run, rng, save_image):
+    photo = save_image("photo.png", rng.integers(0, 256, (8, 8, 1), np.uint8))
+    assert cli.main(["visualize", f"run={run}", "method=occlusion", f"method.images={photo}", "method.stride=4"]) == 0
+    with np.load(run / "visualize" / "occlusion" / "occlusion.npz") as arrays:
+        assert arrays["classes"] == arrays["probabilities"].argmax(axis=1)
+        assert "labels" not in arrays
 
 
 def test_a_square_larger_than_the_image_is_refused(run, capsys):

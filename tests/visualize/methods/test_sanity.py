@@ -94,6 +94,23 @@ def test_the_seed_repeats_the_random_weights(network):
     assert not np.array_equal(kernel(3), kernel(4))
 
 
+def test_a_seed_that_a_layer_was_made_with_is_not_drawn_from_again():
+    fixed = keras.initializers.GlorotUniform(seed=7)
+    first, second = (layers.Conv2D(3, 3, kernel_initializer=fixed, name=name) for name in ("first", "second"))
+    keras.Model(inputs := keras.Input((8, 8, 3)), second(first(inputs)))
+    before = first.get_weights()[0]
+
+    def kernels(seed: int) -> list[np.ndarray]:
+        *_, found = ([each.get_weights()[0] for each in (first, second)] for _ in randomised(both, seed))
+        return found
+
+    both = {"first": first, "second": second}
+    one, other = kernels(0)
+    for another in (before, other, kernels(1)[0]):
+        assert not np.array_equal(one, another)
+    np.testing.assert_array_equal(one, kernels(0)[0])
+
+
 def test_correlations_are_of_ranks_with_and_without_the_sign():
     maps = np.random.default_rng(0).normal(size=(3, 20, 20))
     np.testing.assert_allclose(correlations(maps, maps**3), (1, 1))

@@ -224,6 +224,23 @@ def test_mistakes_are_told_in_one_line(files, tmp_path, capsys, override, messag
     assert message in error
 
 
+@pytest.mark.parametrize(
+    ("image", "seen"),
+    [
+        (Image.new("RGBA", (2, 1), (0, 0, 0, 0)), [255, 255]),
+        (Image.fromarray(np.array([[300, 4000]], np.uint16)), [0, 255]),
+    ],
+    ids=["transparent", "16 bits"],
+)
+def test_a_photograph_is_read_as_viewers_show_it_and_a_conversion_is_told(image, seen, tmp_path, caplog):
+    caplog.set_level("INFO", "cnnlab")
+    image.save(tmp_path / "odd.png")
+    read = read_photograph(str(tmp_path / "odd.png"), "method.content")
+    np.testing.assert_array_equal(read, np.repeat(np.float32([seen])[..., np.newaxis], 3, axis=-1))
+    (told,) = caplog.messages
+    assert told.endswith(f"odd.png: PNG {image.mode}, is converted to 8-bit RGB")
+
+
 def test_a_file_that_is_no_image_is_refused(files, tmp_path, capsys):
     (tmp_path / "text.jpg").write_text("no image")
     given = [f"method.content={tmp_path}/text.jpg", f"method.style={files[1]}", "method.weights=null"]
