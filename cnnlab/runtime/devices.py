@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Literal, Protocol
 
 import tensorflow as tf
@@ -53,14 +54,20 @@ def configure_runtime(trainer: RuntimeOptions) -> None:
             ) from error
     kept = tf.config.threading.get_intra_op_parallelism_threads()
     if trainer.threads is None and kept:
-        log.warning(
-            "trainer.threads=null: TensorFlow stays at threads=%d, which this process has set before; a new process "
-            "takes all cores",
-            kept,
-        )
+        _tell_kept(kept)
     repeatable = not gpus and trainer.jit is not True  # XLA has no deterministic gradient of a max-pool
     if repeatable if trainer.deterministic == "auto" else trainer.deterministic:
         tf.config.experimental.enable_op_determinism()
+
+
+@cache
+def _tell_kept(threads: int) -> None:
+    """Say it once, not at every call of a notebook."""
+    log.warning(
+        "trainer.threads=null: TensorFlow stays at threads=%d, which this process has set before; a new process "
+        "takes all cores",
+        threads,
+    )
 
 
 def hide_gpus() -> None:
