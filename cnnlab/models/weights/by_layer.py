@@ -4,7 +4,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cnnlab.errors import UserError
-from cnnlab.models.weights.stored_weights import Misfit, Shape, difference, layer_of, left_over, numbered, role_of
+from cnnlab.models.weights.stored_weights import (
+    Misfit,
+    Shape,
+    difference,
+    layer_of,
+    left_empty,
+    left_over,
+    numbered,
+    role_of,
+)
 
 MAP_HINT = "say which is which with weights_map=FILE, a YAML file with a line `name in the file: variable` for each"
 
@@ -86,12 +95,12 @@ def _require_as_many(
         if layer in missing:
             spare = [other for other in theirs if other in surplus]
             if not spare:
-                raise Misfit(left_over(None, names, members[0], paths))
+                raise Misfit(left_empty(members[0], paths[members[0]]))
             raise Misfit(_first_difference(theirs[layer if layer in spare else spare[0]], names, members, paths))
     alike = {layer for kind in kinds if kind.ours for layer in kind.theirs}
     arrays = [name for layer in theirs if layer in surplus for name in theirs[layer]]
     if len(arrays) > heads or surplus & alike:
-        raise Misfit(left_over(arrays[0], names, None, paths))
+        raise Misfit(left_over(arrays[0], names[arrays[0]]))
 
 
 def _first_difference(
@@ -102,11 +111,12 @@ def _first_difference(
     for path in paths:
         role = role_of(path) if role_of(path) in by_role else next(iter(by_role), None)
         if role is None:
-            return left_over(None, shapes, path, our_shapes)
+            return left_empty(path, our_shapes[path])
         name = by_role.pop(role)
         if shapes[name] != our_shapes[path] or role != role_of(path):
             return difference(name, shapes[name], path, our_shapes[path])
-    return left_over(next(iter(by_role.values())), shapes, None, our_shapes)
+    name = next(iter(by_role.values()))
+    return left_over(name, shapes[name])
 
 
 def _natural(kind: _Kind, where: str) -> list[str]:
