@@ -67,11 +67,12 @@ def _with_home(override: str) -> str:
 
 def overridden(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
     """The arguments that do not count, since a later one sets the same key to another value, with that later one."""
-    last = {_key(argument): argument for argument in arguments if not argument.startswith(("-", "~"))}
-    for argument in arguments:
-        later = last.get(_key(argument), argument)
-        if "=" in argument and later.lstrip("+") != argument.lstrip("+"):
-            yield argument, later
+    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith(("-", "~"))]
+    last = {override_key(override): override for override in overrides}
+    for override in overrides:
+        later = last[override_key(override)]
+        if later.lstrip("+") != override.lstrip("+"):
+            yield override, later
 
 
 def named_twice(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -83,8 +84,9 @@ def named_twice(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
             yield from ((argument, name) for name in dict.fromkeys(names) if names.count(name) > 1)
 
 
-def _key(argument: str) -> str:
-    return argument.partition("=")[0].lstrip("+")
+def override_key(override: str) -> str:
+    """The key that an override sets, adds or takes out: without its value, and without Hydra's + or ~ before it."""
+    return override.lstrip("+~").partition("=")[0]
 
 
 def path_argument(arguments: Sequence[str], key: str) -> str | None:

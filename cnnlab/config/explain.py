@@ -9,6 +9,7 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from cnnlab.config.arguments import override_key
 from cnnlab.config.extras import OPTIONS, explain_missing
 from cnnlab.config.flat import plain
 from cnnlab.config.keras_source import keras_names
@@ -142,7 +143,7 @@ def _all_keys(node: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 def _as_given(key: str, arguments: Sequence[str]) -> str:
     """The argument that sets `key` or something below it, or just the key where a file does."""
     for argument in reversed(arguments):
-        given = argument.lstrip("+~").partition("=")[0]
+        given = override_key(argument)
         if given == key or given.startswith(f"{key}."):
             return argument
     return key

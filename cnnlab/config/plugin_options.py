@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from cnnlab.config.arguments import override_key
 from cnnlab.config.flat import plain
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.config.schema import GROUPS, METHODS
@@ -41,8 +42,8 @@ def project_arguments(composes_train: bool, arguments: Sequence[str]) -> list[st
     project = find_project()
     if project is None or not composes_train or not project.is_trusted:
         return []
-    given = {argument.lstrip("+~").partition("=")[0] for argument in arguments}
-    return [each for each in project.arguments if each.lstrip("+~").partition("=")[0] not in given]
+    given = set(map(override_key, arguments))
+    return [each for each in project.arguments if override_key(each) not in given]
 
 
 def require_trust(arguments: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.config.arguments import path_argument
+from cnnlab.config.arguments import override_key, path_argument
 from cnnlab.config.flat import flat, plain
 from cnnlab.config.plugin_options import require_plugins
 from cnnlab.config.schema import GROUPS, METHODS
@@ -156,7 +156,7 @@ def differences(config: DictConfig, run: Run, but: Collection[str]) -> str:
 
 def keeps_result(override: str) -> bool:
     """Whether what an override sets may differ between two trainings of the same (see `SAME_RESULT`)."""
-    return _is_of(override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", "."), SAME_RESULT)
+    return _is_of(override_key(override).partition("@")[0].replace("/", "."), SAME_RESULT)
 
 
 def has_own_data(dataset: Mapping[str, Any]) -> bool:

@@ -28,6 +28,11 @@ def plugin_packages() -> frozenset[str]:
     return frozenset(plugin.package for plugin in active_plugins())
 
 
+def is_ours(target: str) -> bool:
+    """Whether a `_target_` is cnnlab's own."""
+    return target.startswith("cnnlab.")
+
+
 def target_packages(value: Any) -> set[str]:
     """The packages that the `_target_` nodes of a plain configuration value name."""
     if isinstance(value, list):

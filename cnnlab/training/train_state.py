@@ -9,11 +9,12 @@ import tensorflow as tf
 from keras import tree
 from omegaconf import DictConfig
 
+from cnnlab.config.targets import is_ours
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.sample import sample
 from cnnlab.initializers.apply import apply_initializer
 from cnnlab.metrics.metric_set import MetricSet, build_metrics
-from cnnlab.models.network import build_network, build_preprocessing, fit_network, fit_preprocessing, is_ours
+from cnnlab.models.network import build_network, build_preprocessing, fit_network, fit_preprocessing
 from cnnlab.models.saved import require_saveable
 from cnnlab.models.weights.load_weights import load_weights, tell_other_classes
 from cnnlab.optimizers.layer_rates import set_layer_rates
