@@ -1,4 +1,4 @@
-"""The command line on its way to Hydra."""
+"""Ordering the arguments of a command, and quoting those that are paths, before Hydra parses them."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,6 @@ from hydra.conf import HydraConf
 from omegaconf import OmegaConf
 
 from cnnlab.config.nearest import did_you_mean
-from cnnlab.config.schema import SEVERAL
 from cnnlab.errors import UserError
 
 _KEYS = (
@@ -63,30 +62,6 @@ def _with_home(override: str) -> str:
     key, _, value = override.partition("=")
     path = _unquoted(value)
     return f"{key}={Path(path).expanduser()}" if key == "hydra.run.dir" and path.startswith("~") else override
-
-
-def overridden(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The arguments that do not count, since a later one sets the same key to another value, with that later one."""
-    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith(("-", "~"))]
-    last = {override_key(override): override for override in overrides}
-    for override in overrides:
-        later = last[override_key(override)]
-        if later.lstrip("+") != override.lstrip("+"):
-            yield override, later
-
-
-def named_twice(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The arguments that name an option of a group several times, with that option: it counts once."""
-    for argument in arguments:
-        group, _, value = argument.partition("=")
-        names = [name.strip() for name in value.strip("[]").split(",")] if value.startswith("[") else []
-        if group in SEVERAL:
-            yield from ((argument, name) for name in dict.fromkeys(names) if names.count(name) > 1)
-
-
-def override_key(override: str) -> str:
-    """The key that an override sets, adds or takes out: without its value, and without Hydra's + or ~ before it."""
-    return override.lstrip("+~").partition("=")[0]
 
 
 def path_argument(arguments: Sequence[str], key: str) -> str | None:

@@ -18,9 +18,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from cnnlab.config.arguments import given_overrides, named_twice, overridden, path_argument, prepare
+from cnnlab.config.arguments import given_overrides, path_argument, prepare
 from cnnlab.config.defaults import fill_defaults
 from cnnlab.config.explain import decoding_hint, explain
+from cnnlab.config.overrides import named_twice, overridden
 from cnnlab.config.plugin_options import check_options, project_arguments, require_trust
 from cnnlab.config.resolve import resolve
 from cnnlab.config.resolvers import register_resolvers

@@ -9,12 +9,12 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from cnnlab.config.arguments import override_key
 from cnnlab.config.extras import OPTIONS, explain_missing
 from cnnlab.config.flat import plain
 from cnnlab.config.keras_source import keras_names
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.config.options import option_names, read_option
+from cnnlab.config.overrides import override_key
 from cnnlab.config.renamed import renamed
 from cnnlab.config.schema import GROUPS, METHODS
 

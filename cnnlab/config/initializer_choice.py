@@ -6,8 +6,8 @@ from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from cnnlab.config.arguments import override_key
 from cnnlab.config.nearest import did_you_mean
+from cnnlab.config.overrides import override_key
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from cnnlab.config.arguments import override_key
 from cnnlab.config.flat import plain
 from cnnlab.config.nearest import did_you_mean
+from cnnlab.config.overrides import override_key
 from cnnlab.config.schema import GROUPS, METHODS
 from cnnlab.config.targets import target_packages
 from cnnlab.errors import UserError

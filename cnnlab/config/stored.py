@@ -9,8 +9,9 @@ import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.config.arguments import override_key, path_argument
+from cnnlab.config.arguments import path_argument
 from cnnlab.config.flat import flat, plain
+from cnnlab.config.overrides import override_key
 from cnnlab.config.plugin_options import require_plugins
 from cnnlab.config.schema import GROUPS, METHODS
 from cnnlab.config.targets import DEFAULT_PACKAGES

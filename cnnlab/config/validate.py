@@ -5,7 +5,6 @@ from typing import Any, get_type_hints
 
 from omegaconf import DictConfig
 
-from cnnlab.config.arguments import override_key
 from cnnlab.config.crops import require_crops_first, require_larger, require_streamed
 from cnnlab.config.explain import chosen_in_defaults
 from cnnlab.config.export_choice import check_backend, check_export
@@ -13,6 +12,7 @@ from cnnlab.config.extras import require_model_package, require_packages
 from cnnlab.config.flat import plain
 from cnnlab.config.initializer_choice import reported_initializers
 from cnnlab.config.options import option_names
+from cnnlab.config.overrides import override_key
 from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, SEVERAL, TABLE_FORMAT
 from cnnlab.config.scoring import check_scoring
 from cnnlab.config.signatures import Signature, find_signature
