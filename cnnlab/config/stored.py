@@ -16,7 +16,7 @@ from cnnlab.config.plugin_options import require_plugins
 from cnnlab.config.schema import GROUPS, METHODS
 from cnnlab.config.targets import DEFAULT_PACKAGES
 from cnnlab.config.types import shown
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 from cnnlab.runs.anew import command_anew
 from cnnlab.runs.run import Run
 
@@ -69,7 +69,7 @@ def stored_run(command: str, arguments: Sequence[str]) -> Run | None:
     except UserError as error:
         raise UserError(f"{key}={error}") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{key}={path}: its config.yaml cannot be read ({' '.join(str(error).split())})") from error
+        raise UserError(f"{key}={path}: its config.yaml cannot be read ({one_line(error)})") from error
     require_plugins(run, key, arguments)
     return run
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 from keras import KerasTensor
 
 from cnnlab.config.types import shown
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 from cnnlab.models.blocks import Blocks
 from cnnlab.models.graph import finalize_state
 from cnnlab.models.layers import REGISTRY
@@ -183,7 +183,7 @@ def _load_file(model: keras.Model, backbone: Backbone, weights: str, key: str) -
         try:
             model.load_weights(link)
         except (ValueError, OSError, KeyError) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error)[:200]
             raise UserError(f"{where}: does not fit {backbone} without its top; Keras says: {reason}") from error
 
 

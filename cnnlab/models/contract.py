@@ -11,7 +11,7 @@ from keras import KerasTensor, tree
 
 from cnnlab.config.types import shown
 from cnnlab.data.dataset import ImageShape
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 from cnnlab.models.graph import function_of, is_open, traced_anew
 
 log = logging.getLogger(__name__)
@@ -99,8 +99,7 @@ def _called(call: Callable[[], keras.Model], image_shape: ImageShape, key: str) 
     try:
         return call()
     except (ValueError, TypeError, NotImplementedError, tf.errors.OpError) as error:
-        reason = " ".join(str(error).partition("Arguments received by")[0].split())
-        raise UserError(f"{key}: cannot be called on images of {shown([*image_shape])}; {reason}") from error
+        raise UserError(f"{key}: cannot be called on images of {shown([*image_shape])}; {one_line(error)}") from error
 
 
 def _require_images(network: keras.Model, image_shape: ImageShape, key: str) -> None:
