@@ -84,7 +84,8 @@ class ImageFiles:
     def join(self, other: "ImageFiles") -> "ImageFiles":
         """These files, then those of `other`, which are brought to the same shape in the same way."""
         theirs = other.columns()
-        return replace(self, **{name: np.concatenate([ours, theirs[name]]) for name, ours in self.columns().items()})
+        columns: dict[str, Any] = {name: np.concatenate([ours, theirs[name]]) for name, ours in self.columns().items()}
+        return replace(self, **columns)
 
     def columns(self) -> dict[str, Any]:
         """The arrays that have a value for each file."""

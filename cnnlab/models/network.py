@@ -123,7 +123,7 @@ def fit_preprocessing(preprocessing: keras.Model, split: Split, seed: int) -> No
     Raises:
         UserError: a file of the sample cannot be decoded.
     """
-    layers = [layer for layer in preprocessing.layers if isinstance(layer, AdaptedLayer)]
+    layers = [layer for layer in preprocessing.layers if _is_fitted(layer)]
     if not layers:
         return
     images = _fitting_images(split, seed)
@@ -145,11 +145,15 @@ def fit_network(network: keras.Model, preprocessing: keras.Model, split: Split, 
         UserError: a file of the sample cannot be decoded, or such a layer lies inside of another one.
     """
     for layer in network._flatten_layers(include_self=False):
-        if isinstance(layer, AdaptedLayer) and not type(layer).__module__.startswith("keras."):
+        if _is_fitted(layer) and not type(layer).__module__.startswith("keras."):
             _require_in_graph(layer, network)
             before = keras.Model(network.inputs[0], layer.input)  # of a sequential model, `input` is not known
             path = keras.Model(preprocessing.input, before(preprocessing.output))
             layer.adapt(_outputs(path, _fitting_images(split, seed)))
+
+
+def _is_fitted(layer: keras.Layer) -> bool:
+    return isinstance(layer, AdaptedLayer)  # in a function, lest the type checker forget its `input`
 
 
 def _require_in_graph(layer: keras.Layer, network: keras.Model) -> None:
