@@ -1,4 +1,4 @@
-"""What a group's option of one's own may leave out."""
+"""The keys that a model or a loss of one's own may leave out, and their defaults."""
 
 from typing import Any
 

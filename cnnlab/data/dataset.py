@@ -11,7 +11,7 @@ ImageShape = tuple[int, int, int]
 """(height, width, channels); channels is 1 or 3."""
 
 SPLITS = ("train", "validation", "test")
-"""All that there may be, in the order in which they are told."""
+"""All splits that there may be, in the order in which they are listed."""
 
 Validation = Literal["none", "published"] | float
 """Where a validation split comes from: there is none, the dataset has its own, or the share that is held out."""

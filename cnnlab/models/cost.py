@@ -124,7 +124,7 @@ def _is_unknown(layer: keras.layers.Layer) -> bool:
 
 
 def _has_kernel(layer: keras.layers.Layer) -> bool:
-    """Whether a layer that holds no others multiplies by weights of two axes or more, for all we know."""
+    """Whether a layer that holds no others seems to multiply by weights, which then have two axes or more."""
     return not isinstance(layer, WITHOUT_PRODUCTS) and any(len(weight.shape) > 1 for weight in layer.weights)
 
 

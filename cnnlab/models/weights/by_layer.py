@@ -37,13 +37,13 @@ def pair_by_layer(names: Mapping[str, Shape], paths: Mapping[str, Shape], where:
         names: of the file's arrays, with their shapes.
         paths: of the network's variables, with theirs, in its order.
         where: begins messages.
-        heads: how many arrays more the file may have, of layers whose like the network has not.
+        heads: how many more arrays the file may have, of layers that none of the network's is like.
 
     Returns:
         Names to paths, for all paths.
 
     Raises:
-        Misfit: the first layer of the network that has no like is named.
+        Misfit: the first layer of the network that has no counterpart is named.
         UserError: neither shapes nor names decide.
     """
     layered = all("/" in name for name in names)
