@@ -154,10 +154,10 @@ def unquote_path(override: str) -> str:
     if match is None:
         return override
     key, value = match["key"], match["value"]
+    if _is_quoted(value):
+        return f"{key}={_unquoted(value)}"
     plain = f"{key}={','.join(_unquoted(item) for item in _items(value.split(',')))}"
-    if not _is_quoted(value) and quote_path(plain, sweep=True) != override:
-        return override
-    return f"{key}={_unquoted(value)}" if _is_quoted(value) else plain
+    return plain if quote_path(plain, sweep=True) == override else override
 
 
 def _unquoted(value: str) -> str:

@@ -131,9 +131,7 @@ class _Job:
             self._check(config, directory)
             with command_line(self.argv), _log_to_stderr():  # a run records the command as it was given
                 self.task(config, self.run.path if self.run else directory)
-        except BaseException as error:
-            if not isinstance(error, Exception):  # Ctrl-C ends everything at once
-                raise
+        except Exception as error:  # Ctrl-C, which is none, ends everything at once
             if HydraConfig.get().mode is RunMode.MULTIRUN:
                 log.error("job %s: %s", HydraConfig.get().job.num, error)
             self.failures.append(error)

@@ -90,8 +90,10 @@ def check_options() -> None:
 def _options(plugin: Plugin) -> Iterator[tuple[str, str]]:
     """The group and the name of every option of a plug-in."""
     folder = plugin.options
-    for file in sorted(folder.rglob("*.y*ml")) if folder else ():
-        path = file.relative_to(folder) if folder else file
+    if folder is None:
+        return
+    for file in sorted(folder.rglob("*.y*ml")):
+        path = file.relative_to(folder)
         group = path.parts[0]
         if group not in EXTENDED or len(path.parts) == 1:
             raise UserError(

@@ -96,7 +96,7 @@ def primary_config(command: str, run: Run | None) -> Iterator[str]:
         [{group: "run"} for group in groups]
         + own_groups
         + ["_self_"]
-        + [{key: hydra_options[key]} for key in hydra_options]
+        + [{key: option} for key, option in hydra_options.items()]
     )
     keys = {key: value for key, value in own.items() if key not in ("defaults", "hydra")}
     primary = keys | stored if command == "train" else stored | keys

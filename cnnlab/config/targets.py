@@ -91,7 +91,7 @@ def _check_node(node: dict[str, Any], key: str, packages: Sequence[str], labels:
     where = f"{key}._target_={target}"
     if not isinstance(target, str):
         raise UserError(f"{where}: must be text, package.module.name")
-    package = str(target).partition(".")[0]
+    package = target.partition(".")[0]
     if package not in packages and package not in plugin_packages():
         raise UserError(
             f"{where}: only {' and '.join(packages)} may be named; "

@@ -79,13 +79,12 @@ def build_train_state(
         fit_preprocessing(preprocessing, dataset.splits["train"], config.seeds.split)
         network = build_initialized(config, dataset, preprocessing)
         if config.weights is not None and not _has_state(config.resume):
-            drop_head = config.weights_head == "drop"
             load_weights(
                 config.weights,
                 preprocessing,
                 network,
                 config.targets,
-                drop_head=drop_head,
+                drop_head=config.weights_head == "drop",
                 weights_map=config.weights_map,
             )
             if config.weights_head is None:
