@@ -1,4 +1,4 @@
-"""The ways a command can end other than well, each tied to one exit code of the CLI."""
+"""The ways a command can end other than well, each tied to one exit code of the CLI, and what others' errors say."""
 
 
 class UserError(Exception):
@@ -54,3 +54,9 @@ class Unfinished(Exception):
 
 class WorkerLost(Exception):
     """Another process of a training on several hosts is gone (exit code 1, without a traceback)."""
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception says in one line, without Keras's list of a layer's arguments; its type if it says nothing."""
+    message = str(error).partition("Arguments received by")[0]
+    return " ".join(message.split()) or type(error).__name__

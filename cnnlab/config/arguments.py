@@ -1,4 +1,4 @@
-"""The command line on its way to Hydra."""
+"""Ordering the arguments of a command, and quoting those that are paths, before Hydra parses them."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,6 @@ from hydra.conf import HydraConf
 from omegaconf import OmegaConf
 
 from cnnlab.config.nearest import did_you_mean
-from cnnlab.config.schema import SEVERAL
 from cnnlab.errors import UserError
 
 _KEYS = (
@@ -63,28 +62,6 @@ def _with_home(override: str) -> str:
     key, _, value = override.partition("=")
     path = _unquoted(value)
     return f"{key}={Path(path).expanduser()}" if key == "hydra.run.dir" and path.startswith("~") else override
-
-
-def overridden(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The arguments that do not count, since a later one sets the same key to another value, with that later one."""
-    last = {_key(argument): argument for argument in arguments if not argument.startswith(("-", "~"))}
-    for argument in arguments:
-        later = last.get(_key(argument), argument)
-        if "=" in argument and later.lstrip("+") != argument.lstrip("+"):
-            yield argument, later
-
-
-def named_twice(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The arguments that name an option of a group several times, with that option: it counts once."""
-    for argument in arguments:
-        group, _, value = argument.partition("=")
-        names = [name.strip() for name in value.strip("[]").split(",")] if value.startswith("[") else []
-        if group in SEVERAL:
-            yield from ((argument, name) for name in dict.fromkeys(names) if names.count(name) > 1)
-
-
-def _key(argument: str) -> str:
-    return argument.partition("=")[0].lstrip("+")
 
 
 def path_argument(arguments: Sequence[str], key: str) -> str | None:
@@ -177,10 +154,10 @@ def unquote_path(override: str) -> str:
     if match is None:
         return override
     key, value = match["key"], match["value"]
+    if _is_quoted(value):
+        return f"{key}={_unquoted(value)}"
     plain = f"{key}={','.join(_unquoted(item) for item in _items(value.split(',')))}"
-    if not _is_quoted(value) and quote_path(plain, sweep=True) != override:
-        return override
-    return f"{key}={_unquoted(value)}" if _is_quoted(value) else plain
+    return plain if quote_path(plain, sweep=True) == override else override
 
 
 def _unquoted(value: str) -> str:

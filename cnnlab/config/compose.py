@@ -18,13 +18,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from cnnlab.config.arguments import given_overrides, named_twice, overridden, path_argument, prepare
+from cnnlab.config.arguments import given_overrides, path_argument, prepare
 from cnnlab.config.defaults import fill_defaults
 from cnnlab.config.explain import decoding_hint, explain
-from cnnlab.config.once import asks_for_one_job, run_once
+from cnnlab.config.overrides import named_twice, overridden
 from cnnlab.config.plugin_options import check_options, project_arguments, require_trust
 from cnnlab.config.resolve import resolve
 from cnnlab.config.resolvers import register_resolvers
+from cnnlab.config.single_job import asks_for_one_job, run_single_job
 from cnnlab.config.stored import RUN_KEYS, check_resumable, primary_config, stored_run
 from cnnlab.config.validate import validate
 from cnnlab.errors import Interrupted, UserError, WrongType
@@ -77,7 +78,7 @@ def launch(
     with primary_config(command, run) as name, _environment("HYDRA_FULL_ERROR", "1"), command_line(argv):
         try:
             flags = get_args_parser().parse_args()
-            if not (asks_for_one_job(flags) and run_once(name, flags, job)):
+            if not (asks_for_one_job(flags) and run_single_job(name, flags, job)):
                 if is_one_job:
                     raise UserError(
                         f"{' '.join(arguments)}: is a sweep; give it to the command line, cnnlab {command} -m"
@@ -130,9 +131,7 @@ class _Job:
             self._check(config, directory)
             with command_line(self.argv), _log_to_stderr():  # a run records the command as it was given
                 self.task(config, self.run.path if self.run else directory)
-        except BaseException as error:
-            if not isinstance(error, Exception):  # Ctrl-C ends everything at once
-                raise
+        except Exception as error:  # Ctrl-C, which is none, ends everything at once
             if HydraConfig.get().mode is RunMode.MULTIRUN:
                 log.error("job %s: %s", HydraConfig.get().job.num, error)
             self.failures.append(error)

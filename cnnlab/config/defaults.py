@@ -1,8 +1,10 @@
-"""What a group's option of one's own may leave out."""
+"""The keys that a model or a loss of one's own may leave out, and their defaults."""
 
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
+
+from cnnlab.config.targets import is_ours
 
 MODEL: dict[str, Any] = {
     "head": "softmax",
@@ -40,10 +42,5 @@ def fill_defaults(config: DictConfig) -> None:
             if "name" not in node:
                 node.name = target_name(node)
             for key, value in defaults.items():
-                if key not in node and (key != "outputs" or not _is_ours(node)):
+                if key not in node and (key != "outputs" or not is_ours(str(node._target_))):  # ours end in logits
                     node[key] = value
-
-
-def _is_ours(node: DictConfig) -> bool:
-    """cnnlab's own models end in logits."""
-    return str(node._target_).startswith("cnnlab.")

@@ -14,6 +14,7 @@ from cnnlab.config.flat import plain
 from cnnlab.config.keras_source import keras_names
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.config.options import option_names, read_option
+from cnnlab.config.overrides import override_key
 from cnnlab.config.renamed import renamed
 from cnnlab.config.schema import GROUPS, METHODS
 
@@ -142,7 +143,7 @@ def _all_keys(node: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 def _as_given(key: str, arguments: Sequence[str]) -> str:
     """The argument that sets `key` or something below it, or just the key where a file does."""
     for argument in reversed(arguments):
-        given = argument.lstrip("+~").partition("=")[0]
+        given = override_key(argument)
         if given == key or given.startswith(f"{key}."):
             return argument
     return key

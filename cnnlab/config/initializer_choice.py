@@ -7,6 +7,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from cnnlab.config.nearest import did_you_mean
+from cnnlab.config.overrides import override_key
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 
@@ -24,7 +25,7 @@ def reported_initializers(config: DictConfig, overrides: Sequence[str]) -> dict[
     Raises:
         UserError: the group has no such option.
     """
-    keys = {override.lstrip("+~").partition("=")[0].partition(".")[0] for override in overrides}
+    keys = {override_key(override).partition(".")[0] for override in overrides}
     nodes = {config.initializer.name: config.initializer} if "initializer" in keys else {}
     options = GlobalHydra.instance().config_loader().get_group_options("initializer") if config.initializers else []
     for name in config.initializers:

@@ -8,7 +8,7 @@ from hydra.utils import get_method
 from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 
 
 def instantiate(node: DictConfig | None, /, *, drop: Collection[str] = (), **kwargs: Any) -> Any:
@@ -63,7 +63,7 @@ def ended(error: SystemExit) -> str:
 
 
 def _refusal(node: DictConfig, error: Exception | SystemExit) -> UserError:
-    reason = " ".join(str(error).split())
+    reason = one_line(error)
     if isinstance(error, SystemExit):  # which would end the command with an exit code of its own
         reason = f"{node.get('_target_')} ends the program ({ended(error)})"
     key = node._get_full_key("") or node.get("_target_")

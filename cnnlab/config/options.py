@@ -10,7 +10,7 @@ from typing import cast
 import yaml
 
 from cnnlab.config.nearest import did_you_mean
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 from cnnlab.plugins.active import active_plugins
 
 INTERNAL = frozenset({"_target_", "defaults", "hydra"})
@@ -107,7 +107,7 @@ def read_option(name: str, group: str = "", config_dir: str | None = None) -> Op
         document = yaml.compose(text)
         values = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
-        raise UserError(f"{group}={name}: {file} is no YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"{group}={name}: {file} is no YAML: {one_line(error)}") from error
     keys = list(_keys(document, text.splitlines())) if isinstance(document, yaml.MappingNode) else []
     for shared in _shared(values.get("defaults", [])):
         keys += read_option(shared, group, config_dir).keys

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from cnnlab.config.flat import plain
 from cnnlab.config.nearest import did_you_mean
+from cnnlab.config.overrides import override_key
 from cnnlab.config.schema import GROUPS, METHODS
 from cnnlab.config.targets import target_packages
 from cnnlab.errors import UserError
@@ -41,8 +42,8 @@ def project_arguments(composes_train: bool, arguments: Sequence[str]) -> list[st
     project = find_project()
     if project is None or not composes_train or not project.is_trusted:
         return []
-    given = {argument.lstrip("+~").partition("=")[0] for argument in arguments}
-    return [each for each in project.arguments if each.lstrip("+~").partition("=")[0] not in given]
+    given = set(map(override_key, arguments))
+    return [each for each in project.arguments if override_key(each) not in given]
 
 
 def require_trust(arguments: Sequence[str]) -> None:
@@ -89,8 +90,10 @@ def check_options() -> None:
 def _options(plugin: Plugin) -> Iterator[tuple[str, str]]:
     """The group and the name of every option of a plug-in."""
     folder = plugin.options
-    for file in sorted(folder.rglob("*.y*ml")) if folder else ():
-        path = file.relative_to(folder) if folder else file
+    if folder is None:
+        return
+    for file in sorted(folder.rglob("*.y*ml")):
+        path = file.relative_to(folder)
         group = path.parts[0]
         if group not in EXTENDED or len(path.parts) == 1:
             raise UserError(

@@ -37,15 +37,15 @@ class Stored(TypedDict, total=False):
     resize_size: Count | None
 
 
-class Draws(TypedDict, total=False):
-    """How the images of a dataset are divided and drawn; those of one's own need none of the keys."""
+class SplitsAndSampling(TypedDict, total=False):
+    """How a dataset is divided into folds and drawn from; datasets of one's own need none of the keys."""
 
     folds: Annotated[int, AT_LEAST_2] | None
     fold: Annotated[int, AT_LEAST_0] | None
     sampling: Literal["shuffled", "balanced"]
 
 
-class Dataset(HeldOut, Stored, Draws):
+class Dataset(HeldOut, Stored, SplitsAndSampling):
     """The keys of conf/dataset that are not the reader's."""
 
     name: str

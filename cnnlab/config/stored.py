@@ -11,11 +11,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.arguments import path_argument
 from cnnlab.config.flat import flat, plain
+from cnnlab.config.overrides import override_key
 from cnnlab.config.plugin_options import require_plugins
 from cnnlab.config.schema import GROUPS, METHODS
 from cnnlab.config.targets import DEFAULT_PACKAGES
 from cnnlab.config.types import shown
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 from cnnlab.runs.anew import command_anew
 from cnnlab.runs.run import Run
 
@@ -68,7 +69,7 @@ def stored_run(command: str, arguments: Sequence[str]) -> Run | None:
     except UserError as error:
         raise UserError(f"{key}={error}") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{key}={path}: its config.yaml cannot be read ({' '.join(str(error).split())})") from error
+        raise UserError(f"{key}={path}: its config.yaml cannot be read ({one_line(error)})") from error
     require_plugins(run, key, arguments)
     return run
 
@@ -95,7 +96,7 @@ def primary_config(command: str, run: Run | None) -> Iterator[str]:
         [{group: "run"} for group in groups]
         + own_groups
         + ["_self_"]
-        + [{key: hydra_options[key]} for key in hydra_options]
+        + [{key: option} for key, option in hydra_options.items()]
     )
     keys = {key: value for key, value in own.items() if key not in ("defaults", "hydra")}
     primary = keys | stored if command == "train" else stored | keys
@@ -156,7 +157,7 @@ def differences(config: DictConfig, run: Run, but: Collection[str]) -> str:
 
 def keeps_result(override: str) -> bool:
     """Whether what an override sets may differ between two trainings of the same (see `SAME_RESULT`)."""
-    return _is_of(override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", "."), SAME_RESULT)
+    return _is_of(override_key(override).partition("@")[0].replace("/", "."), SAME_RESULT)
 
 
 def has_own_data(dataset: Mapping[str, Any]) -> bool:

@@ -28,6 +28,11 @@ def plugin_packages() -> frozenset[str]:
     return frozenset(plugin.package for plugin in active_plugins())
 
 
+def is_ours(target: str) -> bool:
+    """Whether a `_target_` is cnnlab's own."""
+    return target.startswith("cnnlab.")
+
+
 def target_packages(value: Any) -> set[str]:
     """The packages that the `_target_` nodes of a plain configuration value name."""
     if isinstance(value, list):
@@ -86,7 +91,7 @@ def _check_node(node: dict[str, Any], key: str, packages: Sequence[str], labels:
     where = f"{key}._target_={target}"
     if not isinstance(target, str):
         raise UserError(f"{where}: must be text, package.module.name")
-    package = str(target).partition(".")[0]
+    package = target.partition(".")[0]
     if package not in packages and package not in plugin_packages():
         raise UserError(
             f"{where}: only {' and '.join(packages)} may be named; "

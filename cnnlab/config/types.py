@@ -69,6 +69,7 @@ def shown(value: Any) -> str:
 
 
 def members(hint: Any) -> Iterator[Any]:
+    """The members of a union, also of unions in it; any other hint is its own only member."""
     if get_origin(hint) in (Union, UnionType):
         for member in get_args(hint):
             yield from members(member)

@@ -6,16 +6,17 @@ from typing import Any, get_type_hints
 from omegaconf import DictConfig
 
 from cnnlab.config.crops import require_crops_first, require_larger, require_streamed
-from cnnlab.config.draws import check_draws
 from cnnlab.config.explain import chosen_in_defaults
 from cnnlab.config.export_choice import check_backend, check_export
 from cnnlab.config.extras import require_model_package, require_packages
 from cnnlab.config.flat import plain
 from cnnlab.config.initializer_choice import reported_initializers
 from cnnlab.config.options import option_names
+from cnnlab.config.overrides import override_key
 from cnnlab.config.schema import COMMANDS, GROUPS, METHODS, SEVERAL, TABLE_FORMAT
 from cnnlab.config.scoring import check_scoring
 from cnnlab.config.signatures import Signature, find_signature
+from cnnlab.config.splits_and_sampling import check_splits_and_sampling
 from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets, find_in_working_directory
 from cnnlab.config.types import check, shown
 from cnnlab.config.views import parse_views, require_croppable
@@ -41,7 +42,7 @@ def validate(config: DictConfig, command: str, overrides: Sequence[str]) -> None
         UserError: something is wrong; the message names the key, the value and a hint.
     """
     values = plain(config, resolve=True)
-    given = {override.lstrip("+~").partition("=")[0] for override in overrides}
+    given = set(map(override_key, overrides))
     _check_groups(values)
     _check_command(values, command, given)
     if command != "inspect":
@@ -133,7 +134,7 @@ def _check_command(values: dict[str, Any], command: str, given: set[str]) -> Non
                 raise UserError(f"predict: give {key}=…, {what}")
     elif command == "export" and values["run"] is None:
         raise UserError("export: give run=…, a run's folder")
-    if values.get("weights_map") is not None and not _has_arrays_of_others(values["weights"]):
+    if values.get("weights_map") is not None and (values["weights"] is None or values["weights"].endswith(".keras")):
         raise UserError(
             f"weights_map={values['weights_map']}: says which array is which in an HDF5 file of Keras 1 or 2, or in a "
             f"TensorFlow checkpoint; weights={values['weights']} is neither"
@@ -144,11 +145,6 @@ def _check_command(values: dict[str, Any], command: str, given: set[str]) -> Non
         )
     if command != "train" and values.get("resume") is not None:
         raise UserError(f"resume={values['resume']}: only train resumes a run; give {command} run=RUN")
-
-
-def _has_arrays_of_others(weights: str | None) -> bool:
-    """Whether a file of weights may be one that Keras 3 does not load by itself."""
-    return weights is not None and not weights.endswith(".keras")
 
 
 def _check_recipe(values: dict[str, Any]) -> None:
@@ -296,7 +292,7 @@ def _check_contradictions(values: dict[str, Any], given: set[str]) -> None:
     clips = [f"optimizer.{key}={optimizer[key]}" for key in CLIPS if optimizer.get(key) is not None]
     if len(clips) > 1:
         raise UserError(f"{' and '.join(clips)}: gradients are clipped in one way; set the others to null")
-    check_draws(values, given)
+    check_splits_and_sampling(values, given)
     trains = values.get("run") is None
     if trains and values["dataset"]["validation"] == "none" and values["dataset"].get("folds") is None:
         _check_without_validation(values, given)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 
 
 def load_array_pickle(content: bytes, source: str) -> Any:
@@ -34,8 +34,7 @@ def load_array_pickle(content: bytes, source: str) -> Any:
     except _RefusedGlobalError as error:
         raise UserError(f"{source}: refused, as it is no plain data: the pickle asks for {error}") from error
     except Exception as error:  # the pickle module: "other exceptions may also be raised during unpickling"
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{source}: is truncated or no pickle of uint8 arrays ({reason})") from error
+        raise UserError(f"{source}: is truncated or no pickle of uint8 arrays ({one_line(error)})") from error
 
 
 class _RefusedGlobalError(Exception):

@@ -27,8 +27,9 @@ def arrays(
     """Images and labels from one .npz file.
 
     The file holds x_SPLIT, uint8 of shape (N, H, W) or (N, H, W, 1 or 3), and y_SPLIT, integers of shape (N,)
-    or (N, 1), for SPLIT train and, as it likes, validation and test, or the other names that the folders of these
-    splits may have (`ALIASES`), in any case; and, as it likes, class_names. Further arrays are told and not used.
+    or (N, 1), for SPLIT train and, optionally, validation and test, or the other names that the folders of these
+    splits may have (`ALIASES`), in upper or lower case; and, optionally, class_names. Further arrays are told and not
+    used.
 
     Args:
         root: the file.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,7 +11,7 @@ ImageShape = tuple[int, int, int]
 """(height, width, channels); channels is 1 or 3."""
 
 SPLITS = ("train", "validation", "test")
-"""All that there may be, in the order in which they are told."""
+"""All splits that there may be, in the order in which they are listed."""
 
 Validation = Literal["none", "published"] | float
 """Where a validation split comes from: there is none, the dataset has its own, or the share that is held out."""
@@ -79,25 +79,23 @@ class ImageFiles:
 
     def take(self, indices: np.ndarray) -> "ImageFiles":
         """The files at `indices`, in that order."""
-        return replace(
-            self,
-            paths=self.paths[indices],
-            sources=self.sources[indices],
-            sizes=self.sizes[indices],
-            orientations=self.orientations[indices],
-            jpegs=self.jpegs[indices],
-        )
+        return replace(self, **{name: column[indices] for name, column in self.columns().items()})
 
     def join(self, other: "ImageFiles") -> "ImageFiles":
         """These files, then those of `other`, which are brought to the same shape in the same way."""
-        return replace(
-            self,
-            paths=np.concatenate([self.paths, other.paths]),
-            sources=np.concatenate([self.sources, other.sources]),
-            sizes=np.concatenate([self.sizes, other.sizes]),
-            orientations=np.concatenate([self.orientations, other.orientations]),
-            jpegs=np.concatenate([self.jpegs, other.jpegs]),
-        )
+        theirs = other.columns()
+        columns: dict[str, Any] = {name: np.concatenate([ours, theirs[name]]) for name, ours in self.columns().items()}
+        return replace(self, **columns)
+
+    def columns(self) -> dict[str, Any]:
+        """The arrays that have a value for each file."""
+        return {
+            "paths": self.paths,
+            "sources": self.sources,
+            "sizes": self.sizes,
+            "orientations": self.orientations,
+            "jpegs": self.jpegs,
+        }
 
 
 @dataclass(frozen=True)

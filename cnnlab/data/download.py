@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 
 from cnnlab.data.locate import SEARCHED
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +35,8 @@ def download(name: str, files: str) -> tuple[ImagesAndLabels, ImagesAndLabels]:
         with contextlib.redirect_stdout(sys.stderr):  # Keras's progress bar is no result
             (x_train, y_train), (x_test, y_test) = module.load_data()
     except Exception as error:  # Keras raises a bare Exception where the host cannot be reached
-        reason = " ".join(str(error).split())
         raise UserError(
-            f"{name}: not in {SEARCHED}, and the download failed ({reason}); place {files} "
+            f"{name}: not in {SEARCHED}, and the download failed ({one_line(error)}); place {files} "
             "and set dataset.root=DIR to the folder that holds it"
         ) from error
     return (x_train, y_train.reshape(-1)), (x_test, y_test.reshape(-1))

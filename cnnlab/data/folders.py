@@ -97,7 +97,7 @@ def files_below(folder: Path | str) -> Found:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is none of the user's own making."""
+    """Whether a file or folder is hidden by its name, or is one that an operating system adds (`JUNK`)."""
     return name.startswith(".") or name in JUNK
 
 

@@ -30,11 +30,15 @@ class _Units:
         of: (N,) the unit of each example, from 0.
         noun: what it is called.
         stays: (N,) bool, examples of units that are all that a class has.
+        count: how many units are left to be held out.
+        most: how many of their images the largest class has: there can be no more parts with an image of it in each.
     """
 
     of: np.ndarray
     noun: str
     stays: np.ndarray
+    count: int
+    most: int
 
 
 def choose_fold(split: Split, folds: int, fold: int, seed: int, class_names: Sequence[str]) -> tuple[Split, Split]:
@@ -59,11 +63,9 @@ def choose_fold(split: Split, folds: int, fold: int, seed: int, class_names: Seq
     """
     key = f"dataset.folds={folds}"
     units = _find_units(split, key, class_names)
-    count = len(np.unique(units.of[~units.stays]))
-    most = int(np.bincount(split.labels[~units.stays], minlength=1).max())
-    if min(count, most) < folds:
-        what = f"there are {count} {units.noun}s" if count < folds else f"no class has more than {most} images"
-        raise UserError(f"{key}: {what} to divide; use fewer folds")
+    if min(units.count, units.most) < folds:
+        few_units, few_images = f"there are {units.count} {units.noun}s", f"no class has more than {units.most} images"
+        raise UserError(f"{key}: {few_units if units.count < folds else few_images} to divide; use fewer folds")
     for parts in _draws(split, units, folds, (seed, 2)):
         if all(_is_complete(split, parts == part) for part in range(folds)):
             log.info("fold %d of %d validates (dataset.fold, from 0)", fold, folds)
@@ -88,13 +90,11 @@ def hold_out_groups(
         UserError: there are too few groups, or a class would be left without an image.
     """
     units = _find_units(split, key, class_names)
-    count = len(np.unique(units.of[~units.stays]))
-    most = int(np.bincount(split.labels[~units.stays], minlength=1).max())
     smaller = min(fraction, 1 - fraction)
     parts_of = Fraction(fraction).limit_denominator(_MOST_PARTS).denominator
-    of = min(parts_of if smaller * _MOST_PARTS >= 1 else round(1 / smaller), count, most)
+    of = min(parts_of if smaller * _MOST_PARTS >= 1 else round(1 / smaller), units.count, units.most)
     if of < 2:
-        raise UserError(f"{key}: there are {count} groups that can be held out; at least 2 are needed")
+        raise UserError(f"{key}: there are {units.count} groups that can be held out; at least 2 are needed")
     taken = min(max(1, round(fraction * of)), of - 1)
     best, nearest = None, (len(class_names) + 1, 1.0)
     for parts in _draws(split, units, of, seed):
@@ -116,6 +116,11 @@ def hold_out_groups(
     return split.take(np.flatnonzero(~best)), split.take(np.flatnonzero(best))
 
 
+def random_state(*seed: int) -> np.random.RandomState:
+    """The kind of random generator that scikit-learn takes, seeded by several numbers."""
+    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
+
+
 def _find_units(split: Split, key: str, class_names: Sequence[str]) -> _Units:
     """The groups or images, and which of them stay; the classes for which they do are told."""
     of = np.arange(len(split)) if split.groups is None else np.unique(split.groups, return_inverse=True)[1]
@@ -126,7 +131,8 @@ def _find_units(split: Split, key: str, class_names: Sequence[str]) -> _Units:
         names = first_few([class_names[label] for label in single])
         log.warning("%s: %s: 1 %s each, which stays in the training split", key, names, noun)
     stays = np.isin(of, pairs[1][np.isin(pairs[0], single)])
-    return _Units(of, noun, stays)
+    most = int(np.bincount(split.labels[~stays], minlength=1).max())
+    return _Units(of, noun, stays, len(np.unique(of[~stays])), most)
 
 
 def _draws(split: Split, units: _Units, count: int, seed: tuple[int, int]) -> Iterator[np.ndarray]:
@@ -136,7 +142,7 @@ def _draws(split: Split, units: _Units, count: int, seed: tuple[int, int]) -> It
     splitter = StratifiedKFold if units.noun == "image" else StratifiedGroupKFold
     free = np.flatnonzero(~units.stays)
     for draw in range(_DRAWS):
-        random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence((*seed, draw))))
+        random = random_state(*seed, draw)
         parts = np.full(len(split), STAYS)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a class with fewer images than parts: the summary tells it

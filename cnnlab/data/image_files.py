@@ -31,7 +31,7 @@ FORMATS = "JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP or PPM"
 EMPTY = "empty"
 
 OnError = Literal["skip", "stop"]
-"""What a file does that is no image, or a damaged one."""
+"""What happens to a file that is damaged or no image: it is left out, or the command ends."""
 
 NO_IMAGE = f"no {FORMATS} image"
 SURPLUS = "surplus bytes"

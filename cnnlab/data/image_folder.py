@@ -83,9 +83,8 @@ def image_folder(
                 raise UserError(f"{base}: {split} has a class {name} that train has not")
         if not any(images.values()):
             raise UserError(f"{folders[split]}: holds no {FORMATS} image; add some or remove the folder")
-    shape = (image_shape[0], image_shape[1], image_shape[2])
     tell_changes(base.name, checked.values())
-    found = {split: _to_split(images, checked, class_names, shape, resize) for split, images in classes.items()}
+    found = {split: _to_split(images, checked, class_names, image_shape, resize) for split, images in classes.items()}
     if group is not None:
         found = _with_groups(found, folders, classes, group)
     return PublishedDataset(class_names, found, skipped=skipped, folder=base.absolute())
@@ -105,7 +104,7 @@ def split_of_folders(base: Path, split: str, image_shape: ImageShape, resize: Re
         That split alone.
 
     Raises:
-        UserError: there is no such split, no class folder, a class without an image, or a folder cannot be read.
+        UserError: there is no such split, no class folder, no image in any, or a folder cannot be read.
     """
     folders = named_splits(base) or {"test": base}
     if split not in folders:

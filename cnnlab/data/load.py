@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
@@ -132,17 +133,16 @@ def load_split(
     """
     if path.is_dir():
         published = split_of_folders(path, split, image_shape, resize)
+    elif not path.is_file():
+        raise UserError(f"data={path}: no such folder or file")
     elif path.suffix.lower() in TABLES:
         from cnnlab.data.table import split_of_table  # pandas, only where it is needed
 
         published = split_of_table(path, split, image_shape, resize, table_format or {})
-    elif path.is_file():
+    else:
         published = read_arrays(path, num_classes)
         if split not in published.splits:
-            found = ", ".join(published.splits) or "none (x_test, y_test, …)"
-            raise UserError(f"split={split}: {path} has no such split, but {found}")
-    else:
-        raise UserError(f"data={path}: no such folder or file")
+            raise UserError(f"split={split}: {path} has no such split, but {', '.join(published.splits)}")
     chosen = published.splits[split]
     _tell_conversion(path.name, [chosen], image_shape, resize_size)
     dataset = Dataset(
@@ -184,9 +184,12 @@ def _tell(dataset: Dataset) -> None:
 
 def _read(cfg: DictConfig) -> PublishedDataset:
     arguments = inspect.signature(locate(cfg)).parameters
-    named = {"name": cfg.name} if "name" in arguments else {}  # else a label for people
-    published = instantiate(cfg, drop=COMMON_KEYS - arguments.keys(), **named)
-    check_published(published, _image_shape(cfg.image_shape), f"dataset._target_={cfg._target_}")
+    image_shape = _image_shape(cfg.image_shape)
+    given: dict[str, Any] = {"image_shape": image_shape} if "image_shape" in arguments else {}  # not as a list
+    if "name" in arguments:  # else a label for people
+        given["name"] = cfg.name
+    published = instantiate(cfg, drop=COMMON_KEYS - arguments.keys(), **given)
+    check_published(published, image_shape, f"dataset._target_={cfg._target_}")
     splits = {
         name: replace(split, labels=split.labels.astype(np.int32, copy=False))
         for name, split in published.splits.items()

@@ -25,7 +25,7 @@ def decoded(split: Split) -> DecodedSplit:
         UserError: an image file cannot be decoded; it is named.
     """
     images = split.images if isinstance(split.images, np.ndarray) else load_images(split.images)
-    return DecodedSplit(images, split.labels, squares=split.squares, groups=split.groups, weights=split.weights)
+    return DecodedSplit(images, split.labels, **split.columns())
 
 
 def sample(split: Split, count: int, seed: int) -> DecodedSplit:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from cnnlab.data.dataset import Split, Validation
-from cnnlab.data.folds import choose_fold, hold_out_groups
+from cnnlab.data.folds import choose_fold, hold_out_groups, random_state
 from cnnlab.errors import UserError
 from cnnlab.reporting.words import first_few
 
@@ -157,7 +157,7 @@ def _proportional(labels: np.ndarray, fraction: float, seed: tuple[int, int]) ->
 
     try:
         rest, share = train_test_split(
-            np.arange(len(labels)), test_size=fraction, stratify=labels, random_state=_random(seed)
+            np.arange(len(labels)), test_size=fraction, stratify=labels, random_state=random_state(*seed)
         )
     except ValueError:  # a class has one image only, or there are more classes than images on a side
         return None
@@ -167,12 +167,8 @@ def _proportional(labels: np.ndarray, fraction: float, seed: tuple[int, int]) ->
 
 def _class_by_class(labels: np.ndarray, fraction: float, seed: tuple[int, int]) -> np.ndarray:
     """The nearest whole number of images of each class, but at least one and not all; none of one."""
-    random, share = _random(seed), []
+    random, share = random_state(*seed), []
     for label in np.unique(labels):
         members = random.permutation(np.flatnonzero(labels == label))
         share.append(members[: min(max(1, round(fraction * len(members))), len(members) - 1)])
     return np.concatenate(share)
-
-
-def _random(seed: tuple[int, int]) -> np.random.RandomState:
-    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))

@@ -41,7 +41,7 @@ def table(
     resize: Resize = "crop",
     on_error: OnError = "skip",
 ) -> PublishedDataset:
-    """Images that a CSV or Parquet file lists, with their labels and, as it likes, splits, groups and weights.
+    """Images that a CSV or Parquet file lists, with their labels and, optionally, splits, groups and weights.
 
     Classes are called as the labels are, and sorted: by number where all are integers. Images are sorted by their
     path, so that the order of the rows does not matter. Rows that say of a file what an earlier row says count once,
@@ -100,7 +100,7 @@ def split_of_table(
         image_shape: (height, width, channels) the images are brought to when they are decoded.
         resize: see `Resize`.
         table_format: those of `TABLE_FORMAT` that a training's `table` was given; else the columns are path, label and,
-            as it likes, split.
+            where there is one, split.
 
     Returns:
         That split alone.
@@ -295,7 +295,7 @@ def _skipped(rows: pd.DataFrame, faults: dict[str, str]) -> dict[str, dict[str, 
 def _sorted_labels(labels: pd.Series) -> list[str]:
     """By number where all are integers, else by text."""
     names = sorted(set(labels))
-    return sorted(names, key=int) if all(name.lstrip("-").isdecimal() for name in names) else names
+    return sorted(names, key=int) if all(name.removeprefix("-").isdecimal() for name in names) else names
 
 
 def _to_split(
@@ -309,10 +309,9 @@ def _to_split(
     if rows.empty:
         raise UserError(f"{path}: a split has no image that can be read")
     paths = list(rows["path"])
-    shape = (image_shape[0], image_shape[1], image_shape[2])
     positions = {name: position for position, name in enumerate(class_names)}
     return Split(
-        image_files(paths, [checked[name] for name in paths], shape, resize),
+        image_files(paths, [checked[name] for name in paths], image_shape, resize),
         rows["label"].map(positions).to_numpy(np.int32),
         groups=rows["group"].to_numpy(dtype=str) if "group" in rows else None,
         weights=rows["weight"].to_numpy(np.float32) if "weight" in rows else None,

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 from cnnlab.export.files import Function, find_export, writer
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import thread_count
@@ -33,7 +33,7 @@ def load_exported(run: Run, backend: str) -> tuple[keras.Model, Path]:
         with quiet():
             function = writer(format).load(path, thread_count())
     except Exception as error:
-        raise UserError(f"backend={backend}: {path} cannot be loaded ({' '.join(str(error).split())[:200]})") from error
+        raise UserError(f"backend={backend}: {path} cannot be loaded ({one_line(error)[:200]})") from error
     images = keras.Input(report["input_shape"], dtype="uint8", name="images")
     return keras.Model(images, _Exported(function, report["outputs"], name=format)(images)), path
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 from cnnlab.export.check import TOLERANCES, compare, milliseconds, require_tolerance
 from cnnlab.export.files import Function, add_report, exported_path, read_reports, size, writer
 from cnnlab.export.prepared import OUTPUT, Prepared
@@ -86,7 +86,7 @@ def _load(module: ModuleType, path: Path, threads: int, prepared: Prepared, name
         for count in (1, 2):
             exported(prepared.images[:count])
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)[:200]
         raise UserError(f"{name}: the file does not run, so it is not kept; its runtime says: {reason}") from error
     return exported
 

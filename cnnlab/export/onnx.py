@@ -12,7 +12,7 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 from tf2onnx.graph import Graph, Node
 
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 from cnnlab.export.prepared import CLASS_NAMES, INPUT, OUTPUT, Prepared
 
 OPSET = 18
@@ -56,9 +56,7 @@ def write(prepared: Prepared, precision: str, path: Path) -> None:
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
-        raise UserError(
-            f"format=onnx: the converted graph is not valid ({' '.join(str(error).split())[:200]})"
-        ) from error
+        raise UserError(f"format=onnx: the converted graph is not valid ({one_line(error)[:200]})") from error
     onnx.save(model, path)
 
 

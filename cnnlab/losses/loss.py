@@ -13,7 +13,7 @@ from cnnlab.config.scoring import LOSS_LABELS, PER_CLASS
 from cnnlab.config.signatures import find_signature
 from cnnlab.config.types import shown
 from cnnlab.data.dataset import Dataset
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 from cnnlab.losses.class_weight import class_weights
 from cnnlab.losses.keras_loss import KerasLoss
 
@@ -144,9 +144,8 @@ def _require_per_example(function: LossFunction, num_classes: int, key: str) -> 
     try:
         losses, first = (tf.convert_to_tensor(function(targets[:n], logits[:n])) for n in (examples, 2))
     except (ValueError, TypeError, NotImplementedError, tf.errors.OpError) as error:
-        reason = " ".join(str(error).partition("Arguments received by")[0].split()) or type(error).__name__
         raise UserError(
-            f"{key}: cannot be computed from targets and logits of {shown([examples, num_classes])}; {reason}"
+            f"{key}: cannot be computed from targets and logits of {shown([examples, num_classes])}; {one_line(error)}"
         ) from error
     if losses.shape != (examples,):
         raise UserError(

@@ -13,7 +13,7 @@ from cnnlab.config.instantiate import instantiate
 from cnnlab.config.scoring import METRIC_LABELS, metric_columns
 from cnnlab.config.types import shown
 from cnnlab.data.classes import list_names
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 
 log = logging.getLogger(__name__)
 
@@ -179,10 +179,9 @@ def _require_result(metric: keras.metrics.Metric, key: str, num_classes: int) ->
     except NotImplementedError:
         raise UserError(f"{key}: {kind} has no result; define update_state(y_true, y_pred) and result()") from None
     except (ValueError, TypeError, tf.errors.OpError) as error:
-        reason = " ".join(str(error).partition("Arguments received by")[0].split())
         shape = shown([num_classes, num_classes])
         raise UserError(
-            f"{key}: {kind} cannot compare targets with probabilities, both of {shape}; {reason}"
+            f"{key}: {kind} cannot compare targets with probabilities, both of {shape}; {one_line(error)}"
         ) from error
     if result is None or isinstance(result, dict) or np.ndim(result) != 0:
         what = "nothing" if result is None else f"{len(result)} values"

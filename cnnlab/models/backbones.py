@@ -17,7 +17,7 @@ import tensorflow as tf
 from keras import KerasTensor
 
 from cnnlab.config.types import shown
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 from cnnlab.models.blocks import Blocks
 from cnnlab.models.graph import finalize_state
 from cnnlab.models.layers import REGISTRY
@@ -94,10 +94,8 @@ def build_backbone(backbone: Backbone, images: KerasTensor) -> keras.Model:
     Raises:
         UserError: the images are not in colour, or too small.
     """
-    height, width, channels = shape = images.shape[1:]
-    if channels != 3:
-        coloured = shown([height, width, 3])
-        raise UserError(f"input_shape={shown([*shape])}: {backbone} looks at three colours; use input_shape={coloured}")
+    height, width, _ = shape = images.shape[1:]
+    require_colour(shape, backbone)
     x = BackbonePreprocessing(backbone, name="backbone_preprocessing", dtype="float32")(images)
     if backbone == "squeezenet":
         return keras.Model(images, squeezenet_maps(Blocks(), x), name=backbone)
@@ -113,6 +111,20 @@ def build_backbone(backbone: Backbone, images: KerasTensor) -> keras.Model:
         raise UserError(
             f"input_shape={shown([*shape])}: too small for model.backbone={backbone}; use input_shape={shown(enough)}"
         ) from error
+
+
+def require_colour(image_shape: tuple[int, int, int], network: str) -> None:
+    """Check that images (height, width, channels) are in colour, which `network` has been trained on.
+
+    Raises:
+        UserError: they are not.
+    """
+    height, width, channels = image_shape
+    if channels != 3:
+        raise UserError(
+            f"input_shape={shown([*image_shape])}: {network} looks at three colours; "
+            f"use input_shape={shown([height, width, 3])}"
+        )
 
 
 def load_backbone(model: keras.Model, backbone: Backbone, weights: str, key: str = "model.weights") -> None:
@@ -171,13 +183,13 @@ def _load_file(model: keras.Model, backbone: Backbone, weights: str, key: str) -
         try:
             model.load_weights(link)
         except (ValueError, OSError, KeyError) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error)[:200]
             raise UserError(f"{where}: does not fit {backbone} without its top; Keras says: {reason}") from error
 
 
 def _find(weights: str, key: str) -> Path:
     path = Path(weights).expanduser()
-    bases = [Path.cwd(), *(Path(base).absolute() for base in [os.environ.get("CNNLAB_DATA")] if base)]
+    bases = [Path(base).absolute() for base in (".", os.environ.get("CNNLAB_DATA")) if base]
     candidates = list(dict.fromkeys(base / path for base in bases))
     for candidate in candidates:
         if candidate.is_file():

@@ -11,7 +11,7 @@ from keras import KerasTensor, tree
 
 from cnnlab.config.types import shown
 from cnnlab.data.dataset import ImageShape
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 from cnnlab.models.graph import function_of, is_open, traced_anew
 
 log = logging.getLogger(__name__)
@@ -22,28 +22,26 @@ PASSED_ON = frozenset({"Identity", "Reshape", "Squeeze", "Cast", "Mean", "Ensure
 RESHAPING = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Identity)
 
 SMALLEST = {"Softmax": 1e-30, "Sigmoid": 1e-7}
-"""Probabilities below are taken for it where a logarithm makes logits of them."""
-
+"""What smaller probabilities are raised to before a logarithm makes logits of them."""
 
 HINT = " (if not, use model.outputs=logits)"
 
 EndsIn = Literal["auto", "logits", "probabilities"]
 
-LOOKED_AT = 8
-"""Made-up images whose outputs show whether they are probabilities, where the graph does not."""
+PROBES = 8
+"""Random images whose outputs show whether they are probabilities, where the graph does not."""
 
-CLOSE = 0.02
-"""How far from 1 probabilities in bfloat16 may sum."""
+TOLERANCE = 0.02
+"""How far from 1 the sum of probabilities may be, in bfloat16."""
 
 
 def conform(model: Any, image_shape: ImageShape, outputs: int, key: str, ends_in: EndsIn = "auto") -> keras.Model:
     """Make of what a builder returned a functional model from images to logits, as all of cnnlab expects it.
 
     A subclassed model becomes the one layer of a functional model. Sizes that a model, or one inside of it, leaves open
-    become those of the images. A softmax or sigmoid at the end is taken off,
-    or, where the model hides it, undone by a logarithm: the loss and the exported model have their own. It is
-    recognised by TensorFlow's graph, and where that ends otherwise, by what made-up images come to: probabilities are
-    not negative and sum to 1.
+    become those of the images. A softmax or sigmoid at the end is taken off, or, where the model hides it, undone by a
+    logarithm: the loss and the exported model have their own. It is recognised by TensorFlow's graph, and where that
+    ends otherwise, by the outputs for random images: probabilities are not negative and sum to 1.
 
     Args:
         model: what the builder returned; is used up (see `traced_anew`).
@@ -101,8 +99,7 @@ def _called(call: Callable[[], keras.Model], image_shape: ImageShape, key: str) 
     try:
         return call()
     except (ValueError, TypeError, NotImplementedError, tf.errors.OpError) as error:
-        reason = " ".join(str(error).partition("Arguments received by")[0].split())
-        raise UserError(f"{key}: cannot be called on images of {shown([*image_shape])}; {reason}") from error
+        raise UserError(f"{key}: cannot be called on images of {shown([*image_shape])}; {one_line(error)}") from error
 
 
 def _require_images(network: keras.Model, image_shape: ImageShape, key: str) -> None:
@@ -164,7 +161,7 @@ def without_probabilities(
         return network
     by_values: list[str | None] = [None] * len(endings)
     if None in endings:
-        by_values = [_ending_by_values(values, key, ends_in) for values in _looked_at(network, image_shape)]
+        by_values = [_ending_by_values(values, key, ends_in) for values in _probe(network, image_shape)]
     outputs = [
         output if ending is None and seen is None else _logits(output, ending, seen, key, hint, because)
         for output, ending, seen in zip(network.outputs, endings, by_values, strict=True)
@@ -190,8 +187,9 @@ def _endings(network: keras.Model, image_shape: ImageShape) -> list[str | None]:
     return endings
 
 
-def _looked_at(network: keras.Model, image_shape: ImageShape) -> list[np.ndarray]:
-    images = np.random.default_rng(0).uniform(size=(LOOKED_AT, *image_shape)).astype("float32")
+def _probe(network: keras.Model, image_shape: ImageShape) -> list[np.ndarray]:
+    """The outputs (PROBES, K) for random images, one array per head."""
+    images = np.random.default_rng(0).uniform(size=(PROBES, *image_shape)).astype("float32")
     return [np.asarray(keras.ops.cast(head, "float32")) for head in tree.flatten(network(images, training=False))]
 
 
@@ -201,8 +199,8 @@ def _ending_by_values(outputs: np.ndarray, key: str, ends_in: EndsIn) -> str | N
     Raises:
         UserError: they are no probabilities, which `ends_in` says they are.
     """
-    sums_to_1 = np.isclose(outputs.sum(axis=1), 1, atol=CLOSE).all() and outputs.shape[1] > 1
-    are_shares = (outputs >= 0).all() and (outputs <= 1 + CLOSE).all()
+    sums_to_1 = np.isclose(outputs.sum(axis=1), 1, atol=TOLERANCE).all() and outputs.shape[1] > 1
+    are_shares = (outputs >= 0).all() and (outputs <= 1 + TOLERANCE).all()
     if ends_in == "probabilities":
         if not are_shares:
             low, high = outputs.min(), outputs.max()

@@ -96,15 +96,13 @@ def count_macs(use: Use) -> int:
     included; not biases, activations, pooling or normalisation.
     """
     layer, output = use.operation, use.outputs[0]
-    if isinstance(layer, CONVOLUTIONS):
+    if isinstance(layer, (*CONVOLUTIONS, keras.layers.Dense)):
         return _positions(output) * math.prod(layer.kernel.shape)
     if isinstance(layer, SEPARABLE):
         kernels = math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape)
         return _positions(output) * kernels
     if isinstance(layer, TRANSPOSED):  # the other way round: each input position meets the whole kernel
         return _positions(use.inputs[0]) * math.prod(layer.kernel.shape)
-    if isinstance(layer, keras.layers.Dense):
-        return _positions(output) * math.prod(layer.kernel.shape)
     if function_of(layer) is not None:
         return sum(map(count_macs, uses_inside(layer)[0]))
     return 0
@@ -126,7 +124,7 @@ def _is_unknown(layer: keras.layers.Layer) -> bool:
 
 
 def _has_kernel(layer: keras.layers.Layer) -> bool:
-    """Whether a layer that holds no others multiplies by weights of two axes or more, for all we know."""
+    """Whether a layer that holds no others seems to multiply by weights, which then have two axes or more."""
     return not isinstance(layer, WITHOUT_PRODUCTS) and any(len(weight.shape) > 1 for weight in layer.weights)
 
 

@@ -63,7 +63,26 @@ def walk(network: keras.Model, inputs: Any, evaluate: Evaluate, *, frozen: bool 
     Returns:
         What stands for the outputs, as one flat list.
     """
-    return _walk(function_of(network), inputs, evaluate, frozen)
+    # Keras has no public walk through a graph; Function._run_through_graph keeps every tensor to the end.
+    function = _graph_of(network)
+    nodes = _nodes(function)
+    readers = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
+    readers.update(id(tensor) for tensor in function.outputs)
+    values = {id(symbol): value for symbol, value in zip(function.inputs, tree.flatten(inputs), strict=True)}
+    for node in nodes:
+        args, kwargs = node.arguments.fill_in(values)
+        fixed = frozen or kwargs.get("training") is False
+        if function_of(node.operation) is None:
+            outputs = evaluate(node, args, kwargs, fixed)
+        else:
+            outputs = walk(node.operation, args[0], evaluate, frozen=fixed)
+        values |= {id(symbol): value for symbol, value in zip(node.outputs, outputs, strict=True)}
+        del args, kwargs, outputs
+        for symbol in node.input_tensors:
+            readers[id(symbol)] -= 1
+            if not readers[id(symbol)]:
+                del values[id(symbol)]
+    return [values[id(symbol)] for symbol in function.outputs]
 
 
 @dataclass(frozen=True)
@@ -82,8 +101,7 @@ class Use:
 
 def uses(network: keras.Model) -> list[Use]:
     """The uses of the operations of a functional model, each after all it reads from; nested models count as one."""
-    function = function_of(network)
-    assert function is not None
+    function = _graph_of(network)
     inputs = [Use(symbol._keras_history.operation, [], [symbol]) for symbol in function.inputs]
     return inputs + [Use(node.operation, node.input_tensors, node.outputs) for node in _nodes(function)]
 
@@ -93,8 +111,7 @@ def uses_inside(network: keras.Model) -> tuple[list[Use], list[KerasTensor]]:
 
     A model that is used several times gives other tensors each time.
     """
-    function = function_of(network)
-    assert function is not None
+    function = _graph_of(network)
     inputs = [KerasTensor(symbol.shape, symbol.dtype) for symbol in function.inputs]
     found = [Use(old._keras_history.operation, [], [new]) for old, new in zip(function.inputs, inputs, strict=True)]
 
@@ -176,6 +193,13 @@ def function_of(operation: keras.Operation) -> keras.Function | None:
     return operation if isinstance(operation, keras.Function) else None
 
 
+def _graph_of(network: keras.Model) -> keras.Function:
+    """The graph of a model that has one."""
+    function = function_of(network)
+    assert function is not None
+    return function
+
+
 def _is_float(symbol: KerasTensor) -> bool:
     return "float" in symbol.dtype
 
@@ -197,8 +221,7 @@ def _forget_uses(network: keras.Operation) -> None:
 
 
 def _traced_anew(network: keras.Model, inputs: list[KerasTensor], known: dict[keras.Model, keras.Model]) -> keras.Model:
-    function = function_of(network)
-    assert function is not None
+    function = _graph_of(network)
     values = {id(symbol): value for symbol, value in zip(function.inputs, inputs, strict=True)}
     for node in _nodes(function):
         args, kwargs = node.arguments.fill_in(values)
@@ -223,29 +246,8 @@ def _traced_anew(network: keras.Model, inputs: list[KerasTensor], known: dict[ke
 
 def _inputs_like(network: keras.Model, arriving: list[KerasTensor]) -> list[KerasTensor]:
     """New inputs for a nested model, of the sizes that reach it, which are floats where these are."""
-    function = function_of(network)
-    assert function is not None
+    function = _graph_of(network)
     return [
         keras.Input(batch_shape=new.shape, dtype=(old if _is_float(old) else new).dtype, name=old.name)
         for old, new in zip(function.inputs, arriving, strict=True)
     ]
-
-
-def _walk(function: keras.Function, inputs: Any, evaluate: Evaluate, frozen: bool) -> list[Any]:
-    # Keras has no public walk through a graph; Function._run_through_graph keeps every tensor to the end.
-    nodes = _nodes(function)
-    readers = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
-    readers.update(id(tensor) for tensor in function.outputs)
-    values = {id(symbol): value for symbol, value in zip(function.inputs, tree.flatten(inputs), strict=True)}
-    for node in nodes:
-        args, kwargs = node.arguments.fill_in(values)
-        inner = function_of(node.operation)
-        fixed = frozen or kwargs.get("training") is False
-        outputs = evaluate(node, args, kwargs, fixed) if inner is None else _walk(inner, args[0], evaluate, fixed)
-        values |= {id(symbol): value for symbol, value in zip(node.outputs, outputs, strict=True)}
-        del args, kwargs, outputs
-        for symbol in node.input_tensors:
-            readers[id(symbol)] -= 1
-            if not readers[id(symbol)]:
-                del values[id(symbol)]
-    return [values[id(symbol)] for symbol in function.outputs]

@@ -7,8 +7,8 @@ import keras
 
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
-from cnnlab.models.blocks import Blocks, drop
-from cnnlab.models.transfer import POOLINGS, HeadPooling, find_layer, freeze, mark_pretrained
+from cnnlab.models.backbones import require_colour
+from cnnlab.models.transfer import HeadPooling, find_layer, freeze, head, mark_pretrained
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +44,7 @@ def hub(
     Raises:
         UserError: there is no such preset, it is no backbone for such images, or has no such layer.
     """
-    height, width, channels = input_shape
-    if channels != 3:
-        asked, coloured = shown([*input_shape]), shown([height, width, 3])
-        raise UserError(
-            f"input_shape={asked}: model.preset={preset} looks at three colours; use input_shape={coloured}"
-        )
-    blocks = Blocks(l2=l2)
+    require_colour(input_shape, f"model.preset={preset}")
     images = keras.Input(input_shape, name="images")
     backbone = _load(preset, input_shape, with_weights=weights is not None)
     if weights is not None:
@@ -60,9 +54,9 @@ def hub(
         raise UserError(f"model.preset={preset}: returns no feature maps; give model.cut=LAYER, a layer that does")
     inner = keras.Model(backbone.inputs, maps, name="backbone")  # a plain functional model, which Keras alone can load
     freeze(inner, fine_tune_from, preset)
-    x = POOLINGS[pooling](name="pooling")(inner(_scaling(preset, input_shape)(images)))
-    x = drop(x, "dropout", dropout) if dense is None else blocks.dense(x, "dense", dense, dropout=dropout)
-    return keras.Model(images, blocks.logits(x, num_classes), name="hub")
+    x = inner(_scaling(preset, input_shape)(images))
+    logits = head(x, num_classes, pooling=pooling, dense=dense, dropout=dropout, l2=l2)
+    return keras.Model(images, logits, name="hub")
 
 
 def _load(preset: str, input_shape: tuple[int, int, int], *, with_weights: bool) -> keras.Model:

@@ -4,12 +4,13 @@ Weights, gradients, the optimizer's state and the scratch space of convolutions 
 """
 
 import math
+from collections import Counter
 
 import keras
 import tensorflow as tf
 from keras import KerasTensor
 
-from cnnlab.models.cost import CONVOLUTIONS, SEPARABLE, TRANSPOSED, tensor_bytes
+from cnnlab.models.cost import COUNTED, tensor_bytes
 from cnnlab.models.graph import Use, uses_inside
 from cnnlab.models.layers import BatchNormalization, LocalResponseNormalization
 
@@ -22,14 +23,7 @@ DROPOUT = (keras.layers.Dropout, keras.layers.SpatialDropout2D)
 ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU, keras.layers.ELU, keras.layers.Softmax)
 """They may overwrite an input that nothing else reads."""
 
-INPUT_ONLY = (
-    *CONVOLUTIONS,
-    *SEPARABLE,
-    *TRANSPOSED,
-    keras.layers.Dense,
-    keras.layers.BatchNormalization,
-    keras.layers.LeakyReLU,
-)
+INPUT_ONLY = (*COUNTED, keras.layers.BatchNormalization, keras.layers.LeakyReLU)
 """Layers whose gradient is computed from their input."""
 
 SHAPE_ONLY = (
@@ -89,10 +83,7 @@ def training_bytes(network: keras.Model, batch_size: int) -> int:
 
 def _share_storage(uses: list[Use], idle: tuple[type, ...], overwriting: tuple[type, ...]) -> dict[int, int]:
     """Which memory each tensor lies in, both by `id`: that of the first tensor that lay there."""
-    readers: dict[int, int] = {}
-    for use in uses:
-        for tensor in use.inputs:
-            readers[id(tensor)] = readers.get(id(tensor), 0) + 1
+    readers = Counter(id(tensor) for use in uses for tensor in use.inputs)
     storage: dict[int, int] = {}
     for use in uses:
         storage |= {id(output): id(output) for output in use.outputs}

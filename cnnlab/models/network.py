@@ -9,6 +9,7 @@ from keras import tree
 from omegaconf import DictConfig
 
 from cnnlab.config.instantiate import instantiate
+from cnnlab.config.targets import is_ours
 from cnnlab.config.types import shown
 from cnnlab.data.dataset import ImageShape, Split
 from cnnlab.data.sample import decoded
@@ -67,16 +68,11 @@ def build_network(
             f"{error.height}x{error.width} pixels; use input_shape={shown([*_large_enough(build, image_shape)])}"
         ) from error
     ends_in = config.get("outputs", "auto")
-    if not is_ours(config._target_):
+    if not is_ours(config._target_):  # cnnlab's own are as `conform` makes the others
         return conform(network, image_shape, outputs, f"model._target_={config._target_}", ends_in)
     if ends_in == "probabilities":
         raise UserError("model.outputs=probabilities: is for models of your own; cnnlab's end in logits")
     return network
-
-
-def is_ours(target: str) -> bool:
-    """Whether a builder is cnnlab's own, which keeps to the contract of `cnnlab.models.contract` by itself."""
-    return target.startswith("cnnlab.")
 
 
 def build_preprocessing(config: DictConfig, image_shape: ImageShape) -> keras.Model:
@@ -157,7 +153,7 @@ def fit_network(network: keras.Model, preprocessing: keras.Model, split: Split, 
 
 
 def _is_fitted(layer: keras.Layer) -> bool:
-    return isinstance(layer, AdaptedLayer)
+    return isinstance(layer, AdaptedLayer)  # in a function, lest the type checker forget its `input`
 
 
 def _require_in_graph(layer: keras.Layer, network: keras.Model) -> None:

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import keras
+from keras import KerasTensor
 
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import UserError
@@ -57,7 +58,6 @@ def transfer(
     Raises:
         UserError: the images do not suit the backbone, a layer is unknown, or the weights are not to be had.
     """
-    blocks = Blocks(l2=l2)
     images = keras.Input(input_shape, name="images")
     whole = build_backbone(backbone, images)
     maps = whole.output if cut is None else find_layer(whole, cut, "cut", backbone).output
@@ -65,9 +65,18 @@ def transfer(
     if weights is not None:
         load_backbone(whole, backbone, weights)
         mark_pretrained(whole)
+    logits = head(maps, num_classes, pooling=pooling, dense=dense, dropout=dropout, l2=l2)
+    return keras.Model(images, logits, name="transfer")
+
+
+def head(
+    maps: KerasTensor, num_classes: int, *, pooling: HeadPooling, dense: int | None, dropout: float, l2: float
+) -> KerasTensor:
+    """The logits (N, num_classes) of a new head on a backbone's feature maps; the options are those of `transfer`."""
+    blocks = Blocks(l2=l2)
     x = POOLINGS[pooling](name="pooling")(maps)
     x = drop(x, "dropout", dropout) if dense is None else blocks.dense(x, "dense", dense, dropout=dropout)
-    return keras.Model(images, blocks.logits(x, num_classes), name="transfer")
+    return blocks.logits(x, num_classes)
 
 
 def freeze(network: keras.Model, until: str | None, backbone: str) -> None:

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from cnnlab.config.durations import parse_training_duration
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import UserError
+from cnnlab.optimizers.loss_scaling import inner_optimizer
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def set_layer_rates(
     """
     if not any(node.get(key) for key in LAYER_RATES):
         return
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner = inner_optimizer(optimizer)
     if type(inner)._apply_weight_decay is not keras.optimizers.Optimizer._apply_weight_decay:
         raise UserError(
             f"optimizer={node.name}: decays weights in a way of its own, which knows no learning rates by layer; "

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 import tensorflow as tf
 
-from cnnlab.errors import UserError, WorkerLost
+from cnnlab.errors import UserError, WorkerLost, one_line
 from cnnlab.runtime.machine import usable_cores
 
 log = logging.getLogger(__name__)
@@ -154,8 +154,7 @@ def _multi_worker(workers: int) -> tf.distribute.Strategy:
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except (ValueError, tf.errors.OpError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"TF_CONFIG={os.environ['TF_CONFIG']!r}: TensorFlow refuses it: {reason}") from error
+        raise UserError(f"TF_CONFIG={os.environ['TF_CONFIG']!r}: TensorFlow refuses it: {one_line(error)}") from error
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

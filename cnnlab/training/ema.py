@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cnnlab.optimizers.loss_scaling import inner_optimizer
 from cnnlab.training.train_state import TrainState
 
 
@@ -12,7 +13,7 @@ def averaged_weights(train_state: TrainState) -> Iterator[None]:
 
     Does nothing unless the optimizer was built with `use_ema=True`.
     """
-    optimizer = getattr(train_state.optimizer, "inner_optimizer", train_state.optimizer)
+    optimizer = inner_optimizer(train_state.optimizer)
     if not optimizer.use_ema:
         yield
         return

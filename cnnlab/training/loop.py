@@ -222,9 +222,9 @@ class Loop:
             self.callbacks.on_train_batch_begin(batch)
             self.callbacks.on_train_batch_end(batch, logs)
         state.step += len(results)
-        sums, now = state.sums, time.monotonic()
+        sums = state.sums
         sums.add(results)
-        sums.seconds, self._mark = sums.seconds + now - self._mark, now
+        self._count_time()
         if seconds is not None:
             sums.timed_images += len(results) * self.batch_size
             sums.timed_seconds += seconds
@@ -237,9 +237,14 @@ class Loop:
         calls = min(steps_per_second * CHUNK_SECONDS, LONGEST_CHUNK) / self.steps_per_call
         return max(1, int(calls)) * self.steps_per_call
 
-    def _close_epoch(self, epoch: int) -> None:
+    def _count_time(self) -> None:
+        """Add the time since the last call to that of the epoch."""
         now = time.monotonic()
-        self.state.sums.seconds, self._mark = self.state.sums.seconds + now - self._mark, now
+        self.state.sums.seconds += now - self._mark
+        self._mark = now
+
+    def _close_epoch(self, epoch: int) -> None:
+        self._count_time()
         row = self.state.close_epoch(epoch, self.metrics.results(), self.validation_columns)
         if self.schedule:
             self.schedule.update(self.state.history)

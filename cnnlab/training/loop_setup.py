@@ -24,6 +24,7 @@ from cnnlab.losses.loss import WeightedLoss, build_loss, require_whole_labels
 from cnnlab.metrics.metric_set import build_metrics
 from cnnlab.models.graph import finalize_state
 from cnnlab.models.network import export
+from cnnlab.optimizers.loss_scaling import inner_optimizer
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import agreement, has_gpu
 from cnnlab.schedules.history import HistorySchedule
@@ -170,8 +171,8 @@ def _restore(
     else:
         log.info("resuming after step %d of %d", state.step, plan.total_steps)
         if state.history and not isinstance(schedule, HistorySchedule):
-            inner = getattr(train_state.optimizer, "inner_optimizer", train_state.optimizer)
-            _tell_new_schedule(schedule, state.history[-1], state.step - int(inner._iterations.numpy()))
+            updates = int(inner_optimizer(train_state.optimizer)._iterations.numpy())
+            _tell_new_schedule(schedule, state.history[-1], state.step - updates)
     return state
 
 

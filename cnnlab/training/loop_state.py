@@ -101,7 +101,7 @@ class LoopState:
             self.sums, self.closed = self.closed, None
 
     def close_epoch(
-        self, epoch: int, metrics: Mapping[str, float] | None = None, validation_columns: Sequence[str] = ()
+        self, epoch: int, metrics: Mapping[str, float], validation_columns: Sequence[str]
     ) -> dict[str, Any]:
         """Turn the sums into a row of metrics.csv, append it and begin a new epoch.
 
@@ -117,7 +117,7 @@ class LoopState:
             "step": self.step,
             "loss": sums.loss / sums.steps,
             "accuracy": sums.accuracy / sums.steps,
-            **(metrics or {}),
+            **metrics,
             "val_loss": validation.get("val_loss"),
             "val_accuracy": validation.get("val_accuracy"),
             **{name: validation.get(name) for name in validation_columns},

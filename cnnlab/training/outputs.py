@@ -18,6 +18,8 @@ from cnnlab.training.tables import StepTable, write_epochs
 from cnnlab.training.train_state import TrainState
 from cnnlab.training.variables import training_variables
 
+DIVERGENCE_ADVICE = "lower optimizer.learning_rate or set optimizer.global_clipnorm"
+
 
 class Outputs:
     """The writer of a run: tables, checkpoints, models.
@@ -86,6 +88,3 @@ class Outputs:
                 continue
             if not tf.reduce_all(tf.math.is_finite(variable.value)):
                 raise Diverged(f"{variable.path} is NaN or infinite after step {step}; {DIVERGENCE_ADVICE}")
-
-
-DIVERGENCE_ADVICE = "lower optimizer.learning_rate or set optimizer.global_clipnorm"

@@ -62,8 +62,7 @@ def build_traced(
     trainer = build_trainer_config(config.trainer)
     plan = build_plan(trainer, len(dataset.splits["train"]))
     schedule = build_schedule(config.schedule, config.optimizer.learning_rate, plan.steps_per_epoch, plan.total_steps)
-    policy = keras.config.dtype_policy().name
-    precision = "float32" if policy == "float32" else policy.removeprefix("mixed_")
+    precision = keras.config.dtype_policy().name.removeprefix("mixed_")
     train_state = build_train_state(config, dataset, strategy, schedule, precision, plan)
     return train_state, build_step(config, trainer, dataset, train_state), dataset
 

@@ -111,17 +111,17 @@ def record_training(
         precision=precision,
         precision_reason=reason,
         seeds=dict(config.seeds),
-        threads=same_threads(run),
+        threads=_thread_count(run),
         better=known_directions(loss_column(config.loss), train_state.metrics),
         plugins=plugin_record(config),
-        **model_record(train_state),
-        **data_record(dataset),
+        **_model_record(train_state),
+        **_data_record(dataset),
     )
     list_skipped(run.path / "skipped_files.csv", dataset.skipped)
     write_file_list(run.path / FILE_LIST, dataset)
 
 
-def model_record(train_state: TrainState) -> dict[str, Any]:
+def _model_record(train_state: TrainState) -> dict[str, Any]:
     """What run.json keeps of the model and of the devices that it is on."""
     return {
         "devices": list(train_state.strategy.extended.worker_devices),
@@ -130,7 +130,7 @@ def model_record(train_state: TrainState) -> dict[str, Any]:
     }
 
 
-def data_record(dataset: Dataset) -> dict[str, Any]:
+def _data_record(dataset: Dataset) -> dict[str, Any]:
     """What run.json keeps of the data: class names, a summary and a fingerprint of each split."""
     return {
         "class_names": dataset.own_names,
@@ -139,7 +139,7 @@ def data_record(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def same_threads(run: Run) -> int:
+def _thread_count(run: Run) -> int:
     """The thread count; says so where a resumed run had another, since the last bits then differ."""
     before, now = run.record.get("threads"), thread_count()
     if before not in (None, now):

@@ -69,7 +69,7 @@ def compile_training(
     def one_step(inputs: Any, number: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         result, scored = strategy.run(replica_step, args=(inputs, number, step))
         if train_state.metrics:
-            train_state.metrics.update(*gathered(strategy, scored))
+            train_state.metrics.update(*_gathered(strategy, scored))
         return strategy.reduce(tf.distribute.ReduceOp.SUM, result, axis=None) if replicas > 1 else result
 
     return _calls(one_step, jit=jit and replicas == 1)
@@ -137,7 +137,7 @@ def _gradients(
     return gradients
 
 
-def gathered(strategy: tf.distribute.Strategy, values: Scored) -> Scored:
+def _gathered(strategy: tf.distribute.Strategy, values: Scored) -> Scored:
     """What each replica has of a batch, put together in their order."""
     if strategy.num_replicas_in_sync == 1:
         return values
@@ -176,7 +176,7 @@ def compile_evaluation(
     def call(inputs: Any) -> tf.Tensor:
         sums, scored = strategy.run(replica_evaluation, args=(inputs,))
         if metrics:
-            labels, logits, indices = gathered(strategy, scored)
+            labels, logits, indices = _gathered(strategy, scored)
             real = indices >= 0
             metrics.update(tf.boolean_mask(labels, real), tf.boolean_mask(logits, real))
         return strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)

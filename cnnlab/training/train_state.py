@@ -9,15 +9,17 @@ import tensorflow as tf
 from keras import tree
 from omegaconf import DictConfig
 
+from cnnlab.config.targets import is_ours
 from cnnlab.data.dataset import Dataset
 from cnnlab.data.sample import sample
 from cnnlab.initializers.apply import apply_initializer
 from cnnlab.metrics.metric_set import MetricSet, build_metrics
-from cnnlab.models.network import build_network, build_preprocessing, fit_network, fit_preprocessing, is_ours
+from cnnlab.models.network import build_network, build_preprocessing, fit_network, fit_preprocessing
 from cnnlab.models.saved import require_saveable
 from cnnlab.models.weights.load_weights import load_weights, tell_other_classes
 from cnnlab.optimizers.layer_rates import set_layer_rates
 from cnnlab.optimizers.lookahead import Lookahead
+from cnnlab.optimizers.loss_scaling import inner_optimizer
 from cnnlab.optimizers.optimizer import build_lookahead, build_optimizer
 from cnnlab.runtime.precision import POLICIES
 from cnnlab.training.plan import Plan
@@ -77,13 +79,12 @@ def build_train_state(
         fit_preprocessing(preprocessing, dataset.splits["train"], config.seeds.split)
         network = build_initialized(config, dataset, preprocessing)
         if config.weights is not None and not _has_state(config.resume):
-            drop_head = config.weights_head == "drop"
             load_weights(
                 config.weights,
                 preprocessing,
                 network,
                 config.targets,
-                drop_head=drop_head,
+                drop_head=config.weights_head == "drop",
                 weights_map=config.weights_map,
             )
             if config.weights_head is None:
@@ -98,7 +99,7 @@ def build_train_state(
         set_layer_rates(optimizer, config.optimizer, trained, plan.steps_per_epoch, plan.total_steps)
         lookahead = build_lookahead(config.optimizer, network.weights, plan.total_steps)
     if strategy.num_replicas_in_sync > 1:
-        reduce_gradients_once(optimizer)
+        _reduce_gradients_once(optimizer)
     metrics = build_metrics(config.metric, len(dataset.class_names))
     return TrainState(preprocessing, network, optimizer, strategy, lookahead, metrics)
 
@@ -125,11 +126,10 @@ def _has_state(resume: str | None) -> bool:
     return resume is not None and any((Path(resume) / "checkpoints").glob("*.npz"))
 
 
-def reduce_gradients_once(optimizer: keras.optimizers.Optimizer) -> None:
+def _reduce_gradients_once(optimizer: keras.optimizers.Optimizer) -> None:
     """Keep a Keras optimizer from summing gradients over the replicas, because the step has done so.
 
     Keras clips before it sums, and its loss scaling looks for overflows in what it is given, so under a
     strategy with several replicas both would act on each replica's own part of the gradient.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    inner._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars
+    inner_optimizer(optimizer)._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars

@@ -3,7 +3,7 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from cnnlab.config.arguments import named_twice, overridden, path_argument, prepare, quote_path, unquote_path
+from cnnlab.config.arguments import path_argument, prepare, quote_path, unquote_path
 from cnnlab.errors import UserError
 
 PATHS = [
@@ -142,23 +142,6 @@ def test_flags_may_stand_anywhere():
 def test_what_can_not_be_meant_is_refused(arguments, message):
     with pytest.raises(UserError, match=message):
         prepare(arguments)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["seed=1", "trainer.epochs=2", "seed=2"], [("seed=1", "seed=2")]),
-        (["+trainer.callbacks.a=1", "trainer.callbacks.a=2"], [("+trainer.callbacks.a=1", "trainer.callbacks.a=2")]),
-        (["seed=1", "seed=1", "seeds.shuffle=3", "-m", "-m"], []),
-    ],
-)
-def test_of_a_key_given_twice_the_value_that_does_not_count_is_known(arguments, told):
-    assert list(overridden(arguments)) == told
-
-
-def test_an_option_that_a_list_names_twice_is_known():
-    arguments = ["augmentation=[flip,shift,flip]", "metric=[auc]", "input_shape=[28,28,1]", "logger=mlflow"]
-    assert list(named_twice(arguments)) == [("augmentation=[flip,shift,flip]", "flip")]
 
 
 def test_the_last_path_given_counts():

@@ -11,7 +11,7 @@ from hydra.utils import get_method
 from omegaconf import OmegaConf
 
 from cnnlab.data.dataset import PublishedDataset, Split
-from cnnlab.data.load import COMMON_KEYS, load_dataset
+from cnnlab.data.load import COMMON_KEYS, load_dataset, load_split
 from cnnlab.errors import UserError
 
 OPTIONS = sorted(path.stem for path in (files("cnnlab.conf") / "dataset").iterdir() if path.suffix == ".yaml")
@@ -108,6 +108,23 @@ OWN = {
 def load_own(name: str):
     config = {"_target_": f"{__name__}.read_own", "name": name, "image_shape": [8, 8, 1], "num_classes": None}
     return load_dataset(OmegaConf.create({**config, "validation": "none"}), 0)
+
+
+def read_shape(image_shape: tuple[int, int, int]) -> PublishedDataset:
+    """A reader that fails where it is not given the shape of the images as its annotation says."""
+    assert image_shape == (8, 8, 1)
+    return published()
+
+
+def test_a_reader_is_given_the_shape_of_the_images_as_a_tuple():
+    config = {"_target_": f"{__name__}.read_shape", "name": "shaped", "image_shape": [8, 8, 1], "num_classes": None}
+    assert load_dataset(OmegaConf.create({**config, "validation": "none"}), 0).image_shape == (8, 8, 1)
+
+
+@pytest.mark.parametrize("name", ["absent", "absent.csv", "absent.npz"])
+def test_data_that_are_not_there_are_refused(tmp_path, name):
+    with pytest.raises(UserError, match=r"^data=.*absent.*: no such folder or file$"):
+        load_split(tmp_path / name, "test", (8, 8, 1), 3, "crop")
 
 
 def test_a_reader_of_ones_own_may_return_any_integers_for_labels_and_a_list_of_names():

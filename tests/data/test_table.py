@@ -59,6 +59,7 @@ def test_classes_are_the_sorted_labels_and_images_are_sorted_by_path(table):
 
 def test_integers_are_sorted_by_number(table):
     assert table(rows("10", "9", "-1")).class_names == ("-1", "9", "10")
+    assert table(rows("10", "--9")).class_names == ("--9", "10")  # no number
 
 
 def test_labels_are_text_even_where_they_look_like_a_missing_value(table):

@@ -4,7 +4,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cnnlab.errors import UserError
-from cnnlab.models.weights.stored_weights import Misfit, Shape, difference, layer_of, left_over, numbered, role_of
+from cnnlab.models.weights.stored_weights import (
+    Misfit,
+    Shape,
+    difference,
+    layer_of,
+    left_empty,
+    left_over,
+    numbered,
+    role_of,
+)
 
 MAP_HINT = "say which is which with weights_map=FILE, a YAML file with a line `name in the file: variable` for each"
 
@@ -28,13 +37,13 @@ def pair_by_layer(names: Mapping[str, Shape], paths: Mapping[str, Shape], where:
         names: of the file's arrays, with their shapes.
         paths: of the network's variables, with theirs, in its order.
         where: begins messages.
-        heads: how many arrays more the file may have, of layers whose like the network has not.
+        heads: how many more arrays the file may have, of layers that none of the network's is like.
 
     Returns:
         Names to paths, for all paths.
 
     Raises:
-        Misfit: the first layer of the network that has no like is named.
+        Misfit: the first layer of the network that has no counterpart is named.
         UserError: neither shapes nor names decide.
     """
     layered = all("/" in name for name in names)
@@ -86,12 +95,12 @@ def _require_as_many(
         if layer in missing:
             spare = [other for other in theirs if other in surplus]
             if not spare:
-                raise Misfit(left_over(None, names, members[0], paths))
+                raise Misfit(left_empty(members[0], paths[members[0]]))
             raise Misfit(_first_difference(theirs[layer if layer in spare else spare[0]], names, members, paths))
     alike = {layer for kind in kinds if kind.ours for layer in kind.theirs}
     arrays = [name for layer in theirs if layer in surplus for name in theirs[layer]]
     if len(arrays) > heads or surplus & alike:
-        raise Misfit(left_over(arrays[0], names, None, paths))
+        raise Misfit(left_over(arrays[0], names[arrays[0]]))
 
 
 def _first_difference(
@@ -102,11 +111,12 @@ def _first_difference(
     for path in paths:
         role = role_of(path) if role_of(path) in by_role else next(iter(by_role), None)
         if role is None:
-            return left_over(None, shapes, path, our_shapes)
+            return left_empty(path, our_shapes[path])
         name = by_role.pop(role)
         if shapes[name] != our_shapes[path] or role != role_of(path):
             return difference(name, shapes[name], path, our_shapes[path])
-    return left_over(next(iter(by_role.values())), shapes, None, our_shapes)
+    name = next(iter(by_role.values()))
+    return left_over(name, shapes[name])
 
 
 def _natural(kind: _Kind, where: str) -> list[str]:

@@ -1,28 +1,16 @@
 """The order of the values of a flattened map, which differs between channels first and channels last."""
 
-from dataclasses import dataclass
-
 import keras
 import numpy as np
 
 from cnnlab.errors import UserError
 
-
-@dataclass(frozen=True)
-class Map:
-    """A map that is flattened.
-
-    Attributes:
-        height, width, channels: of the map.
-    """
-
-    height: int
-    width: int
-    channels: int
+MapShape = tuple[int, int, int]
+"""(height, width, channels) of a feature map before it is flattened."""
 
 
-def flattened_maps(network: keras.Model, where: str) -> dict[str, Map]:
-    """The variables whose first axis follows the values of a flattened map, by their paths.
+def flattened_maps(network: keras.Model, where: str) -> dict[str, MapShape]:
+    """The feature maps whose flattened values the first axis of a variable follows, by the paths of the variables.
 
     Args:
         network: functional, with the channels last.
@@ -31,10 +19,10 @@ def flattened_maps(network: keras.Model, where: str) -> dict[str, Map]:
     Raises:
         UserError: another layer than a dense one, or batch normalisation, follows such a map.
     """
-    found: dict[str, Map] = {}
+    found: dict[str, MapShape] = {}
     for layer in network._flatten_layers():
         flattened = None if isinstance(layer, keras.Model) or not layer.weights else _flattened(layer)
-        if flattened is None or flattened.height * flattened.width == 1:
+        if flattened is None or flattened[:2] == (1, 1):
             continue
         if not isinstance(layer, keras.layers.Dense | keras.layers.BatchNormalization):
             raise UserError(
@@ -46,13 +34,14 @@ def flattened_maps(network: keras.Model, where: str) -> dict[str, Map]:
     return found
 
 
-def reordered(values: np.ndarray, flattened: Map) -> np.ndarray:
+def reordered(values: np.ndarray, flattened: MapShape) -> np.ndarray:
     """Bring the first axis from the order (channels, height, width) to (height, width, channels)."""
-    first = values.reshape(flattened.channels, flattened.height, flattened.width, *values.shape[1:])
+    height, width, channels = flattened
+    first = values.reshape(channels, height, width, *values.shape[1:])
     return np.moveaxis(first, 0, 2).reshape(values.shape)
 
 
-def _flattened(layer: keras.Layer) -> Map | None:
+def _flattened(layer: keras.Layer) -> MapShape | None:
     """The map whose values, flattened, reach a layer value by value; None where none does."""
     tensor = layer._inbound_nodes[0].input_tensors[0]
     while True:
@@ -62,4 +51,4 @@ def _flattened(layer: keras.Layer) -> Map | None:
             return None
         tensor = inputs[0]
         if isinstance(before, keras.layers.Flatten | keras.layers.Reshape) and len(tensor.shape) == 4:
-            return Map(*tensor.shape[1:])
+            return tensor.shape[1:]

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 from cnnlab.models.saved import config_nodes
 from cnnlab.models.weights.stored_weights import Layout, StoredWeights, layer_of
 
@@ -59,8 +59,7 @@ def read_legacy_hdf5(file: Path, where: str) -> StoredWeights:
             backend = _attribute(content, group, "backend", None)
             layers = list(_layer_nodes(json.loads(_text(content.attrs.get("model_config", "null")))))
         except (KeyError, OSError, ValueError, RuntimeError, TypeError, AttributeError) as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"{where}: damaged, or no model of Keras ({reason})") from error
+            raise UserError(f"{where}: damaged, or no model of Keras ({one_line(error)})") from error
     if not arrays:
         raise UserError(f"{where}: holds a model without any weights")
     convolves = any(values.ndim == 4 for values in arrays.values())

@@ -99,6 +99,7 @@ def reader_of(file: Path, where: str) -> Callable[[Path, str], StoredWeights] | 
 
 
 def _steps(preprocessing: keras.Model) -> str:
+    """The names of its layers but the input, in one line."""
     return ", ".join(layer.name for layer in preprocessing.layers[1:])
 
 
@@ -173,11 +174,10 @@ def _copy(
     except ValueError:
         _copy_weights(source, network, path, head)
         return
-    theirs, ours = ([layer.name for layer in part.layers[1:]] for part in (source_preprocessing, preprocessing))
+    theirs, ours = _steps(source_preprocessing), _steps(preprocessing)
     if theirs != ours:
         raise UserError(
-            f"weights={path}: was trained with the preprocessing {', '.join(theirs)}, not {', '.join(ours)}; "
-            "set model.preprocessing alike"
+            f"weights={path}: was trained with the preprocessing {theirs}, not {ours}; set model.preprocessing alike"
         )
     _copy_weights(source_network, network, path, head)
     _copy_weights(source_preprocessing, preprocessing, path, [])

@@ -2,14 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice
 
 import keras
 
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import UserError
 from cnnlab.models.weights.by_layer import pair_by_layer
-from cnnlab.models.weights.stored_weights import Layout, Misfit, Shape, StoredWeights, difference, left_over, role_of
+from cnnlab.models.weights.stored_weights import (
+    Layout,
+    Misfit,
+    Shape,
+    StoredWeights,
+    difference,
+    left_empty,
+    left_over,
+    role_of,
+)
 
 
 @dataclass(frozen=True)
@@ -128,11 +137,13 @@ def _check_map(
 
 def _in_order(names: Mapping[str, Shape], paths: Mapping[str, Shape], head: set[str]) -> dict[str, str]:
     roles = {role_of(path) for path in paths}
-    for name, path in zip_longest(names, paths):
-        if name is None or path is None:
-            raise Misfit(left_over(name, names, path, paths))
+    for name, path in zip(names, paths, strict=False):
         named = {role_of(name), role_of(path)}
         contradict = len(named) > 1 and named <= roles
         if (contradict or names[name] != paths[path]) and path not in head:
             raise Misfit(difference(name, names[name], path, paths[path]))
+    for name in islice(names, len(paths), None):
+        raise Misfit(left_over(name, names[name]))
+    for path in islice(paths, len(names), None):
+        raise Misfit(left_empty(path, paths[path]))
     return dict(zip(names, paths, strict=True))

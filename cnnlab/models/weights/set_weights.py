@@ -11,7 +11,7 @@ from rich.table import Table
 
 from cnnlab.errors import UserError
 from cnnlab.models.graph import finalize_state
-from cnnlab.models.weights.flatten_order import Map, flattened_maps, reordered
+from cnnlab.models.weights.flatten_order import MapShape, flattened_maps, reordered
 from cnnlab.models.weights.pairing import Pairing, pair_weights
 from cnnlab.models.weights.settings import differing_settings, owners, padded_otherwise
 from cnnlab.models.weights.stored_weights import Layout, StoredWeights
@@ -56,7 +56,7 @@ def set_weights(
 
 
 def _convert(
-    values: np.ndarray, layout: Layout, layer: keras.Layer, flattened: Map | None, where: str
+    values: np.ndarray, layout: Layout, layer: keras.Layer, flattened: MapShape | None, where: str
 ) -> tuple[np.ndarray, list[str]]:
     """An array as the layer needs it, and what was done to it."""
     changes = []

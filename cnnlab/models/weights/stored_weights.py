@@ -108,8 +108,11 @@ def difference(name: str, shape: Shape, path: str, our_shape: Shape) -> str:
     return f"{name} has the shape {shape}, {path} {our_shape}"
 
 
-def left_over(name: str | None, names: Mapping[str, Shape], path: str | None, paths: Mapping[str, Shape]) -> str:
-    """What one side has and the other has not: an array of a file, or else a variable."""
-    if name is not None:
-        return f"{name} {names[name]} is left over"
-    return f"nothing is left for {path} {paths[path]}" if path is not None else "nothing is left"
+def left_over(name: str, shape: Shape) -> str:
+    """An array of a file that no variable gets."""
+    return f"{name} {shape} is left over"
+
+
+def left_empty(path: str, shape: Shape) -> str:
+    """A variable for which a file has no array."""
+    return f"nothing is left for {path} {shape}"

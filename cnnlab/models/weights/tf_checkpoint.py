@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 from cnnlab.models.weights.stored_weights import Layout, StoredWeights, numbered
 
 SUFFIX = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
@@ -51,7 +51,7 @@ def read_tf_checkpoint(path: Path, where: str) -> StoredWeights:
         unneeded = {name: kind for name in names if (kind := _unneeded(name, names))}
         arrays = {_plain(name): np.asarray(reader.get_tensor(name)) for name in names if name not in unneeded}
     except (tf.errors.OpError, RuntimeError, ValueError, LookupError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)[:200]
         raise UserError(f"{where}: damaged, incomplete or no checkpoint; TensorFlow says: {reason}") from error
     counts = [
         f"{number} of {kind}"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 
 
 def read_weights_map(file: Path) -> dict[str, str | None]:
@@ -20,7 +20,7 @@ def read_weights_map(file: Path) -> dict[str, str | None]:
     except UnicodeDecodeError as error:
         raise UserError(f"weights_map={file}: is no text") from error
     except yaml.YAMLError as error:
-        raise UserError(f"weights_map={file}: is no YAML ({' '.join(str(error).split())})") from error
+        raise UserError(f"weights_map={file}: is no YAML ({one_line(error)})") from error
     if not isinstance(mapping, dict) or not all(
         isinstance(name, str) and isinstance(path, str | None) for name, path in mapping.items()
     ):

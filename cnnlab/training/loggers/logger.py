@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from cnnlab.config.flat import flat, plain
 from cnnlab.config.instantiate import instantiate
+from cnnlab.errors import one_line
 from cnnlab.runs.run import Run
 
 log = logging.getLogger(__name__)
@@ -72,10 +73,6 @@ def tolerant(name: str, what: str) -> Iterator[None]:
         yield
     except Exception as error:  # a service's client raises its own errors, and those of the network below
         log.warning("%s did not take %s: %s", name, what, one_line(error))
-
-
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def hyperparameters(run: Run) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 from cnnlab.runs.lock import lock
 from cnnlab.runs.run import Run
-from cnnlab.training.loggers.logger import RunLogger, hyperparameters, one_line, run_label, text, tolerant
+from cnnlab.training.loggers.logger import RunLogger, hyperparameters, run_label, text, tolerant
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read at import; nothing is reported unasked
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # MLflow's own values: four minutes without a word

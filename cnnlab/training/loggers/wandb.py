@@ -6,9 +6,9 @@ from typing import Any, Literal
 import wandb
 from wandb.errors import Error
 
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 from cnnlab.runs.run import Run
-from cnnlab.training.loggers.logger import RunLogger, hyperparameters, one_line, run_label, tolerant
+from cnnlab.training.loggers.logger import RunLogger, hyperparameters, run_label, tolerant
 
 EXIT_CODES = {"completed": 0, "interrupted": 255}  # 255 is shown as killed
 

@@ -1,4 +1,4 @@
-"""Which of the keys that divide and draw the images of a dataset go together, and with what else."""
+"""Checking how a dataset is divided into splits, folds and groups, and how batches are drawn from it."""
 
 import re
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from cnnlab.errors import UserError
 
 
-def check_draws(values: dict[str, Any], given: set[str]) -> None:
+def check_splits_and_sampling(values: dict[str, Any], given: set[str]) -> None:
     """Check the folds, the groups and the sampling of a composed configuration.
 
     Args:

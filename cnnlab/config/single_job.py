@@ -26,7 +26,7 @@ def asks_for_one_job(flags: argparse.Namespace) -> bool:
     return not any(value for name, value in vars(flags).items() if name not in HANDLED)
 
 
-def run_once(name: str, flags: argparse.Namespace, task: TaskFunction) -> bool:
+def run_single_job(name: str, flags: argparse.Namespace, task: TaskFunction) -> bool:
     """Do what `hydra.main` does for one job; return False, having done nothing, where it is a sweep after all.
 
     Args:
