@@ -15,7 +15,6 @@ from cnnlab.config.keras_source import keras_names
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.config.options import option_names, read_option
 from cnnlab.config.overrides import override_key
-from cnnlab.config.renamed import renamed
 from cnnlab.config.schema import GROUPS, METHODS
 
 GROUP_NAMES = (*GROUPS, *METHODS, "experiment")
@@ -110,7 +109,7 @@ def _unknown_key(error: OmegaConfBaseException, arguments: Sequence[str]) -> str
     known = [str(key) for key in node if key != "hydra"]
     groups = () if where else (group for group in (*GROUPS, "experiment") if group not in (*known, name))
     candidates = [*known, *groups]
-    hint = renamed(str(error.full_key)) or did_you_mean(name, candidates if where else [*candidates, *METHODS])
+    hint = did_you_mean(name, candidates if where else [*candidates, *METHODS])
     if not hint:
         namesakes = [key for key in _all_keys(plain(node._get_root())) if key.rpartition(".")[2] == name]
         listed = (
@@ -162,7 +161,7 @@ def _retold(error: Exception, arguments: Sequence[str]) -> str:
         group = found[1] or found[2]
         return f"{_as_given(group, arguments)}: the group has an option already; leave out the +"
     if found := re.match(r"Could not override '(.*)'\. No match in the defaults list", message):
-        return f"{_as_given(found[1], arguments)}: this command has no group {found[1]}{renamed(found[1])}"
+        return f"{_as_given(found[1], arguments)}: this command has no group {found[1]}"
     if found := re.match(r"Error merging override (.*)$", message):
         return f"{found[1]}: {str(error.__cause__).splitlines()[0]}"
     if found := re.search(r"node `(\w+)` is not a container", message):

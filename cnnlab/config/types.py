@@ -5,7 +5,6 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from cnnlab.config.nearest import did_you_mean
-from cnnlab.config.renamed import renamed
 from cnnlab.errors import UserError, WrongType
 
 _NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
@@ -34,7 +33,7 @@ def check(value: Any, hint: Any, key: str) -> None:
     choices = [choice for member in members(hint) if get_origin(member) is Literal for choice in get_args(member)]
     expected = " or ".join(dict.fromkeys(_describe(member) for member in members(hint)))
     told = f"{key}={shown(value)}"
-    way_out = "; leave it out for its default" if value is None else renamed(told) or did_you_mean(value, choices)
+    way_out = "; leave it out for its default" if value is None else did_you_mean(value, choices)
     raise WrongType(key, f"{told}: must be {expected}{way_out}")
 
 
@@ -48,7 +47,7 @@ def check_keys(given: Mapping[str, Any], known: Sequence[str], key: str) -> None
         if name not in known:
             full = f"{key}.{name}" if key else str(name)
             where = f" in {key}" if key else ""
-            hint = renamed(full) or did_you_mean(name, known) or f"; the keys are {', '.join(known)}"
+            hint = did_you_mean(name, known) or f"; the keys are {', '.join(known)}"
             raise UserError(f"{full}={shown(given[name])}: no such key{where}{hint}")
 
 

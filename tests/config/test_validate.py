@@ -27,14 +27,7 @@ MISTAKES = {
     "+trainer.epochs=3": r"\+trainer\.epochs=3: the key exists already; leave out the \+",
     "trainer.epochs=null": r"trainer\.epochs=null: leave it out; give a number of passes, or trainer\.steps$",
     "trainer.batch_size=null": r"trainer\.batch_size=null: must be an integer; leave it out for its default$",
-    # names of an earlier time
-    "trainer.label_smoothing=0.1": r"label_smoothing=0\.1: no such key in trainer; it is now loss\.label_smoothing$",
-    "+trainer.class_weight=balanced": r"class_weight=balanced: no such key in trainer; it is now loss\.class_weight$",
-    "trainer.lookahead_every=5": r"no such key in trainer; it is now optimizer\.lookahead_every$",
-    "trainer.auxiliary_loss_weight=1": r"no such key in trainer; it is now model\.auxiliary_loss_weight$",
-    "trainer.data=resident": r"must be one of auto, cached, stream; it is now trainer\.data=cached$",
-    "trainer.resident_limit_mib=1": r"no such key in trainer; it is now trainer\.cache_limit_mib$",
-    "seeds.order=1": r"seeds\.order=1: no such key in seeds; it is now seeds\.shuffle$",
+    "trainer.label_smoothing=0.1": r"no such key in trainer; did you mean loss\.label_smoothing\?",
     # options of groups
     "model=mnist_cn": r"model=mnist_cn: no such option; did you mean mnist_cnn\?; options: .*mnist_cnn",
     "trainer=quick": r"trainer=quick: no such option; options: default",
