@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
     untouched and the temporary file is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    temporary = _temporary(path)
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -37,6 +38,11 @@ def write_atomically(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    """A name beside `path` that no other process has; the process ids of two containers, or hosts, may be the same."""
+    return path.with_name(f".tmp-{secrets.token_hex(4)}-{path.name}")
 
 
 def require_empty(directory: Path) -> None:
@@ -52,7 +58,7 @@ def replace_folder(path: Path) -> Iterator[Path]:
     If the block raises, what was at `path` is untouched and the new folder is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, old = (path.with_name(f".{os.getpid()}-{kind}-{path.name}") for kind in ("new", "old"))
+    temporary, old = _temporary(path), _temporary(path)
     temporary.mkdir()
     try:
         yield temporary
@@ -83,7 +89,7 @@ def numbered_folder(path: Path, is_ours: Callable[[Path], bool]) -> Path:
 
 def remove_leftovers(directory: Path) -> None:
     """Remove the temporary files that killed processes left; no other process may be writing there."""
-    for path in directory.glob(".[0-9]*-*"):
+    for path in directory.glob(".tmp-*-*"):
         if path.is_file():
             path.unlink()
 
