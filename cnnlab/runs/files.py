@@ -57,17 +57,30 @@ def replace_folder(path: Path) -> Iterator[Path]:
 
     If the block raises, what was at `path` is untouched and the new folder is removed.
     """
+    with temporary_folder(path) as temporary:
+        yield temporary
+        move_folder(temporary, path)
+
+
+@contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`, which is removed after the block unless it was moved."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, old = _temporary(path), _temporary(path)
+    temporary = _temporary(path)
     temporary.mkdir()
     try:
         yield temporary
-        if path.exists():
-            path.rename(old)
-        temporary.rename(path)
     finally:
-        for leftover in (temporary, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def move_folder(new: Path, path: Path) -> None:
+    """Let the folder `new`, which lies beside `path`, take its place, whether or not something is there."""
+    old = _temporary(path)
+    if path.exists():
+        path.rename(old)
+    new.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def readable(name: str) -> str:
@@ -75,16 +88,27 @@ def readable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def numbered_folder(path: Path, is_ours: Callable[[Path], bool]) -> Path:
-    """The first of NAME, NAME-2, NAME-3, … that is free, or that holds what may be replaced.
+def numbered_folder(path: Path, is_ours: Callable[[Path], bool] = lambda folder: False) -> Path:
+    """Make the first of NAME, NAME-2, NAME-3, … that is free, or choose the one that holds what may be replaced.
+
+    No other process that asks at the same time is given one that was free.
 
     Args:
         path: the folder NAME.
         is_ours: whether a folder that is there holds what may be replaced.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     names = (path.name + (f"-{number}" if number > 1 else "") for number in count(1))
-    folders = (path.with_name(name) for name in names)
-    return next(folder for folder in folders if not folder.exists() or is_ours(folder))
+    return next(folder for name in names if _is_made(folder := path.with_name(name)) or is_ours(folder))
+
+
+def _is_made(folder: Path) -> bool:
+    """Whether a folder was not there and now is."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    return True
 
 
 def remove_leftovers(directory: Path) -> None:
