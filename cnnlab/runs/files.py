@@ -6,9 +6,10 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.errors import UserError
@@ -81,6 +82,30 @@ def move_folder(new: Path, path: Path) -> None:
         path.rename(old)
     new.rename(path)
     shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def replace_files(folder: Path, last: str) -> Iterator[Path]:
+    """Yield an empty folder; when the block ends well, its files come into `folder`, and replace those there.
+
+    Where `last` is in `folder`, the others belong to it: before they come, the `last` that was there goes. If the
+    block raises, `folder` is untouched.
+
+    Args:
+        folder: made where it is missing.
+        last: the name of one of the files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with TemporaryDirectory(prefix=".tmp-", dir=folder, ignore_cleanup_errors=True) as temporary:
+            yield Path(temporary)
+            (folder / last).unlink(missing_ok=True)
+            for file in sorted(Path(temporary).iterdir(), key=lambda file: file.name == last):
+                file.replace(folder / file.name)
+    except BaseException:
+        with suppress(OSError):  # it was there before
+            folder.rmdir()
+        raise
 
 
 def readable(name: str) -> str:
