@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import platform
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -117,10 +118,19 @@ class Run:
         return status_of(self.path, self.record)
 
     def resume(self, config: DictConfig) -> None:
-        """Prepare to resume this run under `config`, which may differ in what resuming allows."""
+        """Prepare to resume this run under `config`, which may differ in what resuming allows.
+
+        Where its record says that it runs on another host, that is told: not all file systems share their locks.
+        """
         earlier = {key: self.record.get(key) for key in ("command", "commit", "versions", "started", "ended", "status")}
         if earlier["status"] == "running":  # the lock is ours by now
             earlier["status"] = "interrupted"
+            host = (self.record.get("host") or {}).get("name")
+            if host not in (None, platform.node()):
+                log.warning(
+                    "%s was running on %s when it was last heard of: make sure that it is not any more, or both write it",
+                    self.path, host,
+                )  # fmt: skip
         self.record["earlier_sessions"] = [*self.record.get("earlier_sessions", []), earlier]
         self.config = config
 
