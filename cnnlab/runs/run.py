@@ -128,7 +128,7 @@ class Run:
             host = (self.record.get("host") or {}).get("name")
             if host not in (None, platform.node()):
                 log.warning(
-                    "%s was running on %s when it was last heard of: make sure that it is not any more, or both write it",
+                    "%s was running on %s when it was last heard of: make sure that it is no more, or both write it",
                     self.path, host,
                 )  # fmt: skip
         self.record["earlier_sessions"] = [*self.record.get("earlier_sessions", []), earlier]
