@@ -5,6 +5,6 @@
 set -euo pipefail
 : "${1:?usage: $0 KEY=A,B … [overrides …]}"
 mkdir -p outputs
-log="outputs/sweep-$(date +%Y%m%d-%H%M%S).log"
+log="outputs/sweep-$(date +%Y%m%d-%H%M%S)-$$.log" # of several that begin in the same second, each its own
 nohup cnnlab train -m "$@" >"$log" 2>&1 &
 echo "process $! runs the sweep; follow it with: tail -f $log"

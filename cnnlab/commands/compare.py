@@ -53,6 +53,8 @@ def compare_runs(config: DictConfig, directory: Path) -> Compared:
     paired = paired_differences(runs, metric, baseline, config.confidence, chosen=given_baseline is None)
     folder = comparison.folder / "compare" if comparison.folder else directory
     folder.mkdir(parents=True, exist_ok=True)
+    for concluded in ("verdicts.txt", "report.html"):  # they come last: where they are there, they are of the rest
+        (folder / concluded).unlink(missing_ok=True)
     write_table(folder / "runs.csv", runs)
     write_table(folder / "summary.csv", summary)
     write_table(folder / "paired_differences.csv", differences_table(paired))

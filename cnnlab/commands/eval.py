@@ -63,12 +63,12 @@ def evaluate_split(config: DictConfig, directory: Path) -> tuple[Path, str, dict
     left_out = dataset.left_out.get(config.split, np.array([], int))
     about = describe_evaluation(config, dataset.name, changed, file, model_sha256, len(left_out))
     tell_redrawn(config.split, changed)
-    folder = result_folder(directory, run, about) if run else directory
     parts = dataset.name, config.split, about["tta"], config.backend
     title = " · ".join(part for part in parts if part not in ("none", None))
     positions = np.delete(np.arange(len(split) + len(left_out)), left_out)
     measured = build_metrics(config.get("metric"), len(dataset.class_names))
     scores = measured.score(split.labels, probabilities, batch_size)
+    folder = result_folder(directory, run, about) if run else directory
     metrics = write_results(folder, split, probabilities, dataset.class_names, title, about, positions, scores)
     if run:
         write_report(run)

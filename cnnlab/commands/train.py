@@ -5,6 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from cnnlab.config.scoring import score_columns
+from cnnlab.config.stored import left_to_data
 from cnnlab.data.load import load_dataset
 from cnnlab.data.overlap import tell_shared
 from cnnlab.data.summary import tell_imbalance
@@ -60,6 +61,7 @@ def train_run(config: DictConfig, directory: Path) -> bool:
         tell_shared(dataset)
         tell_imbalance(dataset, config.dataset.get("sampling"), config.loss.get("class_weight"))
     dataset = same_data(config.resume, dataset)
+    left = left_to_data(config)
     config.dataset.num_classes, config.dataset.validation = len(dataset.class_names), dataset.validation
     trainer = build_trainer_config(config.trainer)
     plan = build_plan(trainer, len(dataset.splits["train"]))
@@ -67,7 +69,7 @@ def train_run(config: DictConfig, directory: Path) -> bool:
     with phase("building the model", progress), watch_workers(strategy):
         train_state = build_train_state(config, dataset, strategy, schedule, precision, plan)
     with stop_on_signals() as stop, output_directory(directory, strategy) as output, sole_writer(output):
-        run = open_or_create(output, config)
+        run = open_or_create(output, config, left)
         loggers = build_loggers(config.logger, run) if is_chief(strategy) else []
         scores = score_columns(config.loss, config.metric, validates="validation" in dataset.splits)
         display = build_progress(progress, plan.epochs, plan.total_steps, scores=scores)

@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 from hydra import version
 from hydra._internal.callbacks import Callbacks
@@ -17,6 +18,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import run_job
 from hydra.errors import ConfigCompositionException, SearchPathException
 from hydra.types import HydraContext, RunMode, TaskFunction
+from omegaconf import OmegaConf
+
+from cnnlab.runs.files import numbered_folder
 
 HANDLED = frozenset({"run", "config_dir", "overrides"})
 
@@ -28,6 +32,9 @@ def asks_for_one_job(flags: argparse.Namespace) -> bool:
 
 def run_single_job(name: str, flags: argparse.Namespace, task: TaskFunction) -> bool:
     """Do what `hydra.main` does for one job; return False, having done nothing, where it is a sweep after all.
+
+    Other than there, a folder that is named after the time is one that was not there: of several commands that begin
+    in the same second, each has its own.
 
     Args:
         name: of the primary configuration.
@@ -44,6 +51,8 @@ def run_single_job(name: str, flags: argparse.Namespace, task: TaskFunction) -> 
         if config.hydra.mode not in (None, RunMode.RUN):
             return False
         config.hydra.mode = RunMode.RUN
+        if "${now:" in str(cast(dict[str, Any], OmegaConf.to_container(config.hydra.run))["dir"]):
+            config.hydra.run.dir = str(numbered_folder(Path(config.hydra.run.dir)))
         callbacks = Callbacks(config)
         callbacks.on_run_start(config=config, config_name=name)
         context = HydraContext(config_loader=hydra.config_loader, callbacks=callbacks)

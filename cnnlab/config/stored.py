@@ -48,7 +48,7 @@ PUBLISHED_DATA = (
 folders is told of by `dataset.folder`. To any other reader, as a plug-in's, another root is other data."""
 
 LEFT_TO_DATA = {"dataset.num_classes": None, "dataset.validation": "auto"}
-"""Values in whose place a run keeps what its data made of them."""
+"""Values in whose place a run keeps what its data made of them; its record names these keys (see `left_to_data`)."""
 
 BASIC = {"override hydra/sweeper": "basic", "override hydra/launcher": "basic"}
 """A command upon a run is no job of a grid of trainings."""
@@ -133,7 +133,7 @@ def check_resumable(config: DictConfig, run: Run) -> None:
 def differences(config: DictConfig, run: Run, but: Collection[str]) -> str:
     """What differs from the configuration a run started with: the first few keys with both values, in one line.
 
-    A value that is left to the data agrees with what a run's data made of it.
+    A value that is left to the data agrees with what a run's data made of it, where that run left it to them too.
 
     Args:
         config: resolved.
@@ -145,14 +145,20 @@ def differences(config: DictConfig, run: Run, but: Collection[str]) -> str:
     """
     was = flat(run.record.get("config") or OmegaConf.to_container(run.config))
     asked = flat(OmegaConf.to_container(config, resolve=True))
+    left = run.record.get("left_to_data", LEFT_TO_DATA)
     changed = [
         f"{key}: {shown(was.get(key))} → {shown(asked.get(key))}"
         for key in sorted(was.keys() | asked.keys())
         if was.get(key) != asked.get(key)
-        and not (key in LEFT_TO_DATA and asked.get(key) == LEFT_TO_DATA[key])
+        and not (key in left and asked.get(key) == LEFT_TO_DATA[key])
         and not _is_of(key, but)
     ]
     return ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+
+
+def left_to_data(config: DictConfig) -> list[str]:
+    """The keys whose values a configuration leaves to the data."""
+    return [key for key, value in LEFT_TO_DATA.items() if OmegaConf.select(config, key) == value]
 
 
 def keeps_result(override: str) -> bool:

@@ -17,6 +17,7 @@ from PIL import Image
 from platformdirs import user_cache_path
 
 from cnnlab.errors import UserError
+from cnnlab.runs.files import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -96,11 +97,9 @@ def store(image: Image.Image, path: str, stamp: Sequence[int]) -> str:
     """
     digest = hashlib.blake2b(os.fsencode(f"{path}\0{stamp}"), digest_size=16).hexdigest()
     converted = cache_folder() / "converted" / f"{digest}.png"
-    temporary = converted.with_suffix(f".{os.getpid()}")
     try:
-        converted.parent.mkdir(parents=True, exist_ok=True)
-        image.save(temporary, "PNG", icc_profile=None)
-        temporary.replace(converted)
+        with write_atomically(converted) as temporary:
+            image.save(temporary, "PNG", icc_profile=None)
     except OSError as error:
         raise UserError(
             f"{converted.parent}: cannot be written ({error.strerror}), and {path} must be converted for TensorFlow; "

@@ -71,6 +71,7 @@ def load_dataset(cfg: DictConfig, split_seed: int, *, own_classes: bool = False)
     class_names = published.class_names if own_classes else _class_names(published.class_names, cfg.num_classes)
     if len(class_names) < 2 and not own_classes:
         raise UserError(f"dataset={cfg.name}: has the class {class_names[0]} only; two classes or more are needed")
+    _require_one_size(published.splits, cfg)
     splits = hold_out_test(published.splits, cfg.get("test_fraction"), split_seed, class_names)
     if cfg.get("folds") is None:
         validation = choose_validation(validation, splits)
@@ -156,6 +157,27 @@ def load_split(
     )
     _tell(dataset)
     return dataset
+
+
+def _require_one_size(splits: Mapping[str, Split], cfg: DictConfig) -> None:
+    """Arrays that are to be joined must have one size; those of splits that stay apart are converted each.
+
+    Raises:
+        UserError: the arrays of the training and the validation split have not.
+    """
+    folds = cfg.get("folds")
+    if "validation" not in splits or (folds is None and cfg.validation in ("auto", "published")):
+        return
+    images = [splits[name].images for name in ("train", "validation")]
+    shapes = [_shown(array.shape[1:]) for array in images if isinstance(array, np.ndarray)]
+    if len(set(shapes)) > 1:
+        asked, apart = f"dataset.validation={cfg.validation}", "dataset.validation=published"
+        if folds is not None:
+            asked, apart = f"dataset.folds={folds}", "dataset.folds=null"
+        raise UserError(
+            f"{asked}: the training images of {cfg.get('root') or cfg.name} are {shapes[0]}, its validation images "
+            f"{shapes[1]}, which cannot be joined; bring them to one size, or keep them apart with {apart}"
+        )
 
 
 def _tell_conversion(name: str, splits: Iterable[Split], image_shape: ImageShape, resize_size: int | None) -> None:

@@ -12,7 +12,7 @@ from cnnlab.evaluation.confusion import draw_confusion
 from cnnlab.evaluation.metrics import calibration, confusion, named, per_class, summarize, true_rank
 from cnnlab.evaluation.mistakes import draw_mistakes
 from cnnlab.evaluation.reliability import draw_reliability
-from cnnlab.runs.files import write_json, write_table
+from cnnlab.runs.files import replace_files, write_json, write_table
 
 
 def write_results(
@@ -25,9 +25,9 @@ def write_results(
     positions: np.ndarray,
     scores: Mapping[str, float],
 ) -> dict[str, Any]:
-    """Write metrics.json, four CSV tables and three figures; each replaces its predecessor whole.
+    """Write metrics.json, four CSV tables and three figures, which replace their predecessors together.
 
-    metrics.json comes last: where it is there, the rest is.
+    metrics.json comes last: where it is there, the rest is. If one cannot be written, all that were there stay.
 
     Args:
         folder: where to write; made where it is missing.
@@ -47,17 +47,17 @@ def write_results(
     counts = confusion(split.labels, predicted, class_names)
     reliability = calibration(split.labels, probabilities)
     score = f"{figures['accuracy']:.2%} of {len(split):,} images correct"
-
-    write_table(folder / "confusion_matrix.csv", counts, index=True)
-    write_table(folder / "per_class.csv", per_class(split.labels, predicted, class_names))
-    write_table(folder / "calibration.csv", reliability)
-    write_table(folder / "predictions.csv", _predictions(split, probabilities, class_names, positions))
-    draw_confusion(counts, folder / "confusion_matrix.png", f"{title} · {score}")
-    draw_reliability(reliability, figures["ece"], folder / "calibration.png", f"{title} · calibration")
-    gallery = f"{title} · most confident mistakes (red: predicted)"
-    draw_mistakes(split, probabilities, class_names, folder / "mistakes.png", gallery, positions=positions)
     metrics = {**about, **figures, "metrics": dict(scores)}
-    write_json(folder / "metrics.json", metrics)
+    with replace_files(folder, last="metrics.json") as new:
+        write_table(new / "confusion_matrix.csv", counts, index=True)
+        write_table(new / "per_class.csv", per_class(split.labels, predicted, class_names))
+        write_table(new / "calibration.csv", reliability)
+        write_table(new / "predictions.csv", _predictions(split, probabilities, class_names, positions))
+        draw_confusion(counts, new / "confusion_matrix.png", f"{title} · {score}")
+        draw_reliability(reliability, figures["ece"], new / "calibration.png", f"{title} · calibration")
+        gallery = f"{title} · most confident mistakes (red: predicted)"
+        draw_mistakes(split, probabilities, class_names, new / "mistakes.png", gallery, positions=positions)
+        write_json(new / "metrics.json", metrics)
     return metrics
 
 

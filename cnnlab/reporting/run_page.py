@@ -24,7 +24,7 @@ from cnnlab.runs.files import digest, write_atomically
 from cnnlab.runs.run import Run
 
 _HEADLINES = {"best", "status", "error", "started", "ended", "class_names", "data"}  # shown elsewhere on the page
-_INTERNAL = {"fingerprints"}  # of no use to people
+_INTERNAL = {"fingerprints", "left_to_data"}  # of no use to people
 _FIGURES = "[!.]*.png"  # what is being written, or was when its process was killed, begins with a dot
 _EMBEDDED = 3 * 2**20  # bytes of figures in a page, the smallest first; further ones are linked
 _WRONG = 20  # rows of wrong predictions

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.errors import UserError
@@ -25,7 +27,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
     untouched and the temporary file is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    temporary = _temporary(path)
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -37,6 +39,11 @@ def write_atomically(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    """A name beside `path` that no other process has; the process ids of two containers, or hosts, may be the same."""
+    return path.with_name(f".tmp-{secrets.token_hex(4)}-{path.name}")
 
 
 def require_empty(directory: Path) -> None:
@@ -51,17 +58,54 @@ def replace_folder(path: Path) -> Iterator[Path]:
 
     If the block raises, what was at `path` is untouched and the new folder is removed.
     """
+    with temporary_folder(path) as temporary:
+        yield temporary
+        move_folder(temporary, path)
+
+
+@contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`, which is removed after the block unless it was moved."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, old = (path.with_name(f".{os.getpid()}-{kind}-{path.name}") for kind in ("new", "old"))
+    temporary = _temporary(path)
     temporary.mkdir()
     try:
         yield temporary
-        if path.exists():
-            path.rename(old)
-        temporary.rename(path)
     finally:
-        for leftover in (temporary, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def move_folder(new: Path, path: Path) -> None:
+    """Let the folder `new`, which lies beside `path`, take its place, whether or not something is there."""
+    old = _temporary(path)
+    if path.exists():
+        path.rename(old)
+    new.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def replace_files(folder: Path, last: str) -> Iterator[Path]:
+    """Yield an empty folder; when the block ends well, its files come into `folder`, and replace those there.
+
+    Where `last` is in `folder`, the others belong to it: before they come, the `last` that was there goes. If the
+    block raises, `folder` is untouched.
+
+    Args:
+        folder: made where it is missing.
+        last: the name of one of the files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with TemporaryDirectory(prefix=".tmp-", dir=folder, ignore_cleanup_errors=True) as temporary:
+            yield Path(temporary)
+            (folder / last).unlink(missing_ok=True)
+            for file in sorted(Path(temporary).iterdir(), key=lambda file: file.name == last):
+                file.replace(folder / file.name)
+    except BaseException:
+        with suppress(OSError):  # it was there before
+            folder.rmdir()
+        raise
 
 
 def readable(name: str) -> str:
@@ -69,21 +113,32 @@ def readable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def numbered_folder(path: Path, is_ours: Callable[[Path], bool]) -> Path:
-    """The first of NAME, NAME-2, NAME-3, … that is free, or that holds what may be replaced.
+def numbered_folder(path: Path, is_ours: Callable[[Path], bool] = lambda folder: False) -> Path:
+    """Make the first of NAME, NAME-2, NAME-3, … that is free, or choose the one that holds what may be replaced.
+
+    No other process that asks at the same time is given one that was free.
 
     Args:
         path: the folder NAME.
         is_ours: whether a folder that is there holds what may be replaced.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     names = (path.name + (f"-{number}" if number > 1 else "") for number in count(1))
-    folders = (path.with_name(name) for name in names)
-    return next(folder for folder in folders if not folder.exists() or is_ours(folder))
+    return next(folder for name in names if _is_made(folder := path.with_name(name)) or is_ours(folder))
+
+
+def _is_made(folder: Path) -> bool:
+    """Whether a folder was not there and now is."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    return True
 
 
 def remove_leftovers(directory: Path) -> None:
     """Remove the temporary files that killed processes left; no other process may be writing there."""
-    for path in directory.glob(".[0-9]*-*"):
+    for path in directory.glob(".tmp-*-*"):
         if path.is_file():
             path.unlink()
 

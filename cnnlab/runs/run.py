@@ -3,8 +3,9 @@
 import csv
 import json
 import logging
+import platform
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,8 +66,13 @@ class Run:
         return cls(path, config, record)
 
     @classmethod
-    def create(cls, path: Path, config: DictConfig) -> "Run":
+    def create(cls, path: Path, config: DictConfig, left_to_data: Sequence[str] = ()) -> "Run":
         """A new run in `path`, which may exist but must hold no run yet. Nothing is written before `begin`.
+
+        Args:
+            path: of the run.
+            config: resolved.
+            left_to_data: keys whose values are not what was asked for but what the data made of it.
 
         Raises:
             UserError: `path` already holds a run, or something else that a run would write over.
@@ -83,13 +89,13 @@ class Run:
             raise UserError(
                 f"{path / in_the_way[0]}: is no run's, and a training would write over it; choose another hydra.run.dir"
             )
-        return cls(path, config, {})
+        return cls(path, config, {"left_to_data": [*left_to_data]})
 
     def begin(self) -> None:
         """Write config.yaml and run.json: from now on the run is there, and running."""
         from cnnlab.runs.provenance import differing_code, provenance  # not sooner: it reads the metadata of packages
 
-        for folder in (self.path, self.checkpoints, self.plots) if self.record else ():
+        for folder in (self.path, self.checkpoints, self.plots) if "earlier_sessions" in self.record else ():
             remove_leftovers(folder)
         origin = provenance()
         if changed := differing_code(self.record, origin):
@@ -112,10 +118,19 @@ class Run:
         return status_of(self.path, self.record)
 
     def resume(self, config: DictConfig) -> None:
-        """Prepare to resume this run under `config`, which may differ in what resuming allows."""
+        """Prepare to resume this run under `config`, which may differ in what resuming allows.
+
+        Where its record says that it runs on another host, that is told: not all file systems share their locks.
+        """
         earlier = {key: self.record.get(key) for key in ("command", "commit", "versions", "started", "ended", "status")}
         if earlier["status"] == "running":  # the lock is ours by now
             earlier["status"] = "interrupted"
+            host = (self.record.get("host") or {}).get("name")
+            if host not in (None, platform.node()):
+                log.warning(
+                    "%s was running on %s when it was last heard of: make sure that it is no more, or both write it",
+                    self.path, host,
+                )  # fmt: skip
         self.record["earlier_sessions"] = [*self.record.get("earlier_sessions", []), earlier]
         self.config = config
 

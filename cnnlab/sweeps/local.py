@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from cnnlab.config.durations import parse_duration
 from cnnlab.errors import Interrupted, UserError
-from cnnlab.sweeps.process import JobProcess, Outcome, train_arguments
+from cnnlab.sweeps.process import JobProcess, Outcome, stop_all, train_arguments
 from cnnlab.sweeps.slots import Slot, make_slots
 from cnnlab.sweeps.state import SweepState
 from cnnlab.sweeps.watch import Display, choose_display
@@ -81,14 +81,14 @@ def timeout_seconds(config: DictConfig) -> float | None:
 
 
 class Received:
-    """The first signal received; a second Ctrl-C is `urgent`."""
+    """The first signal received; a Ctrl-C that follows is `urgent`."""
 
     def __init__(self) -> None:
         self.number = 0
         self.urgent = False
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        self.urgent = self.urgent or number == self.number == signal.SIGINT
+        self.urgent = self.urgent or (self.number != 0 and number == signal.SIGINT)
         self.number = self.number or number
 
 
@@ -114,8 +114,7 @@ def _run(
                 display.began(name)
             if received.number and not passed_on:
                 passed_on = True
-                for process in running.values():
-                    process.stop(received.number)
+                stop_all(running.values(), received.number)
             if received.urgent:
                 for process in running.values():
                     process.kill()

@@ -7,18 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from cnnlab.config.stored import keeps_result
+from cnnlab.reporting.words import counted
 from cnnlab.sweeps.slots import Slot
 from cnnlab.sweeps.state import State
 
-GRACE_SECONDS = 60.0
-"""What a process that was asked to stop has to write its checkpoint before it is killed."""
+GRACE_SECONDS = 600.0
+"""What a job that has taken too long has to write its checkpoint before it is killed, since it may hang."""
 
 LOG = "train.log"
 """What a job's training prints, in its folder; later attempts append."""
@@ -50,7 +51,8 @@ class JobProcess:
         self.slot = slot
         self.began = time.monotonic()
         self._timeout = timeout
-        self._kill_at: float | None = None
+        self._is_stopping = False
+        self._is_killed = False
         self._timed_out = False
         directory.mkdir(parents=True, exist_ok=True)
         # -P: no module of the working directory takes the place of an installed one.
@@ -74,21 +76,22 @@ class JobProcess:
         code = self._process.poll()
         if code is not None:
             return self._outcome(code)
-        now = time.monotonic()
-        if self._timeout is not None and now - self.began > self._timeout and not self._timed_out:
+        late = 0.0 if self._timeout is None else time.monotonic() - self.began - self._timeout
+        if late > 0 and not self._is_stopping:
             self._timed_out = True
             self.stop(signal.SIGTERM)
-        if self._kill_at is not None and now > self._kill_at:
+        if late > GRACE_SECONDS:
             self.kill()
         return None
 
     def stop(self, signal_number: int) -> None:
-        """Ask the job to write a checkpoint and end; it is killed after `GRACE_SECONDS`."""
-        self._kill_at = time.monotonic() + GRACE_SECONDS
+        """Ask the job to write a checkpoint and end, however long that takes."""
+        self._is_stopping = True
         self._process.send_signal(signal_number)
 
     def kill(self) -> None:
         """End the job and whatever it has started at once."""
+        self._is_killed = True
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -96,11 +99,12 @@ class JobProcess:
         if self._timeout is not None and self._timed_out:
             minutes = self._timeout / 60
             unit = "minute" if minutes == 1 else "minutes"
-            return Outcome("failed", f"no end after {minutes:g} {unit} (sweep.job_timeout)")
+            killed = f", nor {GRACE_SECONDS / 60:g} minutes after SIGTERM: killed" if self._is_killed else ""
+            return Outcome("failed", f"no end after {minutes:g} {unit} (sweep.job_timeout){killed}")
         if code == 0:
             return Outcome("done", None)
         if code < 0:
-            hint = ": out of memory, perhaps" if -code == signal.SIGKILL and self._kill_at is None else ""
+            hint = ": out of memory, perhaps" if -code == signal.SIGKILL and not self._is_killed else ""
             return Outcome("interrupted", f"killed by {_signal_name(-code) or f'signal {-code}'}{hint}")
         reason = self._last_error()
         if code == 3:
@@ -117,6 +121,16 @@ class JobProcess:
         errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
         found = errors or lines
         return found[-1] if found else None
+
+
+def stop_all(jobs: Collection[JobProcess], signal_number: int) -> None:
+    """Pass a signal on to jobs, and say that they are waited for."""
+    for job in jobs:
+        job.stop(signal_number)
+    if jobs:
+        by, again = ("", "again ") if signal_number == signal.SIGINT else (f"{_signal_name(signal_number)}: ", "")
+        waiting = f"waiting for {counted(len(jobs), 'job')} to save the state and end"
+        print(f"{by}{waiting}; Ctrl-C {again}kills", file=sys.stderr, flush=True)
 
 
 def _signal_name(number: int) -> str | None:

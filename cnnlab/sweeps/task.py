@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from cnnlab.config.arguments import given_overrides
 from cnnlab.errors import Interrupted
 from cnnlab.sweeps.local import POLL_SECONDS, Received, config_folders, timeout_seconds
-from cnnlab.sweeps.process import JobProcess, train_arguments
+from cnnlab.sweeps.process import JobProcess, stop_all, train_arguments
 from cnnlab.sweeps.slots import Slot
 from cnnlab.training.signals import catch_signals
 
@@ -40,7 +40,9 @@ def train_job(hydra: HydraConf, config: DictConfig, directory: Path) -> None:
         while (outcome := process.poll()) is None:
             if received.number and not passed_on:
                 passed_on = True
-                process.stop(received.number)
+                stop_all([process], received.number)
+            if received.urgent:
+                process.kill()
             time.sleep(POLL_SECONDS)
     if received.number:
         if launchers[received.number] not in (signal.SIG_DFL, signal.default_int_handler):

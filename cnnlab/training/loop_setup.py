@@ -198,14 +198,16 @@ def _require_nothing_lost(directory: Path) -> None:
     """Without a checkpoint a training begins at its first step, which must not pass for a resume.
 
     Raises:
-        UserError: there has been one: the last model is written after it.
+        UserError: there has been one: the last model is written after it, and so is the second validation.
     """
-    if (directory / "last.keras").exists():
+    last, best = directory / "last.keras", directory / "model.keras"
+    history = Run.open(directory).history() if (directory / "metrics.csv").exists() else []
+    if last.exists() or sum(row["val_loss"] is not None for row in history) > 1:
         raise UserError(
             f"resume={directory}: its checkpoints are gone, so it cannot be resumed; start a new run from its weights, "
-            f"weights={directory / 'last.keras'}"
+            f"weights={last if last.exists() else best}"
         )
-    if (directory / "metrics.csv").exists():
+    if history:
         log.warning("%s was cut before its first checkpoint: it begins again at step 1", directory)
 
 

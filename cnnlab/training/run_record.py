@@ -1,7 +1,7 @@
 """The run directory that a training writes: opened or made, described, and reported however the training ends."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -43,12 +43,12 @@ def output_directory(directory: Path, strategy: tf.distribute.Strategy) -> Itera
             yield Path(temporary)
 
 
-def open_or_create(path: Path, config: DictConfig) -> Run:
-    """The run to write: a new one, or on resume the one that is there, with the changes asked for."""
+def open_or_create(path: Path, config: DictConfig, left_to_data: Sequence[str]) -> Run:
+    """The run to write: a new one, see `Run.create`, or on resume the one there is, with the changes asked for."""
     config = config.copy()
     resumed, config.resume = config.resume is not None, None
     if not resumed or not (path / "run.json").exists():
-        return Run.create(path, config)
+        return Run.create(path, config, left_to_data)
     run = Run.open(path)
     run.resume(config)
     return run

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from cnnlab.config.instantiate import instantiate
 from cnnlab.errors import UserError
-from cnnlab.runs.files import numbered_folder, replace_folder
+from cnnlab.runs.files import move_folder, numbered_folder, temporary_folder
 
 
 def draw_into(config: DictConfig, parent: Path) -> Path:
@@ -16,10 +16,11 @@ def draw_into(config: DictConfig, parent: Path) -> Path:
 
     It has the method's name, or NAME-2, NAME-3, … where that holds what another configuration drew.
     """
-    folder = _folder(parent, config)
-    with replace_folder(folder) as temporary:
+    with temporary_folder(parent / config.method.name) as temporary:
         draw_method(config, temporary)
         OmegaConf.save(config, temporary / "config.yaml")
+        folder = _folder(parent, config)  # not sooner: another command may have drawn meanwhile
+        move_folder(temporary, folder)
     return folder
 
 

@@ -52,6 +52,16 @@ def test_a_sweep_is_compared_in_its_own_folder(sweep_of_four, tmp_path, monkeypa
         assert "optimizer=sgd,seed=1 is failed: no such file" in text
 
 
+def test_a_comparison_that_is_cut_leaves_no_verdicts_of_an_earlier_one_beside_new_tables(sweep_of_four, tmp_path):
+    sweep = shutil.copytree(sweep_of_four, tmp_path / "sweep")
+    assert cli.main(["compare", f"runs={sweep}"]) == 0
+    (sweep / "compare" / "epochs.png").unlink()
+    (sweep / "compare" / "epochs.png").mkdir()  # where a figure cannot be written
+    assert cli.main(["compare", f"runs={sweep}"]) != 0
+    assert (sweep / "compare" / "runs.csv").exists()
+    assert not {"verdicts.txt", "report.html"} & {path.name for path in (sweep / "compare").iterdir()}
+
+
 def test_accuracies_are_told_in_percent_and_losses_in_nats():
     assert format_metric(0.59354, "final_val_accuracy") == "59.35%"
     assert format_metric(1.25, "best_loss") == "1.2500"

@@ -319,7 +319,10 @@ def test_a_run_whose_checkpoints_are_gone_does_not_begin_again_in_silence(small_
     )
     assert told in capsys.readouterr().err
     assert (run / "metrics.csv").read_bytes() == before
-    (run / "last.keras").unlink()  # as where it was killed before the first checkpoint
+    (run / "last.keras").unlink()  # as where it was killed later
+    assert cli.main(["train", f"resume={run}"]) == 2
+    assert told.replace("last.keras", "model.keras") in capsys.readouterr().err
+    (run / "metrics.csv").write_bytes(b"".join(before.splitlines(keepends=True)[:2]))  # before the first checkpoint
     assert cli.main(["train", f"resume={run}"]) == 0
     assert "was cut before its first checkpoint: it begins again at step 1" in capsys.readouterr().err
 

@@ -24,6 +24,22 @@ def test_the_directory_may_be_anywhere_and_be_called_anything(compose, tmp_path)
     assert directory == tmp_path / "mine" / "lr=0.1, first"
 
 
+def test_trainings_that_begin_at_the_same_time_get_a_directory_each_unless_it_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    directories = []
+
+    def work(config, directory):
+        directories.append(str(directory.relative_to(tmp_path)))
+        (directory / f"of seed {config.seed}").touch()
+
+    for seed in (0, 1, 2):
+        launch("train", [f"seed={seed}", "hydra.run.dir=${now:one second}"], work)
+    launch("train", ["seed=3", "hydra.run.dir=mine"], work)
+    launch("train", ["seed=4", "hydra.run.dir=mine"], work)  # which the training then refuses
+    assert directories == ["one second", "one second-2", "one second-3", "mine", "mine"]
+    assert [file.name for file in (tmp_path / "one second-2").iterdir()] == ["of seed 1"]
+
+
 PHOTOS = ("dataset=image_folder", "dataset.root=photos/")
 
 

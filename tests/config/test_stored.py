@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from cnnlab.config.stored import SAME_RESULT, differences
+from cnnlab.config.stored import SAME_RESULT, differences, left_to_data
 from cnnlab.errors import UserError
 from cnnlab.runs.run import Run
 
@@ -186,11 +186,20 @@ def test_what_was_left_to_the_data_agrees_with_what_the_data_made_of_it(compose,
     asked, _ = compose("train", *photos)
     config = asked.copy()
     config.dataset.num_classes, config.dataset.validation = 3, 0.2
-    run = Run.create(tmp_path / "run", config)
+    run = Run.create(tmp_path / "run", config, left_to_data(asked))
     run.begin()
     assert differences(asked, run, SAME_RESULT) == ""
     other, _ = compose("train", *photos, "num_classes=4", "dataset.validation=none")
     assert "dataset.num_classes: 3 → 4, dataset.validation: 0.2 → none" in differences(other, run, SAME_RESULT)
+
+
+def test_what_was_asked_for_is_not_what_another_leaves_to_the_data(compose, tmp_path):
+    asked, _ = compose("train", "dataset.num_classes=12", "dataset.validation=0.3")
+    run = Run.create(tmp_path / "run", asked, left_to_data(asked))
+    run.begin()
+    other, _ = compose("train", "dataset.num_classes=null", "dataset.validation=auto")
+    changed = "dataset.num_classes: 12 → null, dataset.validation: 0.3 → auto"
+    assert differences(other, Run.open(tmp_path / "run"), SAME_RESULT) == changed
 
 
 def test_a_diverged_run_that_shall_go_on_otherwise_is_offered_a_new_start(compose, stored_run):

@@ -110,6 +110,22 @@ def test_labels_that_count_from_one_and_pixels_that_end_at_one_are_told(load, tm
     assert "the largest pixel of x_train is 1 of 255" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("asked", "key", "apart"),
+    [
+        ({"validation": "none"}, "validation=none", "validation=published"),
+        ({"folds": 3, "fold": 0}, "folds=3", "folds=null"),
+    ],
+)
+def test_images_of_two_sizes_that_are_to_be_joined_are_refused(load, tmp_path, asked, key, apart):
+    file = tmp_path / "set.npz"
+    np.savez(file, x_train=IMAGES, y_train=LABELS, x_val=IMAGES[:, :4, :4], y_val=LABELS)
+    assert load("arrays", root=file, image_shape=[6, 5, 3]).splits["validation"].image_shape == (6, 5, 3)
+    sizes = f"training images of {file} are 6x5x3, its validation images 4x4x3, which cannot be joined"
+    with pytest.raises(UserError, match=rf"^dataset\.{key}: the {sizes}; .* keep them apart with dataset\.{apart}$"):
+        load("arrays", root=file, image_shape=[6, 5, 3], **asked)
+
+
 def test_images_of_another_size_are_told_also_where_only_a_further_split_has_them(load, tmp_path, caplog):
     caplog.set_level("INFO")
     small = IMAGES[:, :4, :4]

@@ -147,13 +147,13 @@ def test_paths_go_to_stdout_and_a_table_without_chatter_to_stderr(small_run, tmp
 def test_a_killed_export_leaves_nothing_half_written(small_run, tmp_path, cnnlab_process):
     run = shutil.copytree(small_run, tmp_path / "run")
     process = cnnlab_process("export", f"run={run}", "format=onnx")
-    while not (started := [*run.glob("export/**/.[0-9]*-*")]) and process.poll() is None:
+    while not (started := [*run.glob("export/**/.tmp-*")]) and process.poll() is None:
         time.sleep(0.005)
     process.terminate()
     assert process.communicate()[1].splitlines()[-1] == "interrupted: SIGTERM"
     assert process.returncode == 128 + signal.SIGTERM
     assert started
-    assert not [*run.glob("export/**/.[0-9]*-*")]
+    assert not [*run.glob("export/**/.tmp-*")]
 
 
 def test_the_page_of_the_run_shows_them(exported_run):

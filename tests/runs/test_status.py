@@ -33,6 +33,14 @@ def test_what_ran_on_another_host_is_unknown(begun):
         assert begun.status.name == "running"
 
 
+@pytest.mark.parametrize("host", [platform.node(), f"not-{platform.node()}"])
+def test_to_resume_what_may_run_on_another_host_is_told(begun, caplog, host):
+    begun.update(host={"name": host})
+    Run.open(begun.path).resume(OmegaConf.create({"seed": 3}))
+    told = [f"{begun.path} was running on {host} when it was last heard of"] if host != platform.node() else []
+    assert [message.partition(":")[0] for message in caplog.messages] == told
+
+
 def test_a_lock_that_cannot_be_tested_proves_nothing(begun):
     (begun.path / ".lock").symlink_to(".lock")
     assert begun.status.name == "unknown"
