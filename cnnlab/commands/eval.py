@@ -15,7 +15,7 @@ from cnnlab.evaluation.summary import print_summary, tell_undefined
 from cnnlab.evaluation.view_comparison import compare_views, validation_images
 from cnnlab.export.backend import load_exported
 from cnnlab.metrics.metric_set import build_metrics
-from cnnlab.models.archive import read_class_names
+from cnnlab.models.keras_file import read_class_names
 from cnnlab.reporting.run_page import write_report
 from cnnlab.runs.files import digest, require_empty
 from cnnlab.runs.run import Run

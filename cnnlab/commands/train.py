@@ -4,8 +4,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from cnnlab.config.run_config import left_to_data
 from cnnlab.config.scoring import score_columns
-from cnnlab.config.stored import left_to_data
 from cnnlab.data.load import load_dataset
 from cnnlab.data.overlap import tell_shared
 from cnnlab.data.summary import tell_imbalance

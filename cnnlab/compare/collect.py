@@ -12,7 +12,7 @@ from cnnlab.compare.metrics import Better, measured_columns
 from cnnlab.config.arguments import unquote_path
 from cnnlab.config.flat import flat
 from cnnlab.config.resolve import derived_seeds
-from cnnlab.config.stored import has_own_data
+from cnnlab.config.run_config import has_own_data
 from cnnlab.errors import UserError
 from cnnlab.runs.run import Run
 from cnnlab.sweeps.state import Entry as Job

@@ -25,8 +25,8 @@ from cnnlab.config.overrides import named_twice, overridden
 from cnnlab.config.plugin_options import check_options, project_arguments, require_trust
 from cnnlab.config.resolve import resolve
 from cnnlab.config.resolvers import register_resolvers
+from cnnlab.config.run_config import RUN_KEYS, check_resumable, primary_config, stored_run
 from cnnlab.config.single_job import asks_for_one_job, run_single_job
-from cnnlab.config.stored import RUN_KEYS, check_resumable, primary_config, stored_run
 from cnnlab.config.validate import validate
 from cnnlab.errors import Interrupted, UserError, WrongType
 from cnnlab.plugins.project import FILE as PROJECT_FILE

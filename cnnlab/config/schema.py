@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from cnnlab.config.durations import DurationLike, TimedDurationLike
 from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, AT_LEAST_2, POSITIVE, SEED, SHARE
+from cnnlab.config.tta import TestTimeAugmentation
 from cnnlab.config.types import shown
-from cnnlab.config.views import TestTimeAugmentation
 from cnnlab.errors import UserError
 
 Count = Annotated[int, AT_LEAST_1]

@@ -18,8 +18,8 @@ from cnnlab.config.scoring import check_scoring
 from cnnlab.config.signatures import Signature, find_signature
 from cnnlab.config.splits_and_sampling import check_splits_and_sampling
 from cnnlab.config.targets import DEFAULT_PACKAGES, check_targets, find_in_working_directory
+from cnnlab.config.tta import parse_views, require_croppable
 from cnnlab.config.types import check, shown
-from cnnlab.config.views import parse_views, require_croppable
 from cnnlab.errors import UserError
 
 MIXING = "cnnlab.augmentation.mixing."

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.flat import flat
 from cnnlab.config.schema import TABLE_FORMAT
-from cnnlab.config.views import parse_views
+from cnnlab.config.tta import parse_views
 from cnnlab.data.classes import align_classes
 from cnnlab.data.dataset import Dataset, ImageShape, Split
 from cnnlab.data.fingerprint import fingerprints

@@ -14,9 +14,8 @@ from cnnlab.config.types import shown
 from cnnlab.data.classes import differing_names, list_names, numbered_classes
 from cnnlab.data.dataset import Dataset
 from cnnlab.errors import UserError
-from cnnlab.models.archive import read_class_names
+from cnnlab.models.keras_file import load_model, read_class_names
 from cnnlab.models.network import build_network, build_preprocessing, export, fit_preprocessing
-from cnnlab.models.saved import load_model
 from cnnlab.models.weights.load_weights import load_weights
 from cnnlab.runs.anew import command_anew
 from cnnlab.runs.run import Run

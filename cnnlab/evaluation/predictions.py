@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cnnlab.config.views import TestTimeAugmentation, Views, parse_views, require_croppable
+from cnnlab.config.tta import TestTimeAugmentation, Views, parse_views, require_croppable
 from cnnlab.data.dataset import ImageFiles, ImageShape, Split
 from cnnlab.data.decode import resize_images, stream_images
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from omegaconf import DictConfig
 
-from cnnlab.config.views import parse_views
+from cnnlab.config.tta import parse_views
 from cnnlab.data.classes import align_classes
 from cnnlab.data.dataset import Dataset, Split
 from cnnlab.data.load import load_dataset

@@ -19,7 +19,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from cnnlab.data.load import load_dataset
 from cnnlab.data.sample import sample
 from cnnlab.evaluation.load_model import best_model, require_fit, require_one_output, run_classes, tell_unfinished
-from cnnlab.models.saved import load_model
+from cnnlab.models.keras_file import load_model
 from cnnlab.runs.files import digest
 from cnnlab.runs.run import Run
 from cnnlab.runtime.precision import POLICIES

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cnnlab.config.stored import keeps_result
+from cnnlab.config.run_config import keeps_result
 from cnnlab.reporting.words import counted
 from cnnlab.sweeps.slots import Slot
 from cnnlab.sweeps.state import State

@@ -17,8 +17,8 @@ from rich.console import Console
 
 from cnnlab.config.arguments import given_overrides, quote_path, unquote_path
 from cnnlab.config.resolve import resolve
+from cnnlab.config.run_config import SAME_RESULT, differences, has_own_data
 from cnnlab.config.schema import Sweep
-from cnnlab.config.stored import SAME_RESULT, differences, has_own_data
 from cnnlab.config.types import check
 from cnnlab.config.validate import validate
 from cnnlab.errors import Unfinished, UserError

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.errors import Diverged
-from cnnlab.models.archive import save_model
+from cnnlab.models.keras_file import save_model
 from cnnlab.runs.run import Run
 from cnnlab.training.checkpoints import Checkpoints
 from cnnlab.training.ema import averaged_weights

@@ -14,8 +14,8 @@ from cnnlab.data.dataset import Dataset
 from cnnlab.data.sample import sample
 from cnnlab.initializers.apply import apply_initializer
 from cnnlab.metrics.metric_set import MetricSet, build_metrics
+from cnnlab.models.keras_file import require_saveable
 from cnnlab.models.network import build_network, build_preprocessing, fit_network, fit_preprocessing
-from cnnlab.models.saved import require_saveable
 from cnnlab.models.weights.load_weights import load_weights, tell_other_classes
 from cnnlab.optimizers.layer_rates import set_layer_rates
 from cnnlab.optimizers.lookahead import Lookahead

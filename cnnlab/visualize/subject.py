@@ -19,9 +19,9 @@ from cnnlab.evaluation.load_model import (
     run_classes,
     tell_positions,
 )
-from cnnlab.models.archive import read_class_names
 from cnnlab.models.contract import from_images, without_probabilities
 from cnnlab.models.graph import finalize_state, function_of
+from cnnlab.models.keras_file import read_class_names
 from cnnlab.models.network import take_apart
 from cnnlab.models.weights.load_weights import reader_of
 from cnnlab.reporting.page import MODEL_SHA256

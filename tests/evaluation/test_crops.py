@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cnnlab import cli
-from cnnlab.config.views import parse_views
+from cnnlab.config.tta import parse_views
 from cnnlab.data.dataset import Split
 from cnnlab.data.decode import resize_array
 from cnnlab.errors import UserError

@@ -16,7 +16,7 @@ from cnnlab import cli
 from cnnlab.data.fingerprint import fingerprints
 from cnnlab.data.load import load_dataset
 from cnnlab.evaluation.load_model import run_classes
-from cnnlab.models.archive import read_class_names, save_model
+from cnnlab.models.keras_file import read_class_names, save_model
 from cnnlab.runs.run import Run
 
 COLOURS = {"a": (200, 200, 0), "b": (200, 0, 0), "c": (0, 200, 0), "d": (0, 0, 200)}

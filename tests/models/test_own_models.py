@@ -13,7 +13,7 @@ from PIL import Image
 from cnnlab import cli
 from cnnlab.config.targets import DEFAULT_PACKAGES
 from cnnlab.errors import UserError
-from cnnlab.models.saved import load_model, require_saveable
+from cnnlab.models.keras_file import load_model, require_saveable
 from cnnlab.plugins.plugin import installed_plugins
 
 MYNET = '''

@@ -9,7 +9,7 @@ import pytest
 import cnnlab
 from cnnlab import cli
 from cnnlab.errors import UserError
-from cnnlab.models.saved import load_model
+from cnnlab.models.keras_file import load_model
 from cnnlab.plugins.plugin import installed_plugins
 
 NET = "# A net.\n_target_: {package}.build\nname: {package}\nhead: softmax\npreprocessing: {{rescaling: true, \

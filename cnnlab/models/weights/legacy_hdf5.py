@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from cnnlab.errors import UserError, one_line
-from cnnlab.models.saved import config_nodes
+from cnnlab.models.keras_file import config_nodes
 from cnnlab.models.weights.stored_weights import Layout, StoredWeights, layer_of
 
 TOP_LEVEL = "top_level_model_weights"

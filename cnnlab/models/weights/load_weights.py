@@ -13,10 +13,9 @@ from cnnlab.config.targets import DEFAULT_PACKAGES
 from cnnlab.data.classes import differing_names
 from cnnlab.data.dataset import Dataset
 from cnnlab.errors import UserError
-from cnnlab.models.archive import read_class_names
 from cnnlab.models.graph import finalize_state
+from cnnlab.models.keras_file import REASON_LENGTH, load_model, read_class_names
 from cnnlab.models.network import take_apart
-from cnnlab.models.saved import REASON_LENGTH, load_model
 from cnnlab.models.weights.legacy_hdf5 import is_legacy, read_legacy_hdf5
 from cnnlab.models.weights.set_weights import set_weights
 from cnnlab.models.weights.settings import differing_networks

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from cnnlab.data.dataset import Dataset, Split
 from cnnlab.errors import UserError
-from cnnlab.models.archive import save_model
+from cnnlab.models.keras_file import save_model
 from cnnlab.models.mnist_cnn import mnist_cnn
 from cnnlab.models.network import build_preprocessing, export, fit_preprocessing
 from cnnlab.models.weights.load_weights import head_layers, load_weights, tell_other_classes

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnnlab.errors import UserError
-from cnnlab.models.archive import CLASS_NAMES, read_class_names, save_model
+from cnnlab.models.keras_file import CLASS_NAMES, read_class_names, save_model
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from cnnlab.config.stored import SAME_RESULT, differences, left_to_data
+from cnnlab.config.run_config import SAME_RESULT, differences, left_to_data
 from cnnlab.errors import UserError
 from cnnlab.runs.run import Run
 
