@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.errors import Diverged, Interrupted, UserError
+from cnnlab.errors import Diverged, Interrupted, UserError, one_line
 from cnnlab.runs.files import remove_leftovers, write_atomically, write_json
 from cnnlab.runs.status import Status, status_of
 
@@ -60,8 +60,7 @@ class Run:
             if not isinstance(record, dict) or not isinstance(config, DictConfig):
                 raise ValueError("a list, not keys with values")
         except (OSError, ValueError, yaml.YAMLError) as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"{path}: its run.json or config.yaml cannot be read ({reason})") from error
+            raise UserError(f"{path}: its run.json or config.yaml cannot be read ({one_line(error)})") from error
         _require_readable(path, record)
         return cls(path, config, record)
 

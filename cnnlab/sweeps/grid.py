@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from cnnlab.config.arguments import is_path, unquote_path
+from cnnlab.config.overrides import override_key
 from cnnlab.errors import UserError
 
 LONGEST = 120
@@ -106,7 +107,7 @@ def _refuse_keys_given_twice(given: Mapping[str, Override], configurations: Mapp
     texts = {key.lstrip("+~"): override.input_line or key for key, override in given.items()}
     for name, extra in configurations.items():
         for override in extra:
-            text = texts.get(override.partition("=")[0].lstrip("+~"))
+            text = texts.get(override_key(override))
             if text:
                 raise UserError(
                     f"{text}: the configuration {name} sets this too ({override}); "

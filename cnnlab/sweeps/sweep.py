@@ -21,7 +21,7 @@ from cnnlab.config.run_config import SAME_RESULT, differences, has_own_data
 from cnnlab.config.schema import Sweep
 from cnnlab.config.types import check
 from cnnlab.config.validate import validate
-from cnnlab.errors import Unfinished, UserError
+from cnnlab.errors import Unfinished, UserError, one_line
 from cnnlab.runs.lock import is_locked, sole_writer
 from cnnlab.runs.run import Run
 from cnnlab.sweeps.grid import Grid, Job, read_grid
@@ -140,7 +140,7 @@ def _note(directory: Path, name: str, returned: JobReturn) -> None:
     sweep_state = SweepState.open(directory)
     error, state = returned._return_value, sweep_state.entries[name].state
     if isinstance(error, Exception) and state == "pending" and sweep_state.record(name) is None:
-        sweep_state.end(name, "failed", " ".join(str(error).split()))
+        sweep_state.end(name, "failed", one_line(error))
 
 
 def _directory(config: DictConfig, grid: Grid) -> Path:

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from cnnlab.data.conversion import as_seen, is_plain
 from cnnlab.data.decode import LUMA
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, one_line
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,9 @@ def read_photograph(file: str, key: str) -> np.ndarray:
     except FileNotFoundError as error:
         raise UserError(f"{key}={file}: no such file; give an image, such as a JPEG or PNG") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{key}={file}: cannot be read as an image ({reason}); give another, or convert it") from error
+        raise UserError(
+            f"{key}={file}: cannot be read as an image ({one_line(error)}); give another, or convert it"
+        ) from error
     if kind:
         log.info("%s=%s: %s, is converted to 8-bit RGB", key, file, kind)
     return np.asarray(upright, np.float32)
