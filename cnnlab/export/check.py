@@ -13,10 +13,11 @@ BATCH = 32
 CALLS, SECONDS = 31, 10.0
 """Of a measurement of time: so many calls of each, or as many as begin in so many seconds, but at least five."""
 
-TOLERANCES = {"float32": 1e-5, "float16": 0.02, "int8": 0.05}
+TOLERANCES = {"float32": 1e-4, "float16": 0.02, "int8": 0.05}
 """Of the difference in probabilities between an exported file and Keras in float32.
 
-float32: of the largest: rounding, summed in another order. float16: of the largest: it rounds to 1/2048, which on
+float32: of the largest: rounding, summed in another order; networks as they start stay below 1e-5, a ResNet-50 after
+a few steps does not. float16: of the largest: it rounds to 1/2048, which on
 logits of about 20 becomes some hundredths, and a quarter of that at most on probabilities. int8: of the mean over the
 images of each image's largest: 1/256 of a layer's range is enough to tip an image that lies between two classes, so
 single ones may differ by any amount, but not many.

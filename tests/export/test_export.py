@@ -70,7 +70,7 @@ def test_a_file_computes_what_keras_does_in_float32(exported_run, format):
     entry = report(exported_run)[f"{format}/float32"]
     assert (exported_run / FILES[format]).exists()
     assert (entry["file"], entry["split"], entry["images"]) == (FILES[format], "validation", 256)
-    assert entry["largest_difference"] <= entry["tolerance"] == 1e-5
+    assert entry["largest_difference"] <= 1e-5 < entry["tolerance"]
     assert entry["equal_predictions"] == 1
     assert all(time > 0 for times in entry["milliseconds"].values() for time in times.values())
 
