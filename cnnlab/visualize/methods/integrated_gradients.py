@@ -92,8 +92,8 @@ def _check_completeness(sums: np.ndarray, differences: np.ndarray, steps: int) -
     log.info("completeness: the sums differ from the score differences by at most %.2g %%", 100 * missing.max())
     if missing.max() > TOLERANCE:
         log.warning(
-            "method.steps=%d: the attributions of %d images miss more than %.0f %% of the score difference; use more, or, "
-            "where that does not help, another method.baseline",
+            "method.steps=%d: the attributions of %d images miss more than %.0f %% of the score difference; use more, "
+            "or, where that does not help, another method.baseline",
             steps,
             (missing > TOLERANCE).sum(),
             100 * TOLERANCE,
