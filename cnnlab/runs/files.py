@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from cnnlab.errors import UserError
@@ -95,12 +94,11 @@ def replace_files(folder: Path, last: str) -> Iterator[Path]:
         folder: made where it is missing.
         last: the name of one of the files.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        with TemporaryDirectory(prefix=".tmp-", dir=folder, ignore_cleanup_errors=True) as temporary:
-            yield Path(temporary)
+        with temporary_folder(folder / last) as temporary:
+            yield temporary
             (folder / last).unlink(missing_ok=True)
-            for file in sorted(Path(temporary).iterdir(), key=lambda file: file.name == last):
+            for file in sorted(temporary.iterdir(), key=lambda file: file.name == last):
                 file.replace(folder / file.name)
     except BaseException:
         with suppress(OSError):  # it was there before
