@@ -24,11 +24,15 @@ from typing import Any
 
 import yaml
 
+from cnnlab.compare.statistics import mean_interval
+
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = ROOT / "conf" / "experiment"
 RESULTS = ROOT / "results"
 TABLE = ROOT / "RESULTS.md"
 NOT_PUBLISHED = "—"
+LEAST_SEEDS = 3
+"""That a row needs to claim anything."""
 PRIVATE = ("working_directory", "pid")
 """What run.json tells about a machine that nobody else needs."""
 
@@ -41,7 +45,7 @@ class Preset:
         name: of the file in conf/experiment/.
         published: the published accuracy.
         conditions: under which it was published, where ours differ or a reader must know.
-        target: the accuracy to reach with the files at hand, 0 to 1; None where there is none.
+        target: the accuracy to reach in the first of the views, 0 to 1; None where there is none.
         seeds: what to train.
         views: what to evaluate: a split's name, or split-tta.
         overrides: of the training, besides the preset and the seed.
@@ -151,10 +155,31 @@ def percent(values: list[float]) -> str:
     return f"{100 * statistics.mean(values):.2f} %{spread} (n = {len(values)})"
 
 
-def hardware(record: dict[str, Any]) -> str:
-    host = record["host"]
-    parts = [f"{host['cores']} cores", host.get("processor"), record["precision"]]
-    return ", ".join(part for part in parts if part)
+def interval(values: list[float]) -> tuple[float, float] | None:
+    """In which the mean over ever more seeds lies, with 95 % confidence; None for fewer than three."""
+    return mean_interval(values, "accuracy") if len(values) >= LEAST_SEEDS else None
+
+
+def verdict(values: list[float], target: float) -> str:
+    """Whether the seeds say that the mean is above the target, or below it."""
+    limits = interval(values)
+    if limits is None:
+        return f"fewer than {LEAST_SEEDS} seeds"
+    if limits[0] >= target:
+        return "reached"
+    return "missed" if limits[1] < target else "not distinguishable"
+
+
+def hardware(records: list[dict[str, Any]]) -> str:
+    """What the runs were trained on; where runs differ, each machine or precision once."""
+    machines: dict[str, list[str]] = {}
+    for record in records:
+        host = record["host"]
+        machine = ", ".join(part for part in (f"{host['cores']} cores", host.get("processor")) if part)
+        precisions = machines.setdefault(machine, [])
+        if record["precision"] not in precisions:
+            precisions.append(record["precision"])
+    return "; ".join(f"{machine}, {' and '.join(precisions)}" for machine, precisions in machines.items())
 
 
 def summary(preset: Preset, found: Measured) -> str:
@@ -163,7 +188,7 @@ def summary(preset: Preset, found: Measured) -> str:
     if not found.records:
         return f"# Measured: not run to its end.{published}"
     parts = [f"{view} {percent(values)}" for view, values in found.accuracies.items()]
-    minutes = f"{statistics.median(found.minutes):.0f} min on {hardware(found.records[0])}"
+    minutes = f"{statistics.median(found.minutes):.0f} min on {hardware(found.records)}"
     changed = ", with what RESULTS.md says is other" if preset.overrides else ""
     return f"# Measured: {', '.join(parts)}{changed}; {minutes}.{published}"
 
@@ -171,13 +196,16 @@ def summary(preset: Preset, found: Measured) -> str:
 def table(presets: dict[str, Preset]) -> str:
     """The text of RESULTS.md."""
     head = (
-        "| preset | parameters | published | published conditions | to reach | measured | minutes | hardware |\n"
-        "|---|---|---|---|---|---|---|---|"
+        "| preset | parameters | published | published conditions | to reach | measured | 95 % interval | verdict "
+        "| minutes | hardware |\n"
+        "|---|---|---|---|---|---|---|---|---|---|"
     )
     rows, notes = [], []
     for preset in presets.values():
         found = measured(preset)
         record = found.records[0] if found.records else None
+        first = found.accuracies.get(preset.views[0], [])
+        limits = interval(first)
         cells = [
             f"`{preset.name}`",
             f"{record['total_params']:,}" if record else "",
@@ -185,8 +213,10 @@ def table(presets: dict[str, Preset]) -> str:
             preset.conditions,
             f"{100 * preset.target:g} %" if preset.target else "",
             "; ".join(f"{view} {percent(values)}" for view, values in found.accuracies.items()) or "not run",
+            f"{100 * limits[0]:.2f} to {100 * limits[1]:.2f} %" if limits else "",
+            verdict(first, preset.target) if first and preset.target else "",
             f"{statistics.median(found.minutes):.1f}" if found.minutes else "",
-            hardware(record) if record else "",
+            hardware(found.records),
         ]
         rows.append("| " + " | ".join(cells) + " |")
         if preset.note:
@@ -200,10 +230,13 @@ Every figure comes from a run of `cnnlab train experiment=PRESET`, evaluated by 
 are in `results/PRESET/SEED/`. This page is made from them by `python benchmarks/zoo.py table`; the runs are made again
 by `CNNLAB_DATA=DIR python benchmarks/zoo.py run PRESET`. Accuracies are means ± standard deviations over seeds.
 
-A row claims to reach a number only with three seeds or more; a single run is reported. CIFAR-10 is the published one,
-pixel for pixel. Cats and dogs are 2,000 training and 1,000 validation photographs, and there is no test split. Minutes
-are the whole training's, with validation and checkpoints, at the median seed, on machines that were also busy with
-other things.
+Three seeds or more have a 95 % interval of their mean (Student's t on the scale of the logit, as in `cnnlab compare`),
+of the first split named, and a verdict: the number was reached where the whole interval is at it or above, missed where
+it is below, else the two are not distinguishable. Fewer seeds are reported without a claim.
+
+CIFAR-10 is the published one, pixel for pixel. Cats and dogs are 2,000 training and 1,000 validation photographs, and
+there is no test split. Minutes are the whole training's, with validation and checkpoints, at the median seed, on
+machines that were also busy with other things.
 
 """
 

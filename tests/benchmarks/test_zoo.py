@@ -1,5 +1,6 @@
 """RESULTS.md and the presets' headers say what the records in results/ say."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -41,3 +42,24 @@ def test_a_preset_that_is_not_there_is_refused_with_those_that_are(name):
     result = zoo("run", name)
     assert result.returncode == 2
     assert f"no such preset: {name}; there are digits_best, " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "target", "said"),
+    [
+        ([0.9395, 0.9402, 0.9419], 0.93, "reached"),
+        ([0.9395, 0.9402, 0.9419], 0.94, "not distinguishable"),
+        ([0.9395, 0.9402, 0.9419], 0.95, "missed"),
+        ([0.9395, 0.9402], 0.5, "fewer than 3 seeds"),
+    ],
+)
+def test_a_number_is_reached_where_the_whole_interval_says_so(accuracies, target, said):
+    assert runpy.run_path(str(ZOO))["verdict"](accuracies, target) == said
+
+
+def test_all_machines_and_precisions_of_a_row_are_told():
+    host = {"cores": 2, "processor": "AMD EPYC"}
+    records = [{"host": host, "precision": precision} for precision in ("float32", "float32", "bfloat16")]
+    records.append({"host": {"cores": 4}, "precision": "bfloat16"})
+    hardware = runpy.run_path(str(ZOO))["hardware"](records)
+    assert hardware == "2 cores, AMD EPYC, float32 and bfloat16; 4 cores, bfloat16"
