@@ -17,7 +17,7 @@ from cnnlab.export.backend import load_exported
 from cnnlab.metrics.metric_set import build_metrics
 from cnnlab.models.keras_file import read_class_names
 from cnnlab.reporting.run_page import write_report
-from cnnlab.runs.files import digest, require_empty
+from cnnlab.runs.files import digest, require_empty, require_writable
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import configure_runtime
 
@@ -48,8 +48,7 @@ def evaluate_split(config: DictConfig, directory: Path) -> tuple[Path, str, dict
     """
     configure_runtime(config.trainer)
     run = Run.open(config.run) if config.run else None
-    if not run:
-        require_empty(directory)
+    require_writable(directory) if run else require_empty(directory)
     file = run.best_model if run else Path(config.weights)
     class_names = run_classes(run) if run else read_class_names(file)
     model_sha256 = digest(file) if run else None  # before it is loaded: a training that goes on may replace it

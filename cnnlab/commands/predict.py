@@ -1,6 +1,5 @@
 """`cnnlab predict`: find files → check → classify → table and CSV."""
 
-from itertools import count
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -8,10 +7,10 @@ from omegaconf import DictConfig
 from cnnlab.data.classes import numbered_classes
 from cnnlab.data.find_files import find_files
 from cnnlab.data.image_files import check_given
-from cnnlab.errors import UserError
 from cnnlab.evaluation.classify_files import Prediction, classify_files
 from cnnlab.evaluation.load_model import class_count, load_best, run_classes
-from cnnlab.evaluation.prediction_table import print_table, write_csv
+from cnnlab.evaluation.prediction_table import print_table, require_free, reserve_output, write_csv
+from cnnlab.runs.files import require_writable
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import configure_runtime
 
@@ -26,8 +25,10 @@ def predict(config: DictConfig, directory: Path) -> None:
     Raises:
         UserError: nothing matches `images`, no file can be decoded, `output` exists, or the run has no model.
     """
-    if config.output is not None and Path(config.output).exists():  # told before the work is done
-        raise _taken(config.output)
+    if config.output is None:
+        require_writable(directory)
+    else:
+        require_free(config.output)
     predictions = predict_files(config)
     output = reserve_output(config.output, directory)
     try:
@@ -52,35 +53,3 @@ def predict_files(config: DictConfig) -> list[Prediction]:
     class_names = run_classes(run) or numbered_classes(class_count(model))
     checked = check_given(files, f"images={config.images}")
     return classify_files(config, model, files, checked, class_names)
-
-
-def reserve_output(requested: str | None, directory: Path) -> Path:
-    """Make the CSV to write, still empty: the one asked for, or the first free number in RUN/predict/.
-
-    No other prediction that runs at the same time gets the same one.
-
-    Raises:
-        UserError: it exists.
-    """
-    if requested is not None:
-        path = Path(requested)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not _is_made(path):
-            raise _taken(requested)
-        return path
-    folder = directory / "predict"
-    folder.mkdir(exist_ok=True)
-    return next(path for n in count(1) if _is_made(path := folder / f"predictions-{n}.csv"))
-
-
-def _is_made(path: Path) -> bool:
-    """Whether a file was not there and now is."""
-    try:
-        path.touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    return True
-
-
-def _taken(path: str) -> UserError:
-    return UserError(f"output={path}: exists; remove it or choose another file")

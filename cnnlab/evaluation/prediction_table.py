@@ -1,8 +1,9 @@
-"""The predictions for image files, as a CSV and in the terminal."""
+"""The predictions for image files, as a CSV, whose place they have, and in the terminal."""
 
 import csv
 import sys
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
@@ -11,11 +12,50 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cnnlab.errors import UserError
 from cnnlab.evaluation.classify_files import Prediction
 from cnnlab.runs.files import readable, write_atomically
 
 WIDTH_WITHOUT_TERMINAL = 1000
 """Characters; wide enough for file names not to be folded."""
+
+
+def require_free(path: str) -> None:
+    """Raise UserError where `output` names a file that is there; asked before the work whose result it would hold."""
+    if Path(path).exists():
+        raise _taken(path)
+
+
+def reserve_output(requested: str | None, directory: Path) -> Path:
+    """Make the CSV to write, still empty: the one asked for, or the first free number in RUN/predict/.
+
+    No other prediction that runs at the same time gets the same one.
+
+    Raises:
+        UserError: it exists.
+    """
+    if requested is not None:
+        path = Path(requested)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not _is_made(path):
+            raise _taken(requested)
+        return path
+    folder = directory / "predict"
+    folder.mkdir(exist_ok=True)
+    return next(path for n in count(1) if _is_made(path := folder / f"predictions-{n}.csv"))
+
+
+def _is_made(path: Path) -> bool:
+    """Whether a file was not there and now is."""
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _taken(path: str) -> UserError:
+    return UserError(f"output={path}: exists; remove it or choose another file")
 
 
 def write_csv(path: Path, predictions: Sequence[Prediction]) -> None:

@@ -51,6 +51,18 @@ def require_empty(directory: Path) -> None:
         raise UserError(f"hydra.run.dir={directory}: is not empty, and results would be written over; choose another")
 
 
+def require_writable(run: Path) -> None:
+    """Raise UserError where no file can be made in a run directory; asked before work whose results belong there."""
+    probe = _temporary(run / "probe")
+    try:
+        probe.touch()
+    except OSError as error:
+        raise UserError(
+            f"run={run}: cannot be written: {error.strerror}; copy the run to a folder of your own"
+        ) from error
+    probe.unlink()
+
+
 @contextmanager
 def replace_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path`; when the block ends well, it takes the place of `path`.

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from cnnlab import cli
-from cnnlab.commands.predict import reserve_output
 from cnnlab.data.find_files import find_files
 from cnnlab.errors import UserError
+from cnnlab.evaluation.prediction_table import reserve_output
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 """Files and folders that are replaced whole, also where several commands write at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from cnnlab.runs.files import numbered_folder, replace_files, write_atomically
+from cnnlab.errors import UserError
+from cnnlab.runs.files import numbered_folder, replace_files, require_writable, write_atomically
 
 
 def test_two_writers_of_one_file_do_not_share_a_temporary_one_though_their_process_ids_are_alike(tmp_path):
@@ -65,3 +67,14 @@ def test_what_cannot_come_leaves_nothing_that_seals_a_mixture(written):
     with pytest.raises(IsADirectoryError):
         replace(written)
     assert not (written / "seal.json").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that not even root can write to")
+def test_a_run_that_cannot_be_written_is_told_before_the_work():
+    with pytest.raises(UserError, match=r"run=/proc/self: cannot be written: .*; copy the run to a folder of your own"):
+        require_writable(Path("/proc/self"))
+
+
+def test_asking_whether_a_run_can_be_written_leaves_nothing(tmp_path):
+    require_writable(tmp_path)
+    assert list(tmp_path.iterdir()) == []
