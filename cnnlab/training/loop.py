@@ -19,7 +19,7 @@ from cnnlab.metrics.metric_set import MetricSet
 from cnnlab.schedules.history import HistorySchedule
 from cnnlab.training.checkpoint_monitor import CheckpointMonitor
 from cnnlab.training.loop_state import Best, LoopState
-from cnnlab.training.outputs import DIVERGENCE_ADVICE, Outputs
+from cnnlab.training.outputs import DIVERGENCE_ADVICE, FIRST_STEP_ADVICE, Outputs
 from cnnlab.training.plan import Plan
 from cnnlab.training.progress import ProgressDisplay, Pulse
 from cnnlab.training.signals import STOP_SIGNALS, StopRequest
@@ -212,9 +212,7 @@ class Loop:
             loss = results[bad - first, 0]
             if bad == 1:
                 raise Diverged(
-                    f"the loss is {loss} at step 1, before the weights have changed; "
-                    "look at the images, the preprocessing, the starting weights and the model itself",
-                    learnt=False,
+                    f"the loss is {loss} at step 1, before the weights have changed; {FIRST_STEP_ADVICE}", learnt=False
                 )
             raise Diverged(f"the loss became {loss} at step {bad} (epoch {epoch}); {DIVERGENCE_ADVICE}")
         for number, (loss, accuracy, _) in enumerate(results):

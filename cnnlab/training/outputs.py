@@ -18,6 +18,7 @@ from cnnlab.training.tables import StepTable, write_epochs
 from cnnlab.training.train_state import TrainState
 from cnnlab.training.variables import training_variables
 
+FIRST_STEP_ADVICE = "look at the images, the preprocessing, the starting weights and the model itself"
 DIVERGENCE_ADVICE = "lower optimizer.learning_rate or set optimizer.global_clipnorm"
 
 
@@ -87,4 +88,9 @@ class Outputs:
             if not tf.as_dtype(variable.dtype).is_floating:  # Normalization counts what it was adapted to
                 continue
             if not tf.reduce_all(tf.math.is_finite(variable.value)):
-                raise Diverged(f"{variable.path} is NaN or infinite after step {step}; {DIVERGENCE_ADVICE}")
+                fault = f"{variable.path} is NaN or infinite after step {step}"
+                if (
+                    step == 1
+                ):  # the loss was finite: on some processors ReLU makes 0 of a NaN, and gradients alone show it
+                    raise Diverged(f"{fault}, which the starting weights led to; {FIRST_STEP_ADVICE}", learnt=False)
+                raise Diverged(f"{fault}; {DIVERGENCE_ADVICE}")
