@@ -89,8 +89,6 @@ class Outputs:
                 continue
             if not tf.reduce_all(tf.math.is_finite(variable.value)):
                 fault = f"{variable.path} is NaN or infinite after step {step}"
-                if (
-                    step == 1
-                ):  # the loss was finite: on some processors ReLU makes 0 of a NaN, and gradients alone show it
+                if step == 1:  # after a finite loss: some processors' ReLU makes 0 of a NaN, and only gradients show it
                     raise Diverged(f"{fault}, which the starting weights led to; {FIRST_STEP_ADVICE}", learnt=False)
                 raise Diverged(f"{fault}; {DIVERGENCE_ADVICE}")
