@@ -1,13 +1,15 @@
-"""Draw docs/figures/all_cnn_curve.png: the learning curve of `all_cnn_curve` beside the published one of its network.
+"""Draw the learning curve of `all_cnn_curve` beside the published one of its network; tabulate it in docs/studies.md.
 
-python docs/published_curve.py             # reads results/all_cnn_curve, writes the figure, prints a table
+python docs/published_curve.py             # reads results/all_cnn_curve; writes figures/all_cnn_curve.png too
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 from figures import FIGURES, shrink
 from matplotlib.ticker import PercentFormatter
+from studies import PAGE, with_block
 
 from cnnlab.reporting.figure import TRAIN_COLOR, VALIDATION_COLOR, new_figure, save_figure, style_axes, whole_ticks
 
@@ -18,8 +20,8 @@ PUBLISHED = pd.DataFrame(
         "accuracy": [0.244, 0.423, 0.534, 0.601, 0.651, 0.690, 0.721, 0.743, 0.761, 0.777],
         "val_accuracy": [0.3512, 0.5000, 0.5914, 0.6601, 0.6807, 0.7330, 0.7548, 0.7713, 0.7852, 0.7947],
     }
-)
-"""The first ten epochs of the initialisation study: 50,000 training images, scored on the test images after each."""
+).set_index("epoch")
+"""Of the initialisation study, the first ten epochs: 50,000 training images, scored on the test images after each."""
 
 CURVES = {"accuracy": (TRAIN_COLOR, "training"), "val_accuracy": (VALIDATION_COLOR, "held-out images")}
 WIDTH = 900
@@ -27,27 +29,25 @@ WIDTH = 900
 
 
 def main() -> None:
-    runs = {int(folder.name): pd.read_csv(folder / "metrics.csv") for folder in sorted(RECORDS.iterdir())}
+    here = pd.concat(pd.read_csv(file) for file in RECORDS.glob("*/metrics.csv")).groupby("epoch").mean()
     target = FIGURES / "all_cnn_curve.png"
-    draw(runs, target)
+    draw(here, target)
     shrink(target, WIDTH, target)
-    print(table(runs).to_string())
+    PAGE.write_text(with_block(PAGE.read_text("utf-8"), "curve", table(here)), "utf-8")
 
 
-def draw(runs: dict[int, pd.DataFrame], target: Path) -> None:
-    """Write the curves of every seed, solid, and the published ones, dashed.
+def draw(here: pd.DataFrame, target: Path) -> None:
+    """Write both curves as a PNG, or replace it: here solid, published dashed.
 
     Args:
-        runs: metrics.csv by seed.
-        target: the PNG to write or replace.
+        here: accuracy and val_accuracy by epoch, means over seeds.
     """
-    figure = new_figure(7.5, 4.5, "All-CNN-C with LSUV: accuracy of the first epochs")
+    figure = new_figure(7.5, 4.5, "All-CNN-C with LSUV, accuracy")
     axes = figure.subplots()
     style_axes(axes)
     for column, (color, name) in CURVES.items():
-        for seed, history in runs.items():
-            axes.plot(history["epoch"], history[column], color=color, marker="o", label=f"{name}, here, seed {seed}")
-        axes.plot(PUBLISHED["epoch"], PUBLISHED[column], color=color, linestyle="--", label=f"{name}, published")
+        axes.plot(here[column], color=color, marker="o", label=f"{name}, here")
+        axes.plot(PUBLISHED[column], color=color, linestyle="--", label=f"{name}, published")
     axes.set_xlabel("epoch", fontsize=9)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     whole_ticks(axes.xaxis)
@@ -55,11 +55,13 @@ def draw(runs: dict[int, pd.DataFrame], target: Path) -> None:
     save_figure(figure, target)
 
 
-def table(runs: dict[int, pd.DataFrame]) -> pd.DataFrame:
-    """The held-out accuracies in percent, a row per epoch; seeds are averaged."""
-    ours = pd.concat(runs.values()).groupby("epoch")["val_accuracy"].mean()
-    both = pd.DataFrame({"published": PUBLISHED.set_index("epoch")["val_accuracy"], "here": ours})
-    return (100 * both).round(2)
+def table(here: pd.DataFrame) -> Iterator[str]:
+    """The held-out accuracies in percent; a column per epoch of the published curve, or fewer."""
+    shared = here.index.intersection(PUBLISHED.index)
+    yield f"| epoch | {' | '.join(map(str, shared))} |"
+    yield "|---|" + "---|" * len(shared)
+    for name, curve in (("published", PUBLISHED), ("here", here)):
+        yield f"| {name} | {' | '.join(f'{value:.2%}' for value in curve.loc[shared, 'val_accuracy'])} |"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ What stands between `<!-- NAME -->` and `<!-- end -->` in the page is replaced, 
 
 import argparse
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -47,11 +47,16 @@ def main() -> None:
     folder = parser.parse_args().folder
     page = PAGE.read_text("utf-8")
     for name, baseline in BASELINES.items():
-        text = "\n".join(block(folder / name, name, baseline))
-        marks = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
-        page, count = re.subn(marks, lambda found, text=text: found[1] + text + found[2], page, flags=re.DOTALL)
-        assert count == 1, f"docs/studies.md has no block {name}"
+        page = with_block(page, name, block(folder / name, name, baseline))
     PAGE.write_text(page, "utf-8")
+
+
+def with_block(page: str, name: str, lines: Iterable[str]) -> str:
+    """The page with other lines between its marks NAME and end."""
+    marks = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
+    page, count = re.subn(marks, lambda found: found[1] + "\n".join(lines) + found[2], page, flags=re.DOTALL)
+    assert count == 1, f"docs/studies.md has no block {name}"
+    return page
 
 
 def block(sweep: Path, name: str, baseline: str) -> Iterator[str]:

@@ -15,6 +15,7 @@ import numpy as np
 from cnnlab.config.instantiate import ended
 from cnnlab.config.targets import DEFAULT_PACKAGES, plugin_packages
 from cnnlab.errors import UserError
+from cnnlab.models.weights.finite import tell_not_finite
 from cnnlab.plugins.active import import_plugins
 from cnnlab.runs.files import write_atomically
 
@@ -79,9 +80,11 @@ def load_model(path: Path, key: str, packages: Sequence[str]) -> keras.Model:
         with ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
         custom_objects = _custom_objects(config, f"{key}: {path.name}", packages)
-        return keras.models.load_model(path, custom_objects, compile=False)
+        model = keras.models.load_model(path, custom_objects, compile=False)
     except (ValueError, TypeError, OSError, KeyError, BadZipFile) as error:
         raise UserError(f"{key}: {path.name} cannot be loaded; Keras says: {_reason(error)}") from error
+    tell_not_finite(model, f"{key}: {path.name}")
+    return model
 
 
 def require_saveable(network: keras.Model, key: str, packages: Sequence[str]) -> None:

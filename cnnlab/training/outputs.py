@@ -5,10 +5,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from cnnlab.errors import Diverged
 from cnnlab.models.keras_file import save_model
+from cnnlab.models.weights.finite import not_finite
 from cnnlab.runs.run import Run
 from cnnlab.training.checkpoints import Checkpoints
 from cnnlab.training.ema import averaged_weights
@@ -84,11 +84,10 @@ class Outputs:
             save_model(self._exported, path, self._class_names)
 
     def _require_finite(self, step: int) -> None:
-        for variable in self._train_state.network.weights:
-            if not tf.as_dtype(variable.dtype).is_floating:  # Normalization counts what it was adapted to
-                continue
-            if not tf.reduce_all(tf.math.is_finite(variable.value)):
-                fault = f"{variable.path} is NaN or infinite after step {step}"
-                if step == 1:  # after a finite loss: some processors' ReLU makes 0 of a NaN, and only gradients show it
-                    raise Diverged(f"{fault}, which the starting weights led to; {FIRST_STEP_ADVICE}", learnt=False)
-                raise Diverged(f"{fault}; {DIVERGENCE_ADVICE}")
+        path = not_finite(self._train_state.network.weights)
+        if path is None:
+            return
+        fault = f"{path} is NaN or infinite after step {step}"
+        if step == 1:  # and the loss was finite: only the gradients of the starting weights were not
+            raise Diverged(f"{fault}, which the starting weights led to; {FIRST_STEP_ADVICE}", learnt=False)
+        raise Diverged(f"{fault}; {DIVERGENCE_ADVICE}")

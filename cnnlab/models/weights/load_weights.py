@@ -16,6 +16,7 @@ from cnnlab.errors import UserError
 from cnnlab.models.graph import finalize_state
 from cnnlab.models.keras_file import REASON_LENGTH, load_model, read_class_names
 from cnnlab.models.network import take_apart
+from cnnlab.models.weights.finite import tell_not_finite
 from cnnlab.models.weights.legacy_hdf5 import is_legacy, read_legacy_hdf5
 from cnnlab.models.weights.set_weights import set_weights
 from cnnlab.models.weights.settings import differing_networks
@@ -66,11 +67,13 @@ def load_weights(
         except Misfit as misfit:
             of_classes = any(weight.path in str(misfit) for layer in head_layers(network) for weight in layer.weights)
             raise UserError(f"{misfit}, or {HEAD_HINT}" if of_classes and not head else str(misfit)) from misfit
+        tell_not_finite(network, where)
         log.info("%s: holds no preprocessing; images go through model.preprocessing: %s", where, _steps(preprocessing))
     elif weights_map is not None:
         raise UserError(f"weights_map={weights_map}: {file.name} needs none: Keras 3 knows which array is which")
     elif file.name.endswith(NETWORK_WEIGHTS):
         _load_network(file, network, path, head)
+        tell_not_finite(network, where)
     else:
         _copy(load_model(file, where, packages), preprocessing, network, path, head)
     if head:

@@ -251,3 +251,27 @@ def test_a_damaged_file_is_refused_in_one_line(tmp_path, name):
     with pytest.raises(UserError, match=name) as error:
         load_weights(str(tmp_path / name), *parts())
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["model.keras", "network.keras", "network.weights.h5"])
+def test_weights_that_are_no_numbers_are_told(tmp_path, trained, name, caplog):
+    preprocessing, network = trained
+    kernel = network.get_layer("conv1").kernel
+    kernel.assign(keras.ops.full_like(kernel, np.nan))
+    saved = export(preprocessing, network) if name.startswith("model") else network
+    saved.save_weights(tmp_path / name) if name.endswith(".h5") else saved.save(tmp_path / name)
+    with caplog.at_level(logging.WARNING):
+        load_weights(str(tmp_path / name), *parts())
+    assert "conv1/kernel holds NaN or infinity; whatever is computed with it says nothing" in caplog.text
+
+
+def test_so_are_those_of_older_versions(trained, write_hdf5, caplog):
+    _, network = trained
+    layers = [(layer.name, layer) for layer in network.layers if layer.weights]
+    stored = [
+        (name, {weight.name: np.full(weight.shape, np.inf if name == "conv1" else 0) for weight in layer.weights})
+        for name, layer in layers
+    ]
+    with caplog.at_level(logging.WARNING):
+        load_weights(str(write_hdf5(stored)), *parts())
+    assert "conv1/kernel holds NaN or infinity" in caplog.text
