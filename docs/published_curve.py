@@ -29,18 +29,23 @@ WIDTH = 900
 
 
 def main() -> None:
-    here = pd.concat(pd.read_csv(file) for file in RECORDS.glob("*/metrics.csv")).groupby("epoch").mean()
+    here = history()
     target = FIGURES / "all_cnn_curve.png"
     draw(here, target)
     shrink(target, WIDTH, target)
     PAGE.write_text(with_block(PAGE.read_text("utf-8"), "curve", table(here)), "utf-8")
 
 
+def history() -> pd.DataFrame:
+    """metrics.csv by epoch; means over seeds."""
+    return pd.concat(pd.read_csv(file) for file in RECORDS.glob("*/metrics.csv")).groupby("epoch").mean()
+
+
 def draw(here: pd.DataFrame, target: Path) -> None:
     """Write both curves as a PNG, or replace it: here solid, published dashed.
 
     Args:
-        here: accuracy and val_accuracy by epoch, means over seeds.
+        here: see `history`.
     """
     figure = new_figure(7.5, 4.5, "All-CNN-C with LSUV, accuracy")
     axes = figure.subplots()

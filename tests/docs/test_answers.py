@@ -1,6 +1,7 @@
 """What pages show as printed is what is printed."""
 
 import re
+import runpy
 import shlex
 import shutil
 import sys
@@ -71,6 +72,13 @@ def test_the_readme_shows_what_results_has():
         row = re.search(rf"^\| `{preset}` \|.*$", results, re.MULTILINE)[0]
         assert measured in row
         assert published.rpartition(" ")[0].rpartition(" ")[2] in row
+
+
+def test_the_learning_curve_of_the_study_is_that_of_the_records(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    script = runpy.run_path(str(ROOT / "docs" / "published_curve.py"))
+    shown = "\n".join(script["table"](script["history"]()))
+    assert shown in (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
