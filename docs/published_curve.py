@@ -1,6 +1,8 @@
 """Draw the learning curve of `all_cnn_curve` beside the published one of its network; tabulate it in docs/studies.md.
 
-python docs/published_curve.py             # reads results/all_cnn_curve; writes figures/all_cnn_curve.png too
+    python docs/published_curve.py             # reads results/all_cnn_curve; writes figures/all_cnn_curve.png too
+
+Several seeds are averaged.
 """
 
 from collections.abc import Iterator
