@@ -1,5 +1,7 @@
 """The ways a command can end other than well, each tied to one exit code of the CLI, and what others' errors say."""
 
+from collections.abc import Sequence
+
 
 class UserError(Exception):
     """A mistake of the user's (exit code 2).
@@ -22,6 +24,20 @@ class WrongType(UserError):
     def __init__(self, key: str, message: str):
         super().__init__(message)
         self.key = key
+
+
+class UnknownKey(UserError):
+    """A key of a configuration that nothing takes.
+
+    Attributes:
+        key: its full name.
+        known: the names that could stand in the place of its last part.
+    """
+
+    def __init__(self, key: str, known: Sequence[str], message: str):
+        super().__init__(message)
+        self.key = key
+        self.known = known
 
 
 class Unreadable(UserError):

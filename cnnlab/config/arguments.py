@@ -79,6 +79,12 @@ def given_overrides(hydra: HydraConf) -> list[str]:
     return cast(list[str], OmegaConf.to_container(hydra.overrides.task))
 
 
+def config_folders(hydra: HydraConf) -> list[str]:
+    """What --config-dir named on the command line, by Hydra's own configuration."""
+    sources = hydra.runtime.config_sources
+    return [source.path for source in sources if source.provider == "command-line"]
+
+
 def _refuse(message: str) -> NoReturn:
     raise UserError(message)
 

@@ -19,16 +19,14 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from cnnlab.config.arguments import given_overrides, path_argument, prepare
-from cnnlab.config.defaults import fill_defaults
-from cnnlab.config.explain import decoding_hint, explain
+from cnnlab.config.complete import complete
+from cnnlab.config.explain import explain
 from cnnlab.config.overrides import named_twice, overridden
 from cnnlab.config.plugin_options import check_options, project_arguments, require_trust
-from cnnlab.config.resolve import resolve
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.config.run_config import RUN_KEYS, check_resumable, primary_config, stored_run
 from cnnlab.config.single_job import asks_for_one_job, run_single_job
-from cnnlab.config.validate import validate
-from cnnlab.errors import Interrupted, UserError, WrongType
+from cnnlab.errors import Interrupted, UserError
 from cnnlab.plugins.project import FILE as PROJECT_FILE
 from cnnlab.runs.run import Run
 
@@ -146,13 +144,11 @@ class _Job:
         with open_dict(config):
             config.pop("sweep", None)  # a run knows nothing of the sweep it is part of
         try:
-            fill_defaults(config)
-            validate(config, self.command, overrides)
-            resolve(config)
+            told = complete(config, self.command, overrides, HydraConfig.get())
         except OmegaConfBaseException as error:
             raise UserError(explain(error, self.arguments)) from error
-        except WrongType as error:
-            raise UserError(f"{error}{decoding_hint(config, error.key)}") from error
+        for line in told:
+            log.warning("%s", line)
         if self.run and self.command == "train":
             if not directory.samefile(self.run.path):  # which may be called ../RUN, and Hydra leaves out such parts
                 raise UserError(f"hydra.run.dir={directory}: a resumed run stays in {self.run.path}")

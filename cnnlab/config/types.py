@@ -5,7 +5,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from cnnlab.config.nearest import did_you_mean
-from cnnlab.errors import UserError, WrongType
+from cnnlab.errors import UnknownKey, WrongType
 
 _NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
 
@@ -41,14 +41,14 @@ def check_keys(given: Mapping[str, Any], known: Sequence[str], key: str) -> None
     """Check that a node has no keys but `known`.
 
     Raises:
-        UserError: it has another; the message names the nearest known one.
+        UnknownKey: it has another; the message names the nearest known one.
     """
     for name in given:
         if name not in known:
             full = f"{key}.{name}" if key else str(name)
             where = f" in {key}" if key else ""
             hint = did_you_mean(name, known) or f"; the keys are {', '.join(known)}"
-            raise UserError(f"{full}={shown(given[name])}: no such key{where}{hint}")
+            raise UnknownKey(full, known, f"{full}={shown(given[name])}: no such key{where}{hint}")
 
 
 def shown(value: Any) -> str:

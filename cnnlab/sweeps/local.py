@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from hydra.conf import HydraConf
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
+from cnnlab.config.arguments import config_folders
 from cnnlab.config.durations import parse_duration
 from cnnlab.errors import Interrupted, UserError
 from cnnlab.sweeps.process import JobProcess, Outcome, stop_all, train_arguments
@@ -61,12 +61,6 @@ def launch(
         name = signal.Signals(received.number).name
         raise Interrupted(received.number, f"stopped by {name}; the same command resumes {directory}")
     return [_returned(sweep_state, composed.hydra.sweep.subdir, outcomes) for composed in configs]
-
-
-def config_folders(hydra: HydraConf) -> list[str]:
-    """What --config-dir named on the command line, by Hydra's own configuration."""
-    sources = hydra.runtime.config_sources
-    return [source.path for source in sources if source.provider == "command-line"]
 
 
 def timeout_seconds(config: DictConfig) -> float | None:

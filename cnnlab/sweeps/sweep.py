@@ -16,11 +16,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from rich.console import Console
 
 from cnnlab.config.arguments import given_overrides, quote_path, unquote_path
-from cnnlab.config.resolve import resolve
+from cnnlab.config.complete import complete
 from cnnlab.config.run_config import SAME_RESULT, differences, has_own_data
 from cnnlab.config.schema import Sweep
 from cnnlab.config.types import check
-from cnnlab.config.validate import validate
 from cnnlab.errors import Unfinished, UserError, one_line
 from cnnlab.runs.lock import is_locked, sole_writer
 from cnnlab.runs.run import Run
@@ -66,10 +65,10 @@ def sweep(
     grid = read_grid(context.config_loader, arguments, configurations)
     directory = _directory(config, grid)
     jobs = list(grid.jobs)
-    elsewhere = _check_jobs(context, config, jobs, directory)
+    elsewhere, told = _check_jobs(context, config, jobs, directory)
     command = shlex.join(["cnnlab", "train", *map(unquote_path, sys.argv[1:])])
     sweep_state = SweepState.of_grid(directory, grid.keys, command, jobs)
-    _tell_surprises(grid, sweep_state, elsewhere)
+    _tell_surprises(grid, sweep_state, elsewhere, told)
     states = AGAIN | RETRIED if config.sweep.retry_failed else AGAIN
     names = [job.name for job in jobs if sweep_state.entries[job.name].state in states]
     if config.sweep.dry_run:
@@ -153,16 +152,23 @@ def _directory(config: DictConfig, grid: Grid) -> Path:
     return (FOLDER / (config.sweep.name or grid.name())).absolute()
 
 
-def _check_jobs(context: HydraContext, config: DictConfig, jobs: Sequence[Job], directory: Path) -> dict[str, Roots]:
-    """Check the jobs' configurations; return by name those of own data that now lie elsewhere than their run's did."""
-    elsewhere = {}
+def _check_jobs(
+    context: HydraContext, config: DictConfig, jobs: Sequence[Job], directory: Path
+) -> tuple[dict[str, Roots], list[str]]:
+    """Check the jobs' configurations.
+
+    Returns:
+        By name the jobs of own data that now lie elsewhere than their run's did, and lines to tell the user.
+    """
+    elsewhere: dict[str, Roots] = {}
+    told: dict[str, None] = {}
     for job in jobs:
         composed = context.config_loader.load_sweep_config(config, list(job.overrides))
         with read_write(composed), open_dict(composed):
-            del composed["hydra"], composed["sweep"]
+            hydra = composed.pop("hydra")
+            del composed["sweep"]
             try:
-                validate(composed, "train", job.overrides)
-                resolve(composed)
+                told.update(dict.fromkeys(complete(composed, "train", job.overrides, hydra)))
             except UserError as error:
                 raise UserError(f"{job.name}: {error}") from error
         if not (directory / job.name / "run.json").exists():
@@ -177,12 +183,14 @@ def _check_jobs(context: HydraContext, config: DictConfig, jobs: Sequence[Job], 
         roots = run.config.dataset.get("root"), composed.dataset.get("root")
         if has_own_data(composed.dataset) and len(set(roots)) > 1:
             elsewhere[job.name] = roots
-    return elsewhere
+    return elsewhere, list(told)
 
 
-def _tell_surprises(grid: Grid, sweep_state: SweepState, elsewhere: Mapping[str, Roots]) -> None:
+def _tell_surprises(grid: Grid, sweep_state: SweepState, elsewhere: Mapping[str, Roots], told: Sequence[str]) -> None:
     """Say where the sweep is not just the combinations that were typed."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
+    for line in told:
+        console.print(line, markup=False)
     if grid.repeated:
         console.print(f"{grid.repeated} combinations came up again, since a value is given twice; each is trained once")
     others = len(sweep_state.entries) - len(grid.jobs)

@@ -7,9 +7,9 @@ from pathlib import Path
 from hydra.conf import HydraConf
 from omegaconf import DictConfig
 
-from cnnlab.config.arguments import given_overrides
+from cnnlab.config.arguments import config_folders, given_overrides
 from cnnlab.errors import Interrupted
-from cnnlab.sweeps.local import POLL_SECONDS, Received, config_folders, timeout_seconds
+from cnnlab.sweeps.local import POLL_SECONDS, Received, timeout_seconds
 from cnnlab.sweeps.process import JobProcess, stop_all, train_arguments
 from cnnlab.sweeps.slots import Slot
 from cnnlab.training.signals import catch_signals
