@@ -14,12 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from cnnlab.data.data_loader import DataLoader
-from cnnlab.errors import Diverged, Interrupted, Unreadable, UserError
+from cnnlab.errors import Interrupted, Unreadable, UserError
 from cnnlab.metrics.metric_set import MetricSet
 from cnnlab.schedules.history import HistorySchedule
 from cnnlab.training.checkpoint_monitor import CheckpointMonitor
+from cnnlab.training.divergence import WeightCheck, require_finite_losses
 from cnnlab.training.loop_state import Best, LoopState
-from cnnlab.training.outputs import DIVERGENCE_ADVICE, FIRST_STEP_ADVICE, Outputs
+from cnnlab.training.outputs import Outputs
 from cnnlab.training.plan import Plan
 from cnnlab.training.progress import ProgressDisplay, Pulse
 from cnnlab.training.signals import STOP_SIGNALS, StopRequest
@@ -35,14 +36,15 @@ class Loop:
     """One training, from where `state` stands to the end of `plan`.
 
     Between two stops of the plan, steps are sent to the device in chunks of about a second without waiting for
-    any of them; then the chunk's losses are fetched at once. Where something must be decided in common by
-    several processes, chunks have a fixed length.
+    any of them; then the chunk's losses are fetched at once, and the weights checked. Where something must be
+    decided in common by several processes, chunks have a fixed length.
 
     Attributes:
         plan: when things happen.
         state: where the training stands; changed in place.
         data_loader, train_call, batch_size: the training images and the compiled step.
         steps_per_call: updates per call of `train_call`.
+        check_weights: after a chunk, those that are trained.
         metrics: of the training images; part of the compiled step.
         validate: scores the validation split; None where there is none.
         validation_columns: what it measures beside val_loss and val_accuracy.
@@ -62,6 +64,7 @@ class Loop:
     train_call: Callable[[Any, tf.Tensor, int], tf.Tensor]
     batch_size: int
     steps_per_call: int
+    check_weights: WeightCheck
     metrics: MetricSet
     validate: Callable[[], dict[str, float]] | None
     validation_columns: Sequence[str]
@@ -205,16 +208,8 @@ class Loop:
         state, steps_per_epoch = self.state, self.plan.steps_per_epoch
         first = state.step + 1
         self.outputs.steps(first, steps_per_epoch, results)
-        finite = np.isfinite(results[:, 0])
-        if not finite.all():
-            bad = first + int(np.argmin(finite))
-            epoch = self.plan.epoch_of(bad)
-            loss = results[bad - first, 0]
-            if bad == 1:
-                raise Diverged(
-                    f"the loss is {loss} at step 1, before the weights have changed; {FIRST_STEP_ADVICE}", learnt=False
-                )
-            raise Diverged(f"the loss became {loss} at step {bad} (epoch {epoch}); {DIVERGENCE_ADVICE}")
+        require_finite_losses(results[:, 0], first, self.plan.epoch_of)
+        self.check_weights(state.step + len(results))
         for number, (loss, accuracy, _) in enumerate(results):
             batch, logs = (state.step + number) % steps_per_epoch, {"loss": float(loss), "accuracy": float(accuracy)}
             self.callbacks.on_train_batch_begin(batch)

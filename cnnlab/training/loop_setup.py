@@ -30,6 +30,7 @@ from cnnlab.runtime.devices import agreement, has_gpu
 from cnnlab.schedules.history import HistorySchedule
 from cnnlab.training.checkpoint_monitor import build_checkpoint_monitor
 from cnnlab.training.checkpoints import Checkpoints
+from cnnlab.training.divergence import WeightCheck
 from cnnlab.training.loop import Loop
 from cnnlab.training.loop_state import LoopState
 from cnnlab.training.outputs import Outputs
@@ -125,6 +126,7 @@ def build_loop(
         train_call=step.train_call,
         batch_size=trainer.batch_size,
         steps_per_call=_steps_per_call(trainer, data_loader, strategy),
+        check_weights=WeightCheck(train_state.network.trainable_variables),
         metrics=train_state.metrics,
         validate=_validation(config, trainer, dataset, train_state, step.loss),
         validation_columns=validation_columns(config.loss, config.metric),

@@ -6,20 +6,16 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from cnnlab.errors import Diverged
 from cnnlab.models.keras_file import save_model
-from cnnlab.models.weights.finite import not_finite
 from cnnlab.runs.run import Run
 from cnnlab.training.checkpoints import Checkpoints
+from cnnlab.training.divergence import WeightCheck
 from cnnlab.training.ema import averaged_weights
 from cnnlab.training.loop_state import LoopState
 from cnnlab.training.step import average_statistics
 from cnnlab.training.tables import StepTable, write_epochs
 from cnnlab.training.train_state import TrainState
 from cnnlab.training.variables import training_variables
-
-FIRST_STEP_ADVICE = "look at the images, the preprocessing, the starting weights and the model itself"
-DIVERGENCE_ADVICE = "lower optimizer.learning_rate or set optimizer.global_clipnorm"
 
 
 class Outputs:
@@ -43,6 +39,7 @@ class Outputs:
     ):
         self._run = run
         self._train_state = train_state
+        self._check_weights = WeightCheck(train_state.network.weights)
         self._exported = exported
         self._class_names = class_names
         self._checkpoints = Checkpoints(run.checkpoints, keep_checkpoints)
@@ -64,11 +61,11 @@ class Outputs:
         """Write the full state, and model.keras if it is the best so far.
 
         Raises:
-            Diverged: a weight is NaN or infinite; nothing is written.
+            Diverged: a weight, or a moving statistic, is NaN or infinite; nothing is written.
             OSError: the disk is full or read-only; what was written before stays.
         """
         average_statistics(self._train_state)
-        self._require_finite(state.step)
+        self._check_weights(state.step)
         if best:  # before the state: a run killed in between resumes from the state before and comes here again
             self._export(self._run.best_model)
             self._run.update(best=state.to_json()["best"])
@@ -82,12 +79,3 @@ class Outputs:
     def _export(self, path: Path) -> None:
         with averaged_weights(self._train_state):
             save_model(self._exported, path, self._class_names)
-
-    def _require_finite(self, step: int) -> None:
-        path = not_finite(self._train_state.network.weights)
-        if path is None:
-            return
-        fault = f"{path} is NaN or infinite after step {step}"
-        if step == 1:  # and the loss was finite: only the gradients of the starting weights were not
-            raise Diverged(f"{fault}, which the starting weights led to; {FIRST_STEP_ADVICE}", learnt=False)
-        raise Diverged(f"{fault}; {DIVERGENCE_ADVICE}")
