@@ -4,6 +4,7 @@ import logging
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -22,12 +23,47 @@ def numbered_classes(count: int) -> tuple[str, ...]:
     return tuple(str(index) for index in range(count))
 
 
+def are_numbers(class_names: Sequence[str]) -> bool:
+    """Whether classes are called 0, 1, …, in any order: folders are read as 0, 1, 10, 11, 2, …."""
+    return {*class_names} == {*numbered_classes(len(class_names))}
+
+
+def classes_of_model(
+    dataset: Dataset, class_names: Sequence[str] | None, file: Path, *, is_trained_here: bool
+) -> Dataset:
+    """Give a dataset the classes of a model, which may have no names for them.
+
+    Args:
+        dataset: with classes of its own.
+        class_names: the model's, see `align_classes`; None for none.
+        file: of the model, for the message.
+        is_trained_here: whether a run of cnnlab's trained it: then, without names, its classes are the numbers that
+            were its labels. Of another's model nobody knows in which order it counts folders called 0, 1, 10, 2.
+
+    Returns:
+        The dataset; where the model has no names the classes of the data stand for its outputs in their order, which
+        is told, but for what is numbered by a model of ours.
+
+    Raises:
+        UserError: see `align_classes`.
+    """
+    numbers = numbered_classes(len(dataset.class_names))
+    if class_names is not None:
+        return align_classes(dataset, class_names)
+    if is_trained_here and are_numbers(dataset.class_names):
+        return align_classes(dataset, numbers)
+    if dataset.named and dataset.class_names != numbers:
+        meant = list_names([f"{index} is {name}" for index, name in enumerate(dataset.class_names)])
+        logger.warning("%s: has no class names, so its outputs count the classes of %s: %s", file, dataset.name, meant)
+    return dataset
+
+
 def align_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
     """Give a dataset the classes of a model: labels are mapped by name, and what is done is told in a line each.
 
     Names are the same in either Unicode form, as macOS and others write an accent, unless the model has both. Images of
-    classes that the model does not know cannot be classified rightly and are left out. Data without names keep their
-    labels, which then stand for the model's outputs in their order.
+    classes that the model does not know cannot be classified rightly and are left out. Labels without names are such
+    names where the model's are 0, 1, …; else they stay, and stand for the model's outputs in their order.
 
     Args:
         dataset: with classes of its own.
@@ -39,7 +75,7 @@ def align_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
     Raises:
         UserError: nothing is left of a split, or data without names have more classes than the model.
     """
-    if not dataset.named:
+    if not dataset.named and not are_numbers(class_names):
         return _by_position(dataset, tuple(class_names))
     positions = _first_positions(map(_composed, class_names)) | _first_positions(class_names)
     found = (positions.get(name, positions.get(_composed(name), -1)) for name in dataset.class_names)
@@ -125,7 +161,6 @@ def _by_position(dataset: Dataset, class_names: tuple[str, ...]) -> Dataset:
             f"{dataset.name}: has the label {largest} and no class names; the model's {len(class_names)} classes are "
             f"{list_names(class_names)}"
         )
-    if class_names != numbered_classes(len(class_names)):
-        meant = list_names([f"{index} is {name}" for index, name in enumerate(class_names)])
-        logger.warning("%s: has no class names, so labels count the model's classes: %s", dataset.name, meant)
+    meant = list_names([f"{index} is {name}" for index, name in enumerate(class_names)])
+    logger.warning("%s: has no class names, so labels count the model's classes: %s", dataset.name, meant)
     return replace(dataset, class_names=class_names)

@@ -13,12 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 from cnnlab.config.flat import flat
 from cnnlab.config.schema import TABLE_FORMAT
 from cnnlab.config.tta import parse_views
-from cnnlab.data.classes import align_classes
+from cnnlab.data.classes import classes_of_model
 from cnnlab.data.dataset import Dataset, ImageShape, Split
 from cnnlab.data.fingerprint import fingerprints
 from cnnlab.data.load import load_dataset, load_split
 from cnnlab.errors import UserError
-from cnnlab.evaluation.load_model import class_count, load_best, load_weights_file, require_fit, tell_positions
+from cnnlab.evaluation.load_model import class_count, load_best, load_weights_file, require_fit
 from cnnlab.models.weights.load_weights import reader_of
 from cnnlab.runs.files import numbered_folder
 from cnnlab.runs.run import Run
@@ -63,10 +63,7 @@ def prepare(
     if config.tta != "none" and "validation" in dataset.splits:
         splits["validation"] = dataset.splits["validation"]
     dataset = replace(dataset, splits=splits)
-    if class_names is None:
-        tell_positions(file, dataset)
-    else:
-        dataset = align_classes(dataset, class_names)
+    dataset = classes_of_model(dataset, class_names, file, is_trained_here=run is not None)
     require_fit(model, dataset)
     return model, dataset, changed
 

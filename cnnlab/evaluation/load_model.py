@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from cnnlab.config.targets import DEFAULT_PACKAGES
 from cnnlab.config.types import shown
-from cnnlab.data.classes import differing_names, list_names, numbered_classes
+from cnnlab.data.classes import differing_names
 from cnnlab.data.dataset import Dataset
 from cnnlab.errors import UserError
 from cnnlab.models.keras_file import load_model, read_class_names
@@ -125,13 +125,6 @@ def require_fit(model: keras.Model, dataset: Dataset) -> None:
 def class_count(model: keras.Model) -> int:
     """How many classes a model tells apart; one sigmoid unit tells two."""
     return max(2, model.output_shape[-1])
-
-
-def tell_positions(file: Path, dataset: Dataset) -> None:
-    """Say which classes the outputs of a model without class names count as."""
-    if dataset.named and dataset.class_names != numbered_classes(len(dataset.class_names)):
-        meant = list_names([f"{index} is {name}" for index, name in enumerate(dataset.class_names)])
-        log.warning("%s: has no class names, so its outputs count the classes of %s: %s", file, dataset.name, meant)
 
 
 def require_probabilities(values: np.ndarray, path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 from omegaconf import DictConfig
 
-from cnnlab.data.classes import align_classes
+from cnnlab.data.classes import classes_of_model
 from cnnlab.data.dataset import Dataset, ImageShape
 from cnnlab.data.load import load_dataset
 from cnnlab.errors import UserError
@@ -17,7 +17,6 @@ from cnnlab.evaluation.load_model import (
     load_weights_file,
     require_fit,
     run_classes,
-    tell_positions,
 )
 from cnnlab.models.contract import from_images, without_probabilities
 from cnnlab.models.graph import finalize_state, function_of
@@ -65,10 +64,7 @@ class Subject:
         """
         own_classes = self.own_classes
         dataset = load_dataset(self.config.dataset, self.config.seeds.split, own_classes=own_classes is not None)
-        if own_classes is None:
-            tell_positions(self.origin, dataset)
-        else:
-            dataset = align_classes(dataset, own_classes)
+        dataset = classes_of_model(dataset, own_classes, self.origin, is_trained_here=self.model_sha256 is not None)
         require_fit(self.network, dataset)
         return dataset
 

@@ -1,11 +1,12 @@
 """Classes of data among those of a model: by name where there are names, and never in silence."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cnnlab.data.classes import align_classes, differing_names, tell_lookalikes
+from cnnlab.data.classes import align_classes, classes_of_model, differing_names, tell_lookalikes
 from cnnlab.data.dataset import Dataset, Split
 from cnnlab.errors import UserError
 
@@ -63,6 +64,34 @@ def test_data_without_names_keep_their_labels_and_what_they_count_as_is_told(cap
     assert aligned.class_names == ("cat", "dog")
     assert aligned.splits["test"].labels.tolist() == [1, 0]
     assert caplog.messages == ["zoo: has no class names, so labels count the model's classes: 0 is cat, 1 is dog"]
+
+
+NUMBERS = (*map(str, (0, 1, 10, 11)), *map(str, range(2, 10)))
+"""Twelve classes as their folders are sorted."""
+
+
+def test_labels_without_names_are_the_numbers_that_the_model_calls_its_classes(caplog):
+    caplog.set_level(logging.INFO)
+    counted = tuple(map(str, range(12)))
+    aligned = align_classes(dataset(counted, [0, 2, 10, 11], named=False), NUMBERS)
+    assert aligned.splits["test"].labels.tolist() == [0, 4, 2, 3]
+    assert "labels are mapped by name: its classes are 0, 1, 2, " in caplog.text
+
+
+def test_numbered_classes_are_the_labels_of_a_run_that_had_no_names():
+    data = dataset(NUMBERS, [0, 4, 2, 3])
+    ours = classes_of_model(data, None, Path("run/model.keras"), is_trained_here=True)
+    assert ours.splits["test"].labels.tolist() == [0, 2, 10, 11]
+    assert ours.class_names == tuple(map(str, range(12)))
+
+
+def test_of_anothers_model_the_outputs_count_the_folders_which_is_told(caplog):
+    theirs = classes_of_model(dataset(NUMBERS, [0, 4, 2]), None, Path("model.keras"), is_trained_here=False)
+    assert theirs.splits["test"].labels.tolist() == [0, 4, 2]
+    assert (
+        "model.keras: has no class names, so its outputs count the classes of zoo: 0 is 0, 1 is 1, 2 is 10, 3 is"
+        in (caplog.text)
+    )
 
 
 def test_labels_without_names_beyond_the_models_classes_are_refused():

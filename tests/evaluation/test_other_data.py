@@ -124,6 +124,27 @@ class TestByName:
         assert found["accuracy"] == 1
         assert "set: has no class names, so labels count the model's classes: 0 is b, 1 is c, 2 is d" in told
 
+    def test_folders_called_by_numbers_are_the_labels_of_arrays_without_names(self, train, tmp_path, evaluate):
+        labels = np.arange(12 * 20) % 12
+        images = np.zeros((len(labels), 12, 8, 1), np.uint8)
+        images[np.arange(len(labels)), labels] = 255  # class i is a white line in row i
+        np.savez(tmp_path / "lines.npz", x_train=images, y_train=labels)
+        for label in range(12):
+            (tmp_path / "lines" / str(label)).mkdir(parents=True)
+            Image.fromarray(images[label, ..., 0]).save(tmp_path / "lines" / str(label) / "line.png")
+        trained = train(
+            *("dataset=arrays", f"dataset.root={tmp_path / 'lines.npz'}", "dataset.image_shape=[12,8,1]"),
+            *(
+                "model=mnist_cnn",
+                "model.padding=same",
+                "augmentation=none",
+                "trainer.batch_size=16",
+                "trainer.epochs=8",
+            ),
+        )
+        _, found, _ = evaluate(f"run={trained}", f"data={tmp_path / 'lines'}")
+        assert found["accuracy"] == 1
+
     def test_nothing_that_the_model_knows_is_refused(self, run, save_folders, tmp_path, capsys):
         line = refusal(capsys, "eval", f"run={run}", f"data={save_folders(tmp_path / 'odd', 'd:x b:y')}")
         assert line == "error: odd: the model knows none of the classes of split test: x (3), y (3); it knows b, c, d"
