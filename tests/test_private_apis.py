@@ -67,6 +67,7 @@ METHODS = {
     "keras.Model._flatten_layers": "self include_self recursive",
     "keras.optimizers.Optimizer._all_reduce_sum_gradients": "self grads_and_vars",
     "keras.optimizers.Optimizer._apply_weight_decay": "self variables",
+    "keras.optimizers.Optimizer._backend_apply_gradients": "self grads trainable_variables",
     "keras.optimizers.Optimizer._get_variable_index": "self variable",
     "keras.optimizers.Optimizer._use_weight_decay": "self variable",
     "omegaconf.DictConfig._get_full_key": "self key",

@@ -78,8 +78,8 @@ def draw_epochs(comparison: Comparison, path: Path) -> None:
 def draw_time_to_accuracy(comparison: Comparison, path: Path) -> None:
     """Draw accuracy against seconds of training and against images seen: thin lines are runs, thick ones their means.
 
-    Of the validation split where there is one, else of the training. The seconds are those of training steps alone:
-    no compilation, validation or checkpoint.
+    Of the validation split where there is one, else of the training. The seconds are those of metrics.csv: all that
+    passed, with compilation, validation and checkpoints.
 
     Args:
         comparison: whose finished runs are drawn.
@@ -111,7 +111,7 @@ def draw_time_to_accuracy(comparison: Comparison, path: Path) -> None:
                     markersize=3,
                     label=_label(name, len(runs)),
                 )
-    panels["seconds_so_far"].set_xlabel("seconds of training", fontsize=9)
+    panels["seconds_so_far"].set_xlabel("seconds, all included", fontsize=9)
     panels["images"].set_xlabel("images seen", fontsize=9)
     panels["images"].xaxis.set_major_formatter(EngFormatter(sep=""))
     _legend(figure, panels["images"])

@@ -49,11 +49,16 @@ def column_of(metric: str) -> str:
 
 def format_metric(value: float, metric: str) -> str:
     """A value, or its standard deviation: accuracies in percent, losses in nats."""
-    return f"{value:.2%}" if metric.endswith("accuracy") else f"{value:.4f}"
+    return f"{value:.2%}" if metric.endswith("accuracy") else _decimals(value)
 
 
 def format_difference(mean: float, metric: str, interval: tuple[float, float] | None = None) -> str:
     """A difference of values, perhaps with its interval: of accuracies in percentage points."""
     share = metric.endswith("accuracy")
-    shown, *ends = (f"{100 * value:+.2f}" if share else f"{value:+.4f}" for value in (mean, *(interval or ())))
+    shown, *ends = (f"{100 * value:+.2f}" if share else _decimals(value, "+") for value in (mean, *(interval or ())))
     return shown + (f" [{', '.join(ends)}]" if ends else "") + (" points" if share else "")
+
+
+def _decimals(value: float, sign: str = "") -> str:
+    """Four decimals; of what these would show as hardly more than nothing, three digits."""
+    return f"{value:{sign}.4f}" if not 0 < abs(value) < 1e-3 else f"{value:{sign}.3g}"

@@ -19,7 +19,7 @@ POWER = 0.8
 MOST_SEEDS = 1000
 
 NO_SCATTER = 1e-6
-"""Differences that lie within this are equal: float32 tells no more."""
+"""Values that differ by no more than this share of them are equal: float32 tells no more."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def mean_interval(
         low and high; NaN for fewer than two values, and for values without scatter.
     """
     count = len(values)
-    if count < 2 or np.ptp(values) < NO_SCATTER:
+    if count < 2 or not _scatters(np.asarray(values)):
         return math.nan, math.nan
     mean = float(np.mean(values))
     half = _half_width(np.asarray(values), 1 - confidence, held_out)
@@ -203,7 +203,7 @@ def seeds_needed(differences: Sequence[float], confidence: float = 0.95, held_ou
     Returns:
         None for fewer than two differences, for no difference, without scatter, or beyond a thousand.
     """
-    if len(differences) < 2 or np.ptp(differences) < NO_SCATTER:
+    if len(differences) < 2 or not _scatters(np.asarray(differences)):
         return None
     effect = abs(np.mean(differences)) / np.std(differences, ddof=1)
     if effect == 0:
@@ -215,11 +215,16 @@ def seeds_needed(differences: Sequence[float], confidence: float = 0.95, held_ou
 
 
 def _shared(by_run: Mapping[str, np.ndarray], configuration: str, baseline: str) -> np.ndarray:
-    """configuration - baseline for each seed that both have."""
+    """configuration - baseline for each seed that both have; 0 where float32 would tell them apart no more."""
     if configuration not in by_run or baseline not in by_run:
         return np.empty(0)
-    differences = by_run[configuration] - by_run[baseline]
+    ours, theirs = by_run[configuration], by_run[baseline]
+    differences = np.where(np.isclose(ours, theirs, rtol=NO_SCATTER, atol=0), 0, ours - theirs)
     return differences[~np.isnan(differences)]
+
+
+def _scatters(values: np.ndarray) -> bool:
+    return bool(np.ptp(values) > NO_SCATTER * np.abs(values).max())
 
 
 def _difference(
@@ -233,11 +238,11 @@ def _difference(
 ) -> Difference:
     mean = float(sample.mean()) if len(sample) else math.nan
     low = high = p = math.nan
-    if len(sample) >= 2 and np.ptp(sample) >= NO_SCATTER:
+    if len(sample) >= 2 and _scatters(sample):
         half = _half_width(sample, level / comparisons, held_out)
         low, high = max(mean - half, -bound), min(mean + half, bound)
         p = 2 * float(stats.t.sf(abs(mean) / _standard_error(sample, held_out), len(sample) - 1))
-    elif len(sample) >= 2 and abs(mean) < NO_SCATTER:  # equal in every seed
+    elif len(sample) >= 2 and mean == 0:  # equal in every seed
         low, high, p = mean, mean, 1.0
     adjusted = min(1.0, p * comparisons) if not math.isnan(p) else math.nan
     known = (len(sample), mean, low, high, p, adjusted, adjusted < level)

@@ -3,6 +3,7 @@
 import logging
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -75,12 +76,12 @@ def read_arrays(path: Path, num_classes: int | None, class_names: Sequence[str] 
     keys = _find_splits(content, path)
     labels = [content[key] for _, key in keys.values()]
     names = numbered_classes(num_classes or _highest(labels) + 1) if class_names is None else tuple(class_names)
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise UserError(f"{path}: two classes are called {twice}; give each a name of its own")
     splits = {split: _read_split(content, *pair, len(names), path) for split, pair in keys.items()}
     if class_names is None:
-        _tell_first_label(splits, path)
+        _tell_odd_labels(splits, path)
     return PublishedDataset(names, splits, named=class_names is not None)
 
 
@@ -108,13 +109,21 @@ def _find_splits(content: Mapping[str, np.ndarray], path: Path) -> dict[str, tup
     return {split: keys[split] for split in ALIASES if split in keys}
 
 
-def _tell_first_label(splits: Mapping[str, Split], path: Path) -> None:
-    """Labels that count from 1 would make a class 0 that no image has."""
+def _tell_odd_labels(splits: Mapping[str, Split], path: Path) -> None:
+    """Labels that count from 1, or that leave most numbers out, would make classes that no image has."""
     first = {split: int(part.labels.min()) for split, part in splits.items()}
     if first.get("train", 0) > 0:
         log.warning(
             "%s: the smallest label of y_train is %s, so no image is of class 0; if labels count from 1, subtract 1",
             path.name, first["train"],
+        )  # fmt: skip
+    used = len(np.unique(splits["train"].labels)) if "train" in splits else 0
+    highest = _highest(part.labels for part in splits.values())
+    if used and highest + 1 > 2 * used:
+        log.warning(
+            "%s: the largest label is %s, but y_train holds %s different ones; a network has an output for each number "
+            "from 0 on, so number the classes 0, 1, …",
+            path.name, f"{highest:,}", f"{used:,}",
         )  # fmt: skip
 
 

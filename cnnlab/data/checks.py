@@ -1,5 +1,7 @@
 """What every reader makes sure of before its arrays become a split."""
 
+from collections import Counter
+
 import numpy as np
 
 from cnnlab.data.dataset import SPLITS, ImageFiles, ImageShape, PublishedDataset, Split
@@ -25,7 +27,7 @@ def check_published(published: object, image_shape: ImageShape, source: str) -> 
     names = published.class_names
     if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
         raise UserError(f"{source}: class_names are {str(names)[:60]}; expected a tuple of texts, one per class")
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:  # an evaluation finds the classes of images by their names
         raise UserError(f"{source}: two classes are called {twice}; give each a name of its own")
     for name in published.splits:

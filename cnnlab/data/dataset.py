@@ -1,6 +1,6 @@
 """What a dataset is made of: uint8 images or image files, integer labels, and the names of the classes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -144,11 +144,23 @@ class Split:
         return replace(self, images=_take(self.images, indices), labels=self.labels[indices], **columns)
 
     def join(self, other: "Split") -> "Split":
-        """These examples, then those of `other`, of the same reader: what one of them holds, both do."""
-        theirs = other.columns()
-        columns = {name: np.concatenate([value, theirs[name]]) for name, value in self.columns().items()}
+        """These examples, then those of `other`, of the same reader.
+
+        Where one of them alone has weights, the other's are 1; where one alone has groups, each image of the other is
+        a group of its own.
+        """
+        ours, theirs = self._filled(other.columns(), "first"), other._filled(self.columns(), "second")
+        columns = {name: np.concatenate([value, theirs[name]]) for name, value in ours.items()}
         images, labels = _join(self.images, other.images), np.concatenate([self.labels, other.labels])
         return replace(self, images=images, labels=labels, **columns)
+
+    def _filled(self, needed: Collection[str], part: str) -> dict[str, np.ndarray]:
+        columns = self.columns()
+        if "weights" in needed:
+            columns.setdefault("weights", np.ones(len(self), np.float32))
+        if "groups" in needed:
+            columns.setdefault("groups", np.array([f"\0{part} {index}" for index in range(len(self))], dtype=str))
+        return columns
 
     def columns(self) -> dict[str, np.ndarray]:
         """What is known of each image beside its label."""

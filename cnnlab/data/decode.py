@@ -1,6 +1,7 @@
 """From image files to uint8 tensors, in TensorFlow's graph and in parallel."""
 
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -186,11 +187,20 @@ def from_python(numbers: tf.data.Dataset, function: Callable[..., Any], *signatu
 
     Instead of `Dataset.from_generator`, which lowers malloc's trim threshold for the whole process: every larger tensor
     is then given back to the system and paged in anew, 0.4 ms of each image that is decoded.
+
+    TensorFlow keeps what `tf.numpy_function` calls for the life of the process; so that this is not all the images, it
+    knows `function` weakly, which the returned dataset, and what is made of it, keeps alive.
     """
+    known = weakref.ref(function)
+    nothing = [np.zeros([side or 0 for side in each.shape], each.dtype.as_numpy_dtype) for each in signature]
+
+    def made(number: np.int64) -> Any:
+        alive = known()
+        return nothing if alive is None else alive(number)  # gone while batches were still made ahead
 
     @tf.autograph.experimental.do_not_convert
-    def call(number: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        parts = tf.numpy_function(function, [number], [each.dtype for each in signature])
+    def call(number: tf.Tensor, kept: Callable[..., Any] = function) -> tuple[tf.Tensor, ...]:
+        parts = tf.numpy_function(made, [number], [each.dtype for each in signature])
         return tuple(tf.ensure_shape(part, each.shape) for part, each in zip(parts, signature, strict=True))
 
     return numbers.map(call)

@@ -34,13 +34,14 @@ class Records:
 
     Args:
         builder: of the dataset.
-        image: the name of the images among a record's features.
+        image: the name of the images among a record's features; those of others are not decoded either.
     """
 
     def __init__(self, builder: "DatasetBuilder", image: str):
         import tensorflow_datasets
 
-        decoders = {image: tensorflow_datasets.decode.SkipDecoding()}
+        skip, kind = tensorflow_datasets.decode.SkipDecoding(), tensorflow_datasets.features.Image
+        decoders = {name: skip for name, feature in builder.info.features.items() if isinstance(feature, kind)}
         self._image = image
         self.sources = {split: builder.as_data_source(split, decoders=decoders) for split in builder.info.splits}
 
@@ -155,11 +156,13 @@ def _check(
     """What every record of a split turns out to be, and its label, int32."""
     stamp = _stamp(builder, split)
     names = [f"{builder.info.full_name}/{split}#{index}" for index in range(len(source))]
-    keys = [f"{builder.data_dir}/{name}" for name in names]
+    keys = [f"{builder.data_dir}/{image}/{name}" for name in names]  # a record may have several images
     digest = hashlib.blake2b(f"{builder.data_dir}\0{split}\0{image}\0{label}\0{stamp}".encode(), digest_size=16)
     labels_file = cache_folder() / "labels" / f"{digest.hexdigest()}.npy"
     known = recall(dict.fromkeys(keys, stamp)) if labels_file.exists() else {}
-    if len(known) < len(keys):
+    if len(known) == len(keys):
+        labels = np.load(labels_file)
+    else:
         log.info("%s: reading its %s records once …", builder.info.full_name, f"{len(keys):,}")
         labels = np.empty(len(keys), np.int32)
         with ThreadPoolExecutor() as pool:
@@ -167,16 +170,17 @@ def _check(
                 part = slice(start, start + len(records))
                 labels[part] = [record[label] for record in records]
                 contents = [record[image] for record in records]
-                checked = pool.map(partial(_check_record, stamp=stamp), contents, names[part])
+                checked = pool.map(partial(_check_record, stamp=stamp), contents, keys[part])
                 known |= dict(zip(keys[part], checked, strict=True))
-        remember((key, stamp, known[key]) for key in keys)
-        with write_atomically(labels_file) as temporary:
-            np.save(temporary, labels)
-    return [known[key] for key in keys], np.load(labels_file)
+        if remember((key, stamp, known[key]) for key in keys):
+            with write_atomically(labels_file) as temporary:
+                np.save(temporary, labels)
+    found = zip((known[key] for key in keys), keys, names, strict=True)
+    return [replace(each, source=name) if each.source == key else each for each, key, name in found], labels
 
 
-def _check_record(content: bytes, name: str, stamp: Stamp) -> CheckedImage:
-    return check_image(content, name, (len(content), stamp[1]))
+def _check_record(content: bytes, key: str, stamp: Stamp) -> CheckedImage:
+    return check_image(content, key, (len(content), stamp[1]))
 
 
 def _batches(source: Any) -> Iterator[tuple[int, Sequence[Mapping[str, Any]]]]:

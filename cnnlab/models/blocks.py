@@ -14,6 +14,9 @@ Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh"
 Padding = Literal["valid", "same"]
 Pooling = Literal["max", "average"]
 
+BATCH_NORM_MOMENTUM = 0.9
+"""Of the moving statistics, as PyTorch's: with Keras's 0.99 they are those of the start after a few hundred updates."""
+
 
 class Collapsed(UserError):
     """A layer finds fewer pixels than its window needs.
@@ -98,7 +101,10 @@ class Blocks:
 
     def _finish(self, x: KerasTensor, name: str, dropout: float) -> KerasTensor:
         if self.batch_norm:
-            x = BatchNormalization(name=f"{name}_bn", gamma_initializer=self.gamma_initializer)(x)
+            normalization = BatchNormalization(
+                momentum=BATCH_NORM_MOMENTUM, gamma_initializer=self.gamma_initializer, name=f"{name}_bn"
+            )
+            x = normalization(x)
         if self.activation is not None:
             x = keras.layers.Activation(self.activation, name=f"{name}_act")(x)
         return drop(x, f"{name}_dropout", dropout)

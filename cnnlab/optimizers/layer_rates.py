@@ -45,9 +45,9 @@ def set_layer_rates(
     """Have a built optimizer update each layer at the learning rate of its own that `config.optimizer` asks for.
 
     Weight decay, which is proportional to the learning rate, follows. Before its start a layer's gradient counts as
-    zero, so that no momentum gathers, and its updates are counted from there: the layer moves as one that is unfrozen
-    then, with an optimizer of its own. (Adam, which makes up for moments that begin at zero in its first updates, would
-    otherwise take steps of several times the learning rate.)
+    zero, so that no momentum gathers and the others are clipped by their own norm, and its updates are counted from
+    there: the layer moves as one that is unfrozen then, with an optimizer of its own. (Adam, which makes up for moments
+    that begin at zero in its first updates, would otherwise take steps of several times the learning rate.)
 
     Args:
         node: `layer_multipliers`, `layer_decay` and `layer_starts`; see conf/optimizer/shared.
@@ -157,21 +157,32 @@ def _tell(rates: Sequence[LayerRate]) -> None:
 
 
 def _apply(optimizer: keras.optimizers.Optimizer, rates: Sequence[LayerRate]) -> None:
-    update_step = optimizer.update_step
+    update_step, apply_gradients = optimizer.update_step, optimizer._backend_apply_gradients
+
+    def apply_moving(gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable]) -> None:
+        """Without the gradients of layers that rest: clipping by the norm of all is of those that move."""
+        pairs = zip(gradients, variables, strict=True)
+        apply_gradients([moving(*pair) for pair in pairs], variables)
+
+    def moving(gradient: tf.Tensor, variable: keras.Variable) -> tf.Tensor:
+        rate = rates[optimizer._get_variable_index(variable)]
+        if rate.multiplier and not rate.start:
+            return gradient
+        begun = (optimizer._iterations.value >= rate.start) & bool(rate.multiplier)  # `iterations` counts updates
+        return tf.where(begun, gradient, tf.zeros_like(gradient))
 
     def update(gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         rate = rates[optimizer._get_variable_index(variable)]
         factor = tf.cast(rate.multiplier, learning_rate.dtype)
         if rate.start:
-            begun = optimizer._iterations.value >= rate.start  # batches; `iterations` counts accumulated ones as one
-            gradient = tf.where(begun, gradient, tf.zeros_like(gradient))
-            factor *= tf.cast(begun, factor.dtype)
+            factor *= tf.cast(optimizer._iterations.value >= rate.start, factor.dtype)
         if optimizer.weight_decay is not None and optimizer._use_weight_decay(variable):
             share = tf.cast(optimizer.learning_rate, factor.dtype) * factor * optimizer.weight_decay
             variable.assign_sub(variable * tf.cast(share, variable.dtype))
         with _counting_from(optimizer, rate.start):
             update_step(gradient, variable, learning_rate * factor)
 
+    optimizer._backend_apply_gradients = apply_moving
     optimizer.update_step = update
     optimizer._apply_weight_decay = lambda variables: None
 

@@ -1,12 +1,13 @@
 """Up once, then far down."""
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 import tensorflow as tf
 
 from cnnlab.config.durations import DurationInSteps
+from cnnlab.config.ranges import POSITIVE
 
 
 @keras.saving.register_keras_serializable(package="cnnlab")
@@ -33,8 +34,8 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         initial_learning_rate: float,
         total_steps: DurationInSteps,
         peak_steps: DurationInSteps,
-        div_factor: float = 25.0,
-        final_div_factor: float = 1e4,
+        div_factor: Annotated[float, POSITIVE] = 25.0,
+        final_div_factor: Annotated[float, POSITIVE] = 1e4,
     ):
         if not 0 <= peak_steps <= total_steps or total_steps < 1:
             raise ValueError(

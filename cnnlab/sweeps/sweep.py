@@ -219,7 +219,7 @@ def _print_plan(sweep_state: SweepState, jobs: Sequence[Job], names: Sequence[st
         what = "would run" if job.name in names else "stays"
         if job.name in names and sweep_state.record(job.name):
             what = "would resume"
-        console.print(f"{entry.state:12}{what:12}{job.name}", markup=False)
+        console.print(f"{entry.state:13}{what:13}{job.name}", markup=False)
     console.print(f"{len(names)} of {len(jobs)} jobs would be trained in {sweep_state.directory}", markup=False)
 
 

@@ -69,8 +69,8 @@ class LiveTable(Display):
 
 
 class Paces:
-    """How long the epochs of jobs take, by when their rows of metrics.csv were written: with validation and
-    checkpoints, which the seconds in these rows leave out, and without what comes before the first row."""
+    """How long the epochs of jobs take, by when their rows of metrics.csv were written: without what comes before the
+    first row, such as the compilation, which the seconds in it count."""
 
     def __init__(self, sweep_state: SweepState):
         self._folder = sweep_state.directory

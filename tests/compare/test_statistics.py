@@ -48,6 +48,21 @@ def test_where_nothing_differs_any_of_six_configurations_is_called_different_in_
     assert stats.binomtest(alarms, REPETITIONS, 0.05, alternative="greater").pvalue > 0.01
 
 
+def test_what_differs_is_told_at_any_scale_and_what_float32_rounds_is_equal():
+    rng = np.random.default_rng(3)
+    for scale in (1.0, 1e-7):
+        values = scale * np.concatenate([rng.normal(1, 0.05, 5), rng.normal(9, 0.4, 5)])
+        runs = pd.DataFrame({"configuration": ["a"] * 5 + ["b"] * 5, "final_mse": values})
+        runs = runs.assign(seed=[*range(5)] * 2, fold=None, counted=True, held_out=np.nan)
+        (found,) = paired_differences(runs, "final_mse", "a")
+        assert found.distinguishable, scale
+        low, high = mean_interval(runs["final_mse"][:5], "final_mse")
+        assert 0.8 * scale < low < high < 1.2 * scale
+        rounded = runs.assign(final_mse=scale * np.float32(0.1) * (1 + 3e-8 * rng.integers(0, 2, 10)))
+        (found,) = paired_differences(rounded, "final_mse", "a")
+        assert (found.mean, found.adjusted) == (0, 1)
+
+
 def test_a_pair_is_called_different_exactly_where_its_interval_excludes_0():
     rng = np.random.default_rng(10)
     found = [

@@ -110,6 +110,15 @@ def test_labels_that_count_from_one_and_pixels_that_end_at_one_are_told(load, tm
     assert "the largest pixel of x_train is 1 of 255" in caplog.text
 
 
+def test_labels_that_leave_most_numbers_out_are_told_at_once(load, tmp_path, caplog):
+    labels = np.where(LABELS.max() == LABELS, 60_000, LABELS)  # as a value that stands for "unknown"
+    np.savez(tmp_path / "set.npz", x_train=IMAGES, y_train=labels)
+    assert (
+        len(load("arrays", root=tmp_path / "set.npz", validation="none", image_shape=[6, 5, 3]).class_names) == 60_001
+    )
+    assert f"the largest label is 60,000, but y_train holds {len({*labels})} different ones" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("asked", "key", "apart"),
     [

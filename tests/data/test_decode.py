@@ -1,5 +1,8 @@
 """From image files to pixels."""
 
+import gc
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +11,15 @@ import sklearn.datasets
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from cnnlab.data.decode import decoding, find_damaged, load_images, resize_array, resize_images, stream_images
+from cnnlab.data.decode import (
+    decoding,
+    find_damaged,
+    from_python,
+    load_images,
+    resize_array,
+    resize_images,
+    stream_images,
+)
 from cnnlab.errors import UserError
 
 BLOCKS = np.kron(np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8), np.ones((8, 8, 1), np.uint8))
@@ -321,3 +332,24 @@ def test_the_first_file_that_was_damaged_since_it_was_checked_is_named(hundred, 
     assert find_damaged(files) == str(hundred[70])
     with pytest.raises(UserError, match=r"070\.png: cannot be decoded"):
         load_images(files)
+
+
+def test_a_stream_that_is_over_leaves_nothing_in_memory():
+    class Images:
+        pixels = np.arange(12)
+
+        def stream(self) -> Iterator[tf.Tensor]:
+            pairs = from_python(
+                tf.data.Dataset.range(4), lambda n: (self.pixels[n : n + 2],), tf.TensorSpec((2,), tf.int64)
+            )
+            return iter(pairs.prefetch(1))
+
+    images = Images()
+    known, stream = weakref.ref(images), images.stream()
+    del images
+    gc.collect()
+    assert [part.numpy().tolist() for (part,) in stream] == [[0, 1], [1, 2], [2, 3], [3, 4]]
+    assert known() is not None  # which the stream reads
+    del stream
+    gc.collect()
+    assert known() is None

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,6 +67,20 @@ def test_folds_divide_all_but_the_test_split(caplog):
     assert {name: len(split) for name, split in found.items()} == {"train": 20, "validation": 10, "test": 2}
     assert "the dataset's own validation split joins the training split" in caplog.text
     assert "fold 0 of 3 validates" in caplog.text
+
+
+@pytest.mark.parametrize("has_them", ["train", "validation"])
+def test_splits_join_where_one_alone_has_weights_and_groups(has_them):
+    splits = {"train": examples([0, 1] * 6), "validation": examples([0, 1] * 3)}
+    count = len(splits[has_them])
+    columns = {"weights": np.full(count, 2, np.float32), "groups": np.array(["a"] * count)}
+    splits[has_them] = replace(splits[has_them], **columns)
+    joined = splits["train"].join(splits["validation"])
+    assert sorted(joined.weights) == [1] * (18 - count) + [2] * count
+    assert (len({*joined.groups}), [*joined.groups].count("a")) == (18 - count + 1, count)
+    found = hold_out_fold(splits, 3, 0, 0, NAMES[:2])
+    assert sum(len(split) for split in found.values()) == 18
+    assert sum("a" in split.groups for split in found.values()) == 1
 
 
 @pytest.mark.parametrize("fold", range(4))

@@ -40,7 +40,11 @@ class Brightness(tensorflow_datasets.core.GeneratorBasedBuilder):
         return tensorflow_datasets.core.DatasetInfo(
             builder=self,
             features=features.FeaturesDict(
-                {"photo": features.Image(shape=(None, None, 3)), "what": features.ClassLabel(names=CLASSES)}
+                {
+                    "photo": features.Image(shape=(None, None, 3)),
+                    "mask": features.Image(shape=(None, None, 3)),
+                    "what": features.ClassLabel(names=CLASSES),
+                }
             ),
             supervised_keys=("photo", "what"),
         )
@@ -54,7 +58,9 @@ class Brightness(tensorflow_datasets.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, first: int, last: int) -> Iterator:
         for number in range(first, last):
-            yield number, {"photo": BytesIO(encode(number % 2, number)), "what": number % 2}
+            photo, mask = BytesIO(encode(number % 2, number)), BytesIO()
+            Image.new("RGB", (8, 8), (number,) * 3).save(mask, "PNG")
+            yield number, {"photo": photo, "mask": BytesIO(mask.getvalue()), "what": number % 2}
 
 
 @pytest.fixture(scope="module")
@@ -103,10 +109,23 @@ def test_records_are_read_once_to_be_checked(read, monkeypatch):
     np.testing.assert_array_equal(first.splits["train"].images.sources, again.splits["train"].images.sources)
 
 
+def test_the_images_of_another_feature_are_others(read):
+    photos, masks = read().splits["validation"].images, read(image="mask", label="what").splits["validation"].images
+    assert sorted(load_images(masks)[:, 0, 0, 0]) == [*range(40, 52)]
+    np.testing.assert_array_equal(load_images(read().splits["validation"].images), load_images(photos))
+
+
+def test_where_nothing_can_be_remembered_records_are_read_all_the_same(read, monkeypatch, tmp_path, caplog):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert len(read(image="mask").splits["validation"]) == 12
+    assert "cannot be written" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"image": "what"}, r"^dataset\.image=what: is no Image of brightness; it has photo$"),
+        ({"image": "what"}, r"^dataset\.image=what: is no Image of brightness; it has photo, mask$"),
         ({"label": "photo"}, r"^dataset\.label=photo: is no ClassLabel of brightness; it has what$"),
         ({"on_error": "stop"}, r"^brightness/1\.0\.0/train#\d+: damaged: .*; dataset\.on_error=skip leaves"),
     ],

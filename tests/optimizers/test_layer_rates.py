@@ -81,6 +81,22 @@ def test_a_layer_that_starts_later_moves_as_one_whose_optimizer_begins_then(name
     assert not np.allclose(late["conv2/kernel"], begun_then["conv2/kernel"], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "rates", [{"layer_starts": {"*1": "9 steps", "conv2": "9 steps"}}, {"layer_multipliers": {"*1": 0.0, "conv2": 0.0}}]
+)
+def test_gradients_are_clipped_by_the_norm_of_the_layers_that_move(rates):
+    resting = updated(keras.optimizers.SGD(1.0, global_clipnorm=1.0), **rates)
+    model = network()
+    moving = model.get_layer("logits").trainable_variables
+    frozen = keras.optimizers.SGD(1.0, global_clipnorm=1.0)
+    frozen.build(moving)
+    number = len(model.trainable_variables) - len(moving) + 1
+    for step in range(STEPS):
+        frozen.apply([tf.fill(v.shape, (step + 1.0) * (number + n)) for n, v in enumerate(moving)], moving)
+    for variable in moving:
+        np.testing.assert_allclose(resting[variable.path], variable.numpy(), rtol=1e-6, err_msg=variable.path)
+
+
 def test_starts_count_batches_where_gradients_are_accumulated():
     late, begun_then = (
         updated(keras.optimizers.Adam(0.1, gradient_accumulation_steps=2), **given)
