@@ -143,9 +143,12 @@ class Loop:
             validation = state.validation = self.validate()
             self._steady, self._validated = self._validated, True  # the first one is traced
             improved = self.checkpoint_monitor.update(state, epoch, validation)
-        if plan.ends_epoch(state.step):
+        closes = plan.ends_epoch(state.step) or self.checkpoint_monitor.stops_early(state)
+        if closes:
             self._close_epoch(epoch)
         asked, due = self._decide()
+        if asked and not self._ended_by and not closes:  # a callback ends the training inside of an epoch
+            self._close_epoch(epoch)
         ends = asked or state.step == plan.total_steps or self.checkpoint_monitor.stops_early(state)
         if improved or due or ends:
             if self.validate is None or (ends and not self._ended_by and state.best is None):

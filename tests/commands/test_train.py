@@ -305,6 +305,16 @@ def test_early_stopping_ends_the_run_for_good(stalled, capsys):
     assert metrics(run).epoch.tolist() == [1, 2, 3]
 
 
+def test_a_training_that_stops_early_inside_an_epoch_has_that_epochs_row(train):
+    run = train(
+        *("trainer.epochs=2", "trainer.steps_per_epoch=1000", "trainer.validate_every='3 steps'"),
+        *("trainer.early_stopping_patience=1", "trainer.early_stopping_min_delta=9.0"),
+    )
+    assert metrics(run)[["epoch", "step"]].values.tolist() == [[1, 6]]
+    assert metrics(run).val_loss.notna().all()
+    assert (run / "plots").is_dir()
+
+
 def test_plateau_lowers_the_learning_rate_when_validation_does_not_improve(stalled):
     assert metrics(stalled[0]).learning_rate.tolist() == pytest.approx([1e-6, 1e-6, 5e-7])
 
