@@ -188,7 +188,9 @@ class TrainedRun:
         find_in_working_directory(self.targets)
         import_tensorflow()
         from cnnlab.evaluation.load_model import best_model, load_best
+        from cnnlab.runtime.devices import configure_runtime
 
+        configure_runtime(self.config.trainer)
         written = best_model(self._run).stat().st_mtime_ns
         if self._loaded is None or self._loaded[0] != written:
             self._loaded = written, load_best(self._run, self.targets)
@@ -262,8 +264,12 @@ class TrainedRun:
         """
 
         def work(config: DictConfig, directory: Path) -> Explanation:
+            from cnnlab.runtime.devices import configure_runtime
             from cnnlab.visualize.draw import draw_method
 
+            if "_target_" not in config.method:
+                raise UserError(f"method={method}: is for cnnlab visualize, and here methods are explained one by one")
+            configure_runtime(config.trainer)
             with TemporaryDirectory() as folder:
                 draw_method(config, Path(folder))
                 return _explanation(method, Path(folder))
@@ -346,6 +352,8 @@ class TrainedRun:
 def _call(command: str, arguments: Sequence[str], work: Callable[[DictConfig, Path], T]) -> T:
     """Compose and check the configuration of a command, and do its work in this process."""
     for argument in arguments:
+        if not isinstance(argument, str):
+            raise UserError(f'{argument!r}: give texts as on the command line, such as "trainer.epochs=3"')
         if argument.startswith("-"):
             raise UserError(f"{argument}: flags belong to the command line; give key=value")
     answers = []
@@ -374,6 +382,8 @@ def _written(value: Any) -> str:
             return quoted(str(value))
         case Mapping():
             return f"{{{','.join(f'{name}:{_written(item)}' for name, item in value.items())}}}"
+        case np.ndarray():
+            return _written(value.tolist())
         case Sequence():
             return f"[{','.join(map(_written, value))}]"
     return str(value)

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -202,6 +203,9 @@ def test_pixels_are_classified_as_they_are(run):
         ("nowhere/*.png", "images=nowhere/*.png: no such file, and no file matches"),
         ([np.zeros((8, 8, 1), np.uint8)] * 2, "images: ndarray is no name of a file; pixels are one NumPy array"),
         (["."], "images=.: is a folder; give it alone, or its files"),
+        (None, "images: NoneType is no name of a file; pixels are one NumPy array"),
+        (Image.new("L", (8, 8)), "images: Image is no name of a file; pixels are one NumPy array"),
+        (np.zeros((8, 8), np.uint8), "pixels of shape (8, 8): a grey image has one channel, images[..., np.newaxis]"),
     ],
 )
 def test_images_that_are_none_are_told(run, images, told):
@@ -240,10 +244,24 @@ def test_an_explanation_is_the_methods_arrays_and_figure_and_leaves_the_run_alon
         np.testing.assert_array_equal(run.explain(positions, method="saliency", target=2)["maps"], explanation["maps"])
     assert len(run.explain(np.int64(2), method="saliency")["maps"]) == 2
     assert set(run.explain(method="kernels", layers=["conv1"])) == {"conv1"}
+    assert set(run.explain(method="kernels", layers=np.array(["conv2"]))) == {"conv2"}
+    with pytest.raises(cnnlab.UserError, match=r"^method=all: is for cnnlab visualize"):
+        run.explain(method="all")
     with pytest.raises(cnnlab.UserError, match=r"wide\.jpg is no position in the split; give positions alone, or file"):
         run.explain([3, photos / "wide.jpg"], method="saliency")
     with pytest.raises(cnnlab.UserError, match=r"^method='?grad_camm'?: no such option; did you mean grad_cam\?"):
         run.explain(method="grad_camm")
+
+
+def test_what_is_no_text_is_refused_by_name():
+    with pytest.raises(cnnlab.UserError, match=r"^3: give texts as on the command line, such as "):
+        cnnlab.train("trainer.epochs=1", 3)
+
+
+def test_a_notebook_may_train_in_a_thread_of_its_own(tmp_path):
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(cnnlab.train, *TINY, "trainer.epochs=1", f"hydra.run.dir={tmp_path / 'run'}").result()
+    assert run.status == "completed"
 
 
 def test_an_export_leaves_the_gpus_to_the_notebook(run, monkeypatch):

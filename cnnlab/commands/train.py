@@ -52,7 +52,7 @@ def train_run(config: DictConfig, directory: Path) -> bool:
             classes or images are no longer those of the run that is resumed.
         Interrupted, Diverged: see Loop.run.
     """
-    configure_runtime(config.trainer)
+    configure_runtime(config.trainer, trains=True)
     strategy = build_strategy(config.trainer)
     progress = progress_kind(config.trainer.progress) if is_chief(strategy) else "none"
     precision, reason = choose_precision(requested_precision(config))

@@ -56,7 +56,7 @@ def decoding_hint(config: DictConfig, key: str) -> str:
     """How to make a number of the text that `${oc.env:LR}` or "0.1" in quotes gives; empty where there is no such."""
     owner, _, name = key.rpartition(".")
     node = OmegaConf.select(config, owner) if owner else config
-    if not (isinstance(node, DictConfig) and OmegaConf.is_interpolation(node, name)):
+    if not (isinstance(node, DictConfig) and name in node and OmegaConf.is_interpolation(node, name)):
         value = OmegaConf.select(config, key)
         quoted = isinstance(value, str) and re.fullmatch(r"[-+\d.]+(e[-+]?\d+)?|true|false|null", value, re.IGNORECASE)
         return f"; '{value}' in quotes is text: leave them out" if quoted else ""

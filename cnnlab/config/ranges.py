@@ -1,7 +1,7 @@
 """The ranges that numbers in a configuration must lie in."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,13 @@ SHARE = Range("between 0 and 1, neither included", lambda value: 0 < value < 1)
 UNIT = Range("from 0 to 1", lambda value: 0 <= value <= 1)
 BELOW_1 = Range("at least 0 and below 1", lambda value: 0 <= value < 1)
 SEED = Range("from 0 to 2147483647", lambda value: 0 <= value < 2**31)  # an int32, in TensorFlow's generators
+
+
+def not_empty(value: Sequence[Any], key: str) -> None:
+    """A rule for a list, likewise: raise UserError where it is empty."""
+    if not value:
+        raise UserError(f"{key}=[]: give one at least, or leave it out for its default")
+
 
 # What these arguments mean is the same in every class and function that has them.
 BY_NAME: Mapping[str, Range] = {

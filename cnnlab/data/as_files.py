@@ -28,6 +28,8 @@ def as_files(images: Images) -> Iterator[tuple[str, list[str] | None]]:
     if isinstance(images, str | Path):
         yield str(images), None
         return
+    if isinstance(images, np.ndarray) and images.ndim == 2:
+        raise UserError(f"pixels of shape {images.shape}: a grey image has one channel, images[..., np.newaxis]")
     with TemporaryDirectory() as folder:
         if isinstance(images, np.ndarray):
             names = _save_pixels(images[np.newaxis] if images.ndim == 3 else images, Path(folder))
@@ -62,13 +64,13 @@ def _save_pixels(images: np.ndarray, folder: Path) -> list[str]:
     return [str(number) for number in range(len(images))]
 
 
-def _paths(images: Iterable[object]) -> list[str]:
+def _paths(images: object) -> list[str]:
     paths = []
-    for image in images:
+    for image in images if isinstance(images, Iterable) else [images]:
         if not isinstance(image, str | Path):
             raise UserError(
                 f"images: {type(image).__name__} is no name of a file; pixels are one NumPy array, "
-                "uint8 (n, height, width, channels)"
+                "uint8 (n, height, width, channels), such as np.asarray gives of a picture"
             )
         paths.append(str(image))
     if not paths:

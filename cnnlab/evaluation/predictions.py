@@ -149,7 +149,7 @@ def _corner_classifier(model: keras.Model, views: Views) -> Classifier:
         each = tf.map_fn(classify_crop, tf.stack(starts), fn_output_signature=signature, parallel_iterations=1)
         return tf.reduce_mean(each, axis=0)
 
-    return classify
+    return classify.get_concrete_function()
 
 
 def _view_classifier(
@@ -161,7 +161,7 @@ def _view_classifier(
     def classify(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return _average(model, images, views)
 
-    return classify
+    return classify.get_concrete_function()
 
 
 def _average(model: keras.Model, images: tf.Tensor, views: Views) -> tuple[tf.Tensor, tf.Tensor]:

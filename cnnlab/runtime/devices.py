@@ -32,13 +32,16 @@ class DeviceOptions(Protocol):
     batch_size: int
 
 
-def configure_runtime(trainer: RuntimeOptions) -> None:
+def configure_runtime(trainer: RuntimeOptions, *, trains: bool = False) -> None:
     """Set what TensorFlow fixes at its first operation: threads, GPU memory growth, determinism.
 
-    Where `threads` is None, a number that was set before in this process stays, which is told.
+    Where that was earlier in this process, the number of threads stays what it is, which is told.
+
+    Args:
+        trains: whether the number of threads is a must, since the bytes of a training depend on it.
 
     Raises:
-        UserError: TensorFlow has already started with other thread counts.
+        UserError: it is, and TensorFlow has already started with another.
     """
     gpus = tf.config.list_physical_devices("GPU")
     try:
@@ -48,26 +51,26 @@ def configure_runtime(trainer: RuntimeOptions) -> None:
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
     except RuntimeError as error:
-        if trainer.threads not in (None, tf.config.threading.get_intra_op_parallelism_threads()):
+        if trains and trainer.threads not in (None, tf.config.threading.get_intra_op_parallelism_threads()):
             raise UserError(
-                f"trainer.threads={trainer.threads}: TensorFlow already runs with another count in this process"
+                f"trainer.threads={trainer.threads}: TensorFlow already runs with another count in this process; "
+                "train in a new one, or before anything else that needs TensorFlow"
             ) from error
     kept = tf.config.threading.get_intra_op_parallelism_threads()
-    if trainer.threads is None and kept:
-        _tell_kept(kept)
+    if trainer.threads != (kept or None):
+        _tell_kept(trainer.threads, kept)
     repeatable = not gpus and trainer.jit is not True  # XLA has no deterministic gradient of a max-pool
     if repeatable if trainer.deterministic == "auto" else trainer.deterministic:
         tf.config.experimental.enable_op_determinism()
 
 
 @cache
-def _tell_kept(threads: int) -> None:
-    """Say it once, not at every call of a notebook."""
+def _tell_kept(asked: int | None, kept: int) -> None:
+    """Say it once, not at every call of a notebook; 0 is all cores."""
     log.warning(
-        "trainer.threads=null: TensorFlow stays at threads=%d, which this process has set before; a new process "
-        "takes all cores",
-        threads,
-    )
+        "trainer.threads=%s: TensorFlow stays at %s, with which it has begun in this process",
+        asked or "null", f"threads={kept}" if kept else "all cores",
+    )  # fmt: skip
 
 
 def hide_gpus() -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, Signals
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from types import FrameType
 from typing import Any
 
@@ -70,9 +70,13 @@ def stop_on_signals() -> Iterator[StopRequest]:
     """Turn the stop signals into a request for the length of the block.
 
     They are received in a thread: Python runs a signal handler only between two bytecodes of the main thread, which
-    may wait for the device, or for the compiler, for minutes.
+    may wait for the device, or for the compiler, for minutes. Outside of the main thread, where Python has no signals,
+    nobody requests anything.
     """
     request = StopRequest()
+    if current_thread() is not main_thread():
+        yield request
+        return
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     with reader, writer, catch_signals(lambda number, frame: None) as caught:

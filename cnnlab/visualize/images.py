@@ -111,6 +111,8 @@ def _examples(split: Split, images: int | Sequence[int], seed: int) -> DecodedSp
         if images > len(split):
             log.warning("method.images=%d: the split has only %d, which are all taken", images, len(split))
         return sample(split, images, seed)
+    if not images:
+        raise UserError("method.images=[]: give a position at least, or how many to draw")
     for position in images:
         if not 0 <= position < len(split):
             raise UserError(

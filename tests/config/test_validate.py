@@ -92,6 +92,21 @@ def test_a_mistake_is_named_with_its_key_its_value_and_a_hint(compose, override)
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("method", "override", "told"),
+    [
+        ("saliency", "method.images=[a.png,b.png]", r"method\.images\[0\]=a\.png: must be an integer"),
+        ("class_max", "method.classes=[1.5]", r"method\.classes\[0\]=1\.5: must be text or an integer"),
+        ("kernels", "method.layers=[1]", r"method\.layers\[0\]=1: must be text"),
+        ("kernels", "method.layers=[]", r"method\.layers=\[\]: give one at least, or leave it out for its default"),
+        ("sanity", "method.methods=[]", r"method\.methods=\[\]: give one at least"),
+    ],
+)
+def test_an_item_of_a_list_that_cannot_be_is_named_and_so_is_an_empty_list(compose, method, override, told):
+    with pytest.raises(UserError, match=f"^{told}"):
+        compose("visualize", f"method={method}", override)
+
+
 VALUES = {
     # types and choices
     "trainer.epochs=ten": r"trainer\.epochs=ten: must be a number",
@@ -174,6 +189,7 @@ CONTRADICTIONS = [
         r"trainer\.early_stopping_patience=3: dataset\.validation=none leaves nothing",
     ),
     (["dataset.validation=none", "trainer.monitor=val_loss"], r"trainer\.monitor=val_loss: .*; keep a validation"),
+    (["schedule=one_cycle", "schedule.div_factor=0"], r"^schedule\.div_factor=0: must be greater than 0$"),
     (["dataset.validation=none", "schedule=plateau"], r"schedule\.monitor=val_loss: .*; use monitor=loss"),
     (["dataset.fold=1"], r"^dataset\.fold=1: give dataset\.folds too"),
     (["dataset.folds=3"], r"^dataset\.folds=3: give dataset\.fold=0, or with -m dataset\.fold=0,1,2$"),

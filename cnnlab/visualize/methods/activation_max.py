@@ -13,7 +13,7 @@ import pandas as pd
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, SEED
+from cnnlab.config.ranges import AT_LEAST_0, AT_LEAST_1, SEED, not_empty
 from cnnlab.data.sample import sample
 from cnnlab.errors import UserError
 from cnnlab.models.graph import linear, run_graph, walk
@@ -81,7 +81,7 @@ def draw_activation_max(
     folder: Path,
     *,
     ascent: Ascent,
-    layers: list[str] | None = None,
+    layers: Annotated[list[str], not_empty] | None = None,
     filters: Annotated[int, AT_LEAST_1] | list[list[int]] | None = None,
     compare_with: Annotated[int, AT_LEAST_0] = 2000,
     seed: Annotated[int, SEED] = 0,

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import SEED
+from cnnlab.config.ranges import SEED, not_empty
 from cnnlab.visualize.attribution.maps import in_batches
 from cnnlab.visualize.attribution.scores import class_probabilities, class_scores
 from cnnlab.visualize.drawing.grid import Row, draw_grid
@@ -26,7 +26,7 @@ def draw_class_max(
     folder: Path,
     *,
     ascent: Ascent,
-    classes: list[str | int] | None = None,
+    classes: Annotated[list[str | int], not_empty] | None = None,
     seed: Annotated[int, SEED] = 0,
 ) -> None:
     """Draw what maximises the logit of each class, with the probability that the network then gives the class.

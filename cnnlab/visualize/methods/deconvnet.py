@@ -15,7 +15,7 @@ import tensorflow as tf
 from matplotlib.axes import Axes
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_1, SEED
+from cnnlab.config.ranges import AT_LEAST_1, SEED, not_empty
 from cnnlab.config.types import shown
 from cnnlab.data.dataset import Split
 from cnnlab.data.sample import decoded
@@ -78,7 +78,7 @@ def draw_deconvnet(
     config: DictConfig,
     folder: Path,
     *,
-    layers: list[str] | None = None,
+    layers: Annotated[list[str], not_empty] | None = None,
     filters: Annotated[int, AT_LEAST_1] | list[list[int]] | None = 8,
     top: Annotated[int, AT_LEAST_1] = 9,
     split: SplitName = "auto",

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_1, SEED
+from cnnlab.config.ranges import AT_LEAST_1, SEED, not_empty
 from cnnlab.config.types import shown
 from cnnlab.errors import UserError
 from cnnlab.reporting.figure import MUTED_COLOR, new_figure, save_figure, shorten
@@ -38,7 +38,7 @@ def draw_feature_maps(
     config: DictConfig,
     folder: Path,
     *,
-    layers: list[str] | None = None,
+    layers: Annotated[list[str], not_empty] | None = None,
     images: Annotated[int, AT_LEAST_1] | list[int] | str = 1,
     split: SplitName = "auto",
     channels: Annotated[int, AT_LEAST_1] | list[int] = 64,

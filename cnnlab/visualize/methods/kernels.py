@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from omegaconf import DictConfig
 
-from cnnlab.config.ranges import AT_LEAST_1
+from cnnlab.config.ranges import AT_LEAST_1, not_empty
 from cnnlab.errors import UserError
 from cnnlab.models.backbones import BackbonePreprocessing
 from cnnlab.reporting.figure import new_figure, save_figure
@@ -43,7 +43,7 @@ def draw_kernels(
     config: DictConfig,
     folder: Path,
     *,
-    layers: list[str] | None = None,
+    layers: Annotated[list[str], not_empty] | None = None,
     filters: Annotated[int, AT_LEAST_1] | list[list[int]] | None = None,
     channels: Annotated[int, AT_LEAST_1] | list[int] = 16,
     scale: Scale = "together",

@@ -16,7 +16,7 @@ import tensorflow as tf
 from omegaconf import DictConfig
 from scipy.stats import spearmanr
 
-from cnnlab.config.ranges import AT_LEAST_1, SEED, UNIT
+from cnnlab.config.ranges import AT_LEAST_1, SEED, UNIT, not_empty
 from cnnlab.errors import UserError
 from cnnlab.models.whitening import AdaptedLayer
 from cnnlab.reporting.figure import COLORS, MUTED_COLOR, new_figure, save_figure, style_axes
@@ -43,7 +43,7 @@ def draw_sanity(
     config: DictConfig,
     folder: Path,
     *,
-    methods: Sequence[Method] = METHODS,
+    methods: Annotated[Sequence[Method], not_empty] = METHODS,
     images: Images = 8,
     split: SplitName = "auto",
     target: Target = None,
