@@ -305,6 +305,12 @@ def test_early_stopping_ends_the_run_for_good(stalled, capsys):
     assert metrics(run).epoch.tolist() == [1, 2, 3]
 
 
+def test_validation_follows_a_batch_normalisation_that_has_seen_a_few_hundred_batches(train):
+    run = train("model.batch_norm=true", "trainer.epochs=8", "trainer.batch_size=32")
+    assert metrics(run).accuracy.iloc[-1] > 0.85
+    assert metrics(run).val_accuracy.iloc[-1] > 0.85
+
+
 def test_a_training_that_stops_early_inside_an_epoch_has_that_epochs_row(train):
     run = train(
         *("trainer.epochs=2", "trainer.steps_per_epoch=1000", "trainer.validate_every='3 steps'"),

@@ -17,6 +17,9 @@ from cnnlab.optimizers.optimizer import build_lookahead, build_optimizer
 from cnnlab.schedules.constant import Constant
 
 OPTIONS = sorted(path.stem for path in (Path(cnnlab.conf.__file__).parent / "optimizer").glob("*.yaml"))
+OTHERS = {"adafactor": {"epsilon_1": 1e-16}}
+"""Where an option has another default than Keras, of which its file tells why."""
+
 IMAGES = np.random.default_rng(0).normal(size=(8, 6, 6, 2)).astype("float32")
 LABELS = np.arange(8) % 3
 
@@ -49,7 +52,17 @@ def test_the_files_keep_the_defaults_of_keras(option):
     target = node.pop("_target_")
     node = {key: value for key, value in node.items() if key != "name" and not key.startswith(("lookahead_", "layer_"))}
     defaults = {name: parameter.default for name, parameter in inspect.signature(get_class(target)).parameters.items()}
-    assert node == {name: defaults[name] for name in node}
+    assert node == {name: defaults[name] for name in node} | OTHERS.get(option, {})
+
+
+def test_adafactor_leaves_a_kernel_of_which_an_input_and_an_output_have_no_gradient_finite():
+    kernel = keras.Variable(np.ones((3, 3, 8, 8), "float32"))
+    optimizer = build_optimizer(compose_optimizer("adafactor"), Constant(0.001))
+    optimizer.build([kernel])
+    gradient = np.random.default_rng(0).normal(0, 1e-3, kernel.shape).astype("float32")
+    gradient[:, :, 2], gradient[..., 5] = 0, 0  # as between two channels that no ReLU lets through
+    optimizer.apply([tf.constant(gradient)], [kernel])
+    assert np.isfinite(kernel).all()
 
 
 @pytest.mark.parametrize("option", OPTIONS)
