@@ -113,15 +113,19 @@ def differing_names(were: Sequence[str] | None, are: Sequence[str] | None) -> st
 
 
 def tell_lookalikes(dataset: Dataset) -> None:
-    """Warn of classes whose names are one but for case, blanks, Unicode form or leading zeros: they may be meant so."""
+    """Warn of classes whose names are nearly one, see `lookalikes`: they may be meant so."""
+    for names in lookalikes(dataset.class_names):
+        shown = ", ".join(ascii(name) for name in names)
+        logger.warning("%s: has several classes of nearly the same name: %s", dataset.name, shown)
+
+
+def lookalikes(names: Iterable[str]) -> list[list[str]]:
+    """Those of different names that are one but for case, blanks, Unicode form or leading zeros, together."""
     alike: dict[str, list[str]] = {}
-    for name in dataset.class_names:
+    for name in names:
         plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
         alike.setdefault(str(int(plain)) if plain.isdecimal() else plain, []).append(name)
-    for names in alike.values():
-        if len(names) > 1:
-            shown = ", ".join(ascii(name) for name in names)
-            logger.warning("%s: has several classes of nearly the same name: %s", dataset.name, shown)
+    return [together for together in alike.values() if len(together) > 1]
 
 
 def list_names(names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
+from cnnlab.data.classes import lookalikes
 from cnnlab.data.dataset import Split
 from cnnlab.errors import UserError
 
@@ -37,6 +38,8 @@ def groups_of_names(names: Sequence[str], paths: Sequence[str], pattern: str) ->
 def own_groups(groups: Sequence[str], names: Sequence[str], source: str) -> np.ndarray:
     """Make images without a group, whose group is empty, groups of their own, and tell that.
 
+    Groups of nearly the same name, which stay apart, are told too.
+
     Args:
         groups, names: one per image; names are unique.
         source: for the message.
@@ -47,6 +50,10 @@ def own_groups(groups: Sequence[str], names: Sequence[str], source: str) -> np.n
     alone = [name for group, name in zip(groups, names, strict=True) if not group]
     if alone:
         log.warning("%s: each image without a group is one (%s, such as %s)", source, f"{len(alone):,}", alone[0])
+    alike = lookalikes(dict.fromkeys(filter(None, groups)))
+    if alike:
+        more = f", and so do {len(alike) - 1:,} more of nearly the same name" if alike[1:] else ""
+        log.warning("%s: %s count as different groups%s", source, " and ".join(map(ascii, alike[0])), more)
     return np.array([group or f"\0{name}" for group, name in zip(groups, names, strict=True)], dtype=str)
 
 

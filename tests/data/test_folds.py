@@ -9,7 +9,7 @@ import pytest
 
 from cnnlab.data.dataset import Split
 from cnnlab.data.folds import choose_fold
-from cnnlab.data.groups import require_separate
+from cnnlab.data.groups import own_groups, require_separate
 from cnnlab.data.overlap import tell_shared
 from cnnlab.data.splits import hold_out_fold, hold_out_test, hold_out_validation
 from cnnlab.errors import UserError
@@ -67,6 +67,12 @@ def test_folds_divide_all_but_the_test_split(caplog):
     assert {name: len(split) for name, split in found.items()} == {"train": 20, "validation": 10, "test": 2}
     assert "the dataset's own validation split joins the training split" in caplog.text
     assert "fold 0 of 3 validates" in caplog.text
+
+
+def test_groups_of_nearly_the_same_name_are_told(caplog):
+    names = [f"{number}.png" for number in range(5)]
+    assert len({*own_groups(["P07", "p07", "a", "a", ""], names, "dataset.group_column=patient")}) == 4
+    assert caplog.messages[-1] == "dataset.group_column=patient: 'P07' and 'p07' count as different groups"
 
 
 @pytest.mark.parametrize("has_them", ["train", "validation"])
