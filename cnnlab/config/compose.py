@@ -24,7 +24,7 @@ from cnnlab.config.explain import explain
 from cnnlab.config.overrides import named_twice, overridden
 from cnnlab.config.plugin_options import check_options, project_arguments, require_trust
 from cnnlab.config.resolvers import register_resolvers
-from cnnlab.config.run_config import RUN_KEYS, check_resumable, primary_config, stored_run
+from cnnlab.config.run_config import RUN_KEYS, check_resumable, primary_config, stored_run, tell_new_shares
 from cnnlab.config.single_job import asks_for_one_job, run_single_job
 from cnnlab.errors import Interrupted, UserError
 from cnnlab.plugins.project import FILE as PROJECT_FILE
@@ -153,6 +153,7 @@ class _Job:
             if not directory.samefile(self.run.path):  # which may be called ../RUN, and Hydra leaves out such parts
                 raise UserError(f"hydra.run.dir={directory}: a resumed run stays in {self.run.path}")
             check_resumable(config, self.run)
+            tell_new_shares(config, self.run)
 
 
 def _remove_empty(directory: Path) -> None:

@@ -1,5 +1,6 @@
 """The configuration a run was trained with, as the start of another command's."""
 
+import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
@@ -19,6 +20,8 @@ from cnnlab.config.types import shown
 from cnnlab.errors import UserError, one_line
 from cnnlab.runs.anew import command_anew
 from cnnlab.runs.run import Run
+
+log = logging.getLogger(__name__)
 
 RUN_KEYS = {"train": "resume", "eval": "run", "predict": "run", "export": "run", "visualize": "run"}
 
@@ -128,6 +131,20 @@ def check_resumable(config: DictConfig, run: Run) -> None:
             else "train a new run to change this"
         )
         raise UserError(f"resume={run.path}: its configuration no longer matches ({changed}); {hint}")
+
+
+def tell_new_shares(config: DictConfig, run: Run) -> None:
+    """Say what is a share of the training, where a resumed run gets another length; schedules tell of themselves."""
+    before, now = run.config.trainer, config.trainer
+    if (before.epochs, before.steps) == (now.epochs, now.steps):
+        return
+    optimizer = config.optimizer
+    starts = {f"layer_starts.{name}": start for name, start in (optimizer.get("layer_starts") or {}).items()}
+    shares = {key: start for key, start in starts.items() if str(start).endswith("%")}
+    if optimizer.get("lookahead_every") and optimizer.get("lookahead_power"):
+        shares["lookahead_power"] = optimizer.lookahead_power
+    for key, value in shares.items():
+        log.warning("optimizer.%s=%s: is of the new length of the training, whatever has begun before", key, value)
 
 
 def differences(config: DictConfig, run: Run, but: Collection[str]) -> str:

@@ -41,6 +41,18 @@ def test_relative_runs_and_home_are_understood(compose, stored_run, tmp_path, mo
         assert directory == stored_run
 
 
+def test_a_share_of_the_training_is_told_where_a_resumed_run_gets_another_length(compose, tmp_path, caplog):
+    starts = "optimizer.layer_starts={conv1:50 %,conv2:3 steps}"
+    config, path = compose("train", starts, "trainer.epochs=2", "hydra.run.dir=run")
+    Run.create(path, config).begin()
+    compose("train", "resume=run", "trainer.progress=none")
+    assert not caplog.messages
+    compose("train", "resume=run", "trainer.epochs=8")
+    assert caplog.messages == [
+        "optimizer.layer_starts.conv1=50 %: is of the new length of the training, whatever has begun before"
+    ]
+
+
 def test_predict_knows_the_run_and_its_own_keys(compose, stored_run):
     config, directory = compose("predict", f"run={stored_run}", "images=[a b.png,c.png]", "top=2")
     assert config.model.name == "mnist_cnn"
