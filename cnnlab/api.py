@@ -18,11 +18,11 @@ import pandas as pd
 from markupsafe import Markup
 from omegaconf import DictConfig
 
-from cnnlab.config.arguments import quoted
 from cnnlab.config.compose import command_line, launch
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.config.plugin_options import import_plugins_of, require_plugins
 from cnnlab.config.targets import DEFAULT_PACKAGES, find_in_working_directory
+from cnnlab.config.written import as_arguments
 from cnnlab.data.as_files import Images, as_files, image_numbers
 from cnnlab.errors import UserError
 from cnnlab.reporting.page import render
@@ -111,7 +111,7 @@ def compare_runs(pattern: Path | str | Sequence[Path | str], **options: Any) -> 
         found = compare_runs(config, directory)
         return Comparison(found.folder, found.summary, tuple(found.verdicts), tuple(found.notes))
 
-    return _call("compare", _arguments({"runs": pattern} | options), work)
+    return _call("compare", as_arguments({"runs": pattern} | options), work)
 
 
 @dataclass(frozen=True, eq=False)  # tables have no one answer
@@ -346,7 +346,7 @@ class TrainedRun:
         given = {"run": str(self.path), **options}
         if self.targets != DEFAULT_PACKAGES:
             given["targets"] = self.targets
-        return _call(command, _arguments(given), work)
+        return _call(command, as_arguments(given), work)
 
 
 def _call(command: str, arguments: Sequence[str], work: Callable[[DictConfig, Path], T]) -> T:
@@ -367,26 +367,6 @@ def _call(command: str, arguments: Sequence[str], work: Callable[[DictConfig, Pa
     with command_line(["cnnlab", command, *arguments]):
         launch(command, arguments, task, is_one_job=True)
     return answers[0]
-
-
-def _arguments(options: Mapping[str, Any]) -> list[str]:
-    return [f"{key}={_written(value)}" for key, value in options.items()]
-
-
-def _written(value: Any) -> str:
-    """A value as the command line has it."""
-    match value:
-        case None | bool():
-            return {None: "null", True: "true", False: "false"}[value]
-        case str() | Path():
-            return quoted(str(value))
-        case Mapping():
-            return f"{{{','.join(f'{name}:{_written(item)}' for name, item in value.items())}}}"
-        case np.ndarray():
-            return _written(value.tolist())
-        case Sequence():
-            return f"[{','.join(map(_written, value))}]"
-    return str(value)
 
 
 def _picture(folder: Path, name: str) -> Picture:

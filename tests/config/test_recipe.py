@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 from cnnlab.errors import UserError
 
 SGD = "# @package _global_\ndefaults:\n  - override /optimizer: sgd\noptimizer: {learning_rate: 0.1, momentum: 0.9}\n"
+LENET = "# @package _global_\ndefaults:\n  - override /model: lenet5\n"
 EXTENDED = "# @package _global_\ndefaults:\n  - mine\n  - _self_\noptimizer: {weight_decay: 0.01}\n"
 
 
@@ -17,6 +18,8 @@ def recipes(tmp_path) -> str:
     folder.mkdir(parents=True)
     (folder / "mine.yaml").write_text(SGD)
     (folder / "extended.yaml").write_text(EXTENDED)
+    (folder / "nested.yaml").write_text(f"{LENET}model: {{trunk: {{filters: 3, size: 5}}}}\n")
+    (folder / "typed.yaml").write_text(f"{LENET}model: {{stem: 3}}\n")
     (folder / "plain.yaml").write_text("# @package _global_\noptimizer: {learning_rate: 0.1}\n")
     return f"--config-dir={tmp_path / 'recipes'}"
 
@@ -30,18 +33,12 @@ def test_a_key_that_the_chosen_option_lacks_is_refused_by_the_recipes_name_with_
     )
 
 
-def test_a_nested_key_goes_with_the_key_that_the_chosen_option_lacks(compose, recipes, tmp_path):
-    header, _, _ = SGD.partition("optimizer: {")
-    recipe = f"{header.replace('optimizer: sgd', 'model: lenet5')}model: {{trunk: {{filters: 3, size: 5}}}}\n"
-    (tmp_path / "recipes" / "experiment" / "nested.yaml").write_text(recipe)
+def test_a_nested_key_goes_with_the_key_that_the_chosen_option_lacks(compose, recipes):
     with pytest.raises(UserError, match=r"^model\.trunk\.filters=3: .* is not for resnet: '~model\.trunk'$"):
         compose("train", recipes, "experiment=nested", "model=resnet")
 
 
-def test_a_value_that_the_chosen_option_cannot_take_is_told_with_where_it_comes_from(compose, recipes, tmp_path):
-    header, _, _ = SGD.partition("optimizer: {")
-    recipe = f"{header.replace('optimizer: sgd', 'model: lenet5')}model: {{stem: 3}}\n"
-    (tmp_path / "recipes" / "experiment" / "typed.yaml").write_text(recipe)
+def test_a_value_that_the_chosen_option_cannot_take_is_told_with_where_it_comes_from(compose, recipes):
     with pytest.raises(UserError, match=r"^model\.stem=3: must be one of .*; experiment=typed sets it for lenet5$"):
         compose("train", recipes, "experiment=typed", "model=resnet")
 

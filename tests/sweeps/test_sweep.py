@@ -24,15 +24,6 @@ TWO_EPOCHS = (*SMALL, "trainer.epochs=2", "trainer.threads=1")
 SLOW_STEPS = ("input_shape=[28,28,1]", "trainer.batch_size=4", "trainer.epochs=1")
 """Epochs that last long enough to be hit in the middle."""
 
-MYNET = """
-import keras
-
-def build(input_shape, num_classes):
-    images = keras.Input(input_shape)
-    answers = keras.layers.Dense(num_classes, activation="softmax")(keras.layers.Flatten()(images))
-    return keras.Model(images, answers)
-"""
-
 
 class Sweep:
     """`cnnlab train -m` in a folder.
@@ -293,25 +284,6 @@ def test_a_dry_run_prints_the_grid_and_writes_nothing(sweep_here, tmp_path):
     assert "4 of 4 jobs would be trained" in sweep_here.output
     assert "optimizer=sgd,seed=1" in sweep_here.output
     assert list(tmp_path.iterdir()) == []
-
-
-def test_what_a_recipe_sets_for_another_option_is_told_once_for_all_jobs(sweep_here):
-    taken_out = ("~optimizer.momentum", "~optimizer.nesterov")
-    recipe = ("experiment=all_cnn_best", *taken_out, "sweep.dry_run=true")
-    assert sweep_here.run(*recipe, "optimizer=adam,nadam", "seed=0,1,2") == 0
-    assert [line.partition(":")[0] for line in sweep_here.messages.splitlines()] == [
-        "optimizer=adam",
-        "optimizer=nadam",
-    ]
-
-
-def test_a_network_of_ones_own_needs_no_more_than_its_target_in_a_sweep_either(sweep, tmp_path):
-    (tmp_path / "own" / "model").mkdir(parents=True)
-    (tmp_path / "own" / "model" / "mine.yaml").write_text("_target_: mynet.build\n")
-    (tmp_path / "mynet.py").write_text(MYNET)
-    own = ("--config-dir=own", "model=mine", "targets=[cnnlab,keras,mynet]", "trainer.epochs=1", "trainer.threads=1")
-    assert sweep.run(*own, "seed=0,1") == 0, sweep.messages
-    assert sweep.states() == {"seed=0": "done", "seed=1": "done"}
 
 
 def test_a_mistake_in_one_job_is_told_before_any_is_trained(sweep_here, tmp_path):

@@ -66,3 +66,11 @@ def test_the_weights_are_looked_at_long_before_a_checkpoint(tmp_path, monkeypatc
     assert "blind/spoilt is NaN or infinite after step 1, which the starting weights led to" in capsys.readouterr().err
     assert len(pd.read_csv("run/steps.csv")) < 50000
     assert not list((tmp_path / "run" / "checkpoints").glob("*.npz"))
+
+
+def test_a_loss_that_is_nan_before_anything_was_learnt_is_no_learning_rates_fault(train, capsys):
+    train("initializer=gaussian", "initializer.stddev=1e30", "trainer.steps=1", code=3)
+    message = capsys.readouterr().err
+    assert "step 1, " in message  # of the loss, or of a weight: some processors' ReLU makes 0 of a NaN
+    assert "; look at the images, the preprocessing, the starting weights and the model itself" in message
+    assert "learning rate" not in message

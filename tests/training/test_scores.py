@@ -121,3 +121,8 @@ def test_a_training_whose_monitor_never_is_a_number_keeps_the_last_model(train, 
     assert cli.main(["eval", f"run={run}", "split=validation", mine[0]]) == 0
     best = json.loads((run / "run.json").read_text())["best"]
     assert (best["monitor"], best["value"], best["step"]) == (None, None, history(run).step.max())
+
+
+def test_validation_follows_a_batch_normalisation_that_has_seen_a_few_hundred_batches(train):
+    run = train("model.batch_norm=true", "trainer.epochs=8", "trainer.batch_size=32")
+    assert pd.read_csv(run / "metrics.csv").iloc[-1][["accuracy", "val_accuracy"]].min() > 0.85
