@@ -206,6 +206,21 @@ def test_pixels_are_classified_as_they_are(run):
         (None, "images: NoneType is no name of a file; pixels are one NumPy array"),
         (Image.new("L", (8, 8)), "images: Image is no name of a file; pixels are one NumPy array"),
         (np.zeros((8, 8), np.uint8), "pixels of shape (8, 8): a grey image has one channel, images[..., np.newaxis]"),
+        (
+            np.zeros((2, 8, 8), np.uint8),
+            "pixels: images are uint8 of shape (2, 8, 8); expected uint8 (0..255) of shape (N, height, width, 1 or 3); "
+            "of grey images: x[..., np.newaxis]",
+        ),
+        (
+            np.zeros((3, 8, 8), np.uint8),
+            "pixels: images are uint8 of shape (3, 8, 8); expected uint8 (0..255) of shape (N, height, width, 1 or 3); "
+            "of grey images: x[..., np.newaxis]; of one colour image: np.moveaxis(x, 0, -1)[np.newaxis]",
+        ),
+        (
+            np.zeros((8, 8, 4), np.uint8),
+            "pixels: images are uint8 of shape (1, 8, 8, 4); expected uint8 (0..255) of shape "
+            "(N, height, width, 1 or 3); drop the alpha channel: x[..., :3]",
+        ),
     ],
 )
 def test_images_that_are_none_are_told(run, images, told):

@@ -32,7 +32,7 @@ def as_files(images: Images) -> Iterator[tuple[str, list[str] | None]]:
         raise UserError(f"pixels of shape {images.shape}: a grey image has one channel, images[..., np.newaxis]")
     with TemporaryDirectory() as folder:
         if isinstance(images, np.ndarray):
-            names = _save_pixels(images[np.newaxis] if images.ndim == 3 else images, Path(folder))
+            names = _save_pixels(images, Path(folder))
         else:
             names = _link_files(_paths(images), Path(folder))
         yield folder, names
@@ -57,6 +57,8 @@ def image_numbers(images: object) -> int | list[int] | None:
 
 
 def _save_pixels(images: np.ndarray, folder: Path) -> list[str]:
+    if images.ndim == 3 and images.shape[-1] in (1, 3, 4):  # one image; else, grey images without their channel
+        images = images[np.newaxis]
     check_pixels(images, "pixels")
     for number, pixels in enumerate(images):
         file = _subfolder(folder, number) / f"{number}.png"

@@ -114,7 +114,8 @@ def check_pixels(images: np.ndarray, source: str) -> None:
 def _image_hint(images: np.ndarray) -> str:
     """How to store such images as they are expected; empty where that is not plain."""
     if images.ndim == 3 and images.dtype == np.uint8 and images.shape[-1] not in (1, 3):
-        return "; of grey images: x[..., np.newaxis]"
+        colour = "; of one colour image: np.moveaxis(x, 0, -1)[np.newaxis]" if images.shape[0] == 3 else ""
+        return f"; of grey images: x[..., np.newaxis]{colour}"
     if images.ndim == 4 and images.shape[-1] not in (1, 3) and images.shape[1] in (1, 3):
         return "; channels come last: np.moveaxis(x, 1, -1)"
     if images.ndim == 4 and images.shape[-1] == 4:

@@ -72,7 +72,7 @@ SHORT = {
     "DepthwiseConv2D": "depthwise",
     "SeparableConv2D": "separable",
     "Conv2DTranspose": "transposed",
-    "GroupedConv2D": "grouped",
+    "GroupedConv2D": "conv",
     "Conv2D": "conv",
 }
 
@@ -181,13 +181,22 @@ def _word(layer: keras.Operation) -> str:
     if known and size is not None:
         strides: tuple[int, ...] = layer.strides if math.prod(layer.strides) > 1 else ()
         step = f" /{strides[0]}" if len(set(strides)) == 1 else f" /{'×'.join(map(str, strides))}" if strides else ""
-        fused = _activation(layer)
-        return f"{short} {'×'.join(map(str, size))}{step}{f' · {fused}' if fused else ''}"
+        window = f"{short} {'×'.join(map(str, size))}{step}"
+        return " · ".join(filter(None, (window, *_sparse(layer), _activation(layer))))
     if isinstance(layer, keras.layers.Activation):
         return _activation(layer)
     if isinstance(layer, keras.layers.Dense):
         return " · ".join(filter(None, ("dense", _activation(layer))))
     return short if kind in SHORT else kind.lower()
+
+
+def _sparse(layer: keras.Layer) -> Iterator[str]:
+    """What a kernel leaves out: places between those it reads, channels of other groups."""
+    dilation = getattr(layer, "dilation_rate", (1,))
+    if math.prod(dilation) > 1:
+        yield f"dilation {dilation[0] if len(set(dilation)) == 1 else '×'.join(map(str, dilation))}"
+    if getattr(layer, "groups", 1) > 1:
+        yield f"{layer.groups} groups"
 
 
 def _activation(layer: keras.Layer) -> str:

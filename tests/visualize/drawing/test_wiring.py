@@ -5,6 +5,7 @@ import pytest
 from keras import layers
 
 from cnnlab.models.googlenet import googlenet
+from cnnlab.models.layers import GroupedConv2D
 from cnnlab.models.mnist_cnn import mnist_cnn
 from cnnlab.models.resnet import resnet
 from cnnlab.visualize.drawing.wiring import rank, wire
@@ -31,6 +32,19 @@ def test_a_block_is_one_box_with_all_of_its_parameters(residual):
     assert boxes["conv3_1_conv1"].words == ["conv 3×3 /2", "bn", "relu"]
     assert boxes["conv2_1_add"].words == ["add", "relu"]
     assert [box.name for box in boxes["conv2_2_add"].before] == ["conv2_1_add", "conv2_2_conv2"]
+
+
+def test_a_convolution_says_what_its_kernel_leaves_out():
+    network = keras.Sequential([keras.Input((16, 16, 4))])
+    network.add(layers.Conv2D(4, 3, dilation_rate=2, activation="relu", name="apart"))
+    network.add(layers.Conv2D(4, 3, dilation_rate=(1, 2), groups=2, name="both"))
+    network.add(GroupedConv2D(4, 3, groups=2, strides=2, name="ours"))
+    network.add(layers.MaxPooling2D(2, name="pooling"))
+    words = {name: box.words[0] for name, box in by_name(network).items() if box.words}
+    assert words["apart"] == "conv 3×3 · dilation 2 · relu"
+    assert words["both"] == "conv 3×3 · dilation 1×2 · 2 groups"
+    assert words["ours"] == "conv 3×3 /2 · 2 groups"
+    assert words["pooling"] == "max 2×2 /2"
 
 
 def test_what_an_own_layer_means_by_kernel_size_is_not_guessed():
