@@ -6,7 +6,8 @@
     done
     python docs/studies.py            # reads outputs/sweeps; or names another folder
 
-What stands between `<!-- NAME -->` and `<!-- end -->` in the page is replaced, the rest is written by hand.
+What stands between `<!-- NAME -->` and `<!-- end -->` in the page is replaced, the rest is written by hand. A
+sweep that is not there is left out.
 """
 
 import argparse
@@ -47,7 +48,10 @@ def main() -> None:
     folder = parser.parse_args().folder
     page = PAGE.read_text("utf-8")
     for name, baseline in BASELINES.items():
-        page = with_block(page, name, block(folder / name, name, baseline))
+        if (folder / name).is_dir():
+            page = with_block(page, name, block(folder / name, name, baseline))
+        else:
+            print(f"{folder / name}: no such sweep; its part of the page stays as it is")
     PAGE.write_text(page, "utf-8")
 
 
