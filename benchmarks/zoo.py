@@ -50,6 +50,7 @@ class Preset:
         views: what to evaluate: a split's name, or split-tta.
         overrides: of the training, besides the preset and the seed.
         note: what a reader must know.
+        held_out: test images for each that trains, where each seed draws its own; 0 where all are tested on the same.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Preset:
     views: tuple[str, ...] = ("test",)
     overrides: tuple[str, ...] = ()
     note: str = ""
+    held_out: float = 0.0
 
 
 @dataclass
@@ -155,14 +157,14 @@ def percent(values: list[float]) -> str:
     return f"{100 * statistics.mean(values):.2f} %{spread} (n = {len(values)})"
 
 
-def interval(values: list[float]) -> tuple[float, float] | None:
+def interval(values: list[float], held_out: float = 0.0) -> tuple[float, float] | None:
     """In which the mean over ever more seeds lies, with 95 % confidence; None for fewer than three."""
-    return mean_interval(values, "accuracy") if len(values) >= LEAST_SEEDS else None
+    return mean_interval(values, "accuracy", held_out=held_out) if len(values) >= LEAST_SEEDS else None
 
 
-def verdict(values: list[float], target: float) -> str:
+def verdict(values: list[float], target: float, held_out: float = 0.0) -> str:
     """Whether the seeds say that the mean is above the target, or below it."""
-    limits = interval(values)
+    limits = interval(values, held_out)
     if limits is None:
         return f"fewer than {LEAST_SEEDS} seeds"
     if limits[0] >= target:
@@ -205,7 +207,7 @@ def table(presets: dict[str, Preset]) -> str:
         found = measured(preset)
         record = found.records[0] if found.records else None
         first = found.accuracies.get(preset.views[0], [])
-        limits = interval(first)
+        limits = interval(first, preset.held_out)
         cells = [
             f"`{preset.name}`",
             f"{record['total_params']:,}" if record else "",
@@ -214,7 +216,7 @@ def table(presets: dict[str, Preset]) -> str:
             f"{100 * preset.target:g} %" if preset.target else "",
             "; ".join(f"{view} {percent(values)}" for view, values in found.accuracies.items()) or "not run",
             f"{100 * limits[0]:.2f} to {100 * limits[1]:.2f} %" if limits else "",
-            verdict(first, preset.target) if first and preset.target else "",
+            verdict(first, preset.target, preset.held_out) if first and preset.target else "",
             f"{statistics.median(found.minutes):.1f}" if found.minutes else "",
             hardware(found.records),
         ]

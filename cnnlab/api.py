@@ -158,12 +158,13 @@ class TrainedRun:
     @property
     def record(self) -> dict[str, Any]:
         """What RUN/run.json says now, such as status, best, versions and machine."""
-        self._run = Run.open(self.path)
+        self._refresh()
         return self._run.record
 
     @property
     def status(self) -> str:
         """running, completed, interrupted, diverged, failed or unknown."""
+        self._refresh()
         return self._run.status.name
 
     @property
@@ -184,6 +185,7 @@ class TrainedRun:
         Raises:
             UserError: there is none yet, or it needs code that is not trusted.
         """
+        self._refresh()
         require_plugins(self._run, "run", [f"targets={self.targets}"])
         find_in_working_directory(self.targets)
         import_tensorflow()
@@ -332,6 +334,11 @@ class TrainedRun:
         rows = [row for row in rows if row[1]]
         address = Picture("curves", curves.read_bytes()).address if curves.is_file() else None
         return render("notebook.html", name=self.config.name, rows=rows, curves=address)
+
+    def _refresh(self) -> None:
+        """Read again what another process may have written since."""
+        self._run = Run.open(self.path)
+        self.config = self._run.config
 
     @property
     def _best(self) -> str:

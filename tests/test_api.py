@@ -1,6 +1,7 @@
 """The Python interface: the same bytes, the same tables and the same one line as the commands."""
 
 import csv
+import json
 import re
 import shutil
 import subprocess
@@ -309,6 +310,15 @@ def test_a_notebook_shows_a_run_and_its_curves(run):
     assert "val_accuracy" in shown
     assert 'src="data:image/png;base64,' in shown
     assert repr(run).startswith(f"<run {run.path}: completed, best val_accuracy")
+
+
+def test_a_run_that_another_process_goes_on_with_is_read_again(run):
+    whole = json.loads((run.path / "run.json").read_text())
+    (run.path / "run.json").write_text(json.dumps(whole | {"status": "interrupted"}))
+    opened = cnnlab.load_run(run.path)
+    assert opened.status == "interrupted"
+    (run.path / "run.json").write_text(json.dumps(whole))
+    assert opened.status == "completed"
 
 
 def test_a_notebook_shows_a_run_that_nothing_validated(tmp_path):

@@ -61,7 +61,10 @@ def compare_runs(config: DictConfig, directory: Path) -> Compared:
     figures = list(draw_figures(comparison, runs, metric, config.smoothing, folder))
     notes, differing = [*counting_notes(comparison, runs, metric), *provenance_notes(comparison)], None
     of_metric = summary[summary["metric"] == metric]
-    method = [interval_note(metric, config.confidence, comparison.over)] if of_metric["low"].notna().any() else []
+    method = []
+    if of_metric["low"].notna().any():
+        is_widened = bool(runs.loc[runs["counted"], "held_out"].notna().any())
+        method.append(interval_note(metric, config.confidence, comparison.over, is_widened))
     if comparison.pair:
         pair = write_pair(*comparison.pair, folder, config.confidence)
         verdicts, differing = pair.sentences, pair.differing

@@ -167,7 +167,8 @@ def _folders(pattern: str) -> list[tuple[Path, bool]]:
         if sweeps:
             raise UserError(f"runs={pattern}: holds sweeps; give one of them: {', '.join(sweeps)}")
         return [(path, True)]
-    matches = sorted(match for match in Path(path.anchor).glob(str(path.relative_to(path.anchor))) if match.is_dir())
+    literal = next(parent for parent in path.parents if parent.is_dir())  # whose [ ] are no pattern
+    matches = sorted(match for match in literal.glob(str(path.relative_to(literal))) if match.is_dir())
     if not matches:
         raise UserError(f"runs={pattern}: no such folder; give a sweep's folder, or runs")
     return [(match, False) for match in matches]

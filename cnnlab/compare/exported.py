@@ -82,8 +82,9 @@ def _sentence(found: Disagreement, confidence: float) -> str:
     if not any(found.alone):
         return f"{found.names[0]} {said} on {images}: both get the same ones right"
     low, high = (100 * end for end in difference_interval(found.n, found.alone, confidence))
+    if lost >= 0:
+        low, high = -high, -low  # of what is lost, as said
     verdict = f"McNemar's test: p = {found.p:.2g}{', not distinguishable' if found.p >= 1 - confidence else ''}"
     return (
-        f"{found.names[0]} {said} on {images} ({100 * confidence:.4g} % interval of the difference {low:+.2f} to "
-        f"{high:+.2f}; {verdict})"
+        f"{found.names[0]} {said} on {images} ({100 * confidence:.4g} % interval {low:+.2f} to {high:+.2f}; {verdict})"
     )

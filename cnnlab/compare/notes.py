@@ -98,7 +98,7 @@ def method_notes(
     baseline, count = paired[0].baseline, paired[0].comparisons
     best = "smallest" if better == "min" else "largest"
     held_out = max(difference.held_out for difference in paired)
-    runs = "folds" if held_out else "seeds"
+    runs = paired[0].over
     several = f" of two {runs} or more" if of_metric["n"].min() < 2 <= of_metric["n"].max() else ""
     choice = "as given" if given else f"the {best} mean {metric}{several}; choose another with baseline=NAME"
     yield f"baseline: {baseline} ({choice})"
@@ -107,7 +107,7 @@ def method_notes(
     test = "paired t tests over shared seeds"
     if held_out:
         test = (
-            "Nadeau and Bengio's corrected resampled t tests over shared folds, whose training images are partly the "
+            f"Nadeau and Bengio's corrected resampled t tests over shared {runs}, whose training images are partly the "
             f"same: the variance of a mean of n differences is (1/n + {held_out:.3g}) times theirs"
         )
     noun = "comparison" if count == 1 else "comparisons"
@@ -118,12 +118,12 @@ def method_notes(
     )
 
 
-def interval_note(metric: str, confidence: float, over: str) -> str:
+def interval_note(metric: str, confidence: float, over: str, is_widened: bool) -> str:
     """What the intervals of means are intervals of; `over` is seeds or folds."""
     scales = {"accuracy": ", on the logit scale", "loss": ", on the log scale"}
     scale = next((scale for ending, scale in scales.items() if metric.endswith(ending)), "")
     each = f"{_percent(confidence)} each, not corrected"
-    corrected = ", widened for the training images they share" if over != "seeds" else ""
+    corrected = ", widened for the training images they share" if is_widened else ""
     return f"intervals of means: Student's t over the {over}{corrected}{scale}, {each}"
 
 

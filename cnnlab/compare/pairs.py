@@ -183,7 +183,7 @@ def disagreement(split: str, names: tuple[str, str], tables: tuple[Path, Path]) 
         tables: the files.
     """
     one, two = map(_predictions, tables)
-    if not all(one[column].equals(two[column]) for column in ("index", "true")):
+    if not all(one[column].equals(two[column]) for column in ("index", "true")) or _other_files(one, two):
         return None
     right = (one["predicted"] == one["true"], two["predicted"] == two["true"])
     alone = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
@@ -194,6 +194,13 @@ def disagreement(split: str, names: tuple[str, str], tables: tuple[Path, Path]) 
     table = pd.DataFrame(columns)
     table["right"] = right[0].map({True: "first", False: "second"})
     return Disagreement(split, names, len(one), int(right[0].sum()), alone, float(p), table[right[0] != right[1]])
+
+
+def _other_files(one: pd.DataFrame, two: pd.DataFrame) -> bool:
+    """Whether the names of the files differ, wherever their folders lie."""
+    if "file" not in one or "file" not in two:
+        return False
+    return [Path(file).name for file in one["file"]] != [Path(file).name for file in two["file"]]
 
 
 def _draw_differences(first: Run, second: Run, split: str, path: Path) -> None:
@@ -214,14 +221,19 @@ def _draw_images(run: Run, found: Disagreement, folder: Path) -> Iterator[Path]:
 
     Nothing is drawn where the images are not at hand.
     """
-    from cnnlab.data.load import load_dataset  # TensorFlow, only where images are shown
+    from cnnlab.data.fingerprint import fingerprints  # TensorFlow, only where images are shown
+    from cnnlab.data.load import load_dataset
     from cnnlab.evaluation.gallery import draw_gallery, pick, whereabouts
 
     figures = next(each.figures for each in read_evaluations(run) if each.folder.name == found.split)
     try:
         if figures.get("changed"):
             raise UserError("they are not the run's own")
-        images = load_dataset(run.config.dataset, run.config.seeds.split).splits[figures["split"]].images
+        dataset = load_dataset(run.config.dataset, run.config.seeds.split)
+        before = run.record.get("fingerprints", {}).get(figures["split"])
+        if before not in (None, fingerprints(dataset).get(figures["split"])):
+            raise UserError("they are no longer those that the run was made with")
+        images = dataset.splits[figures["split"]].images
     except UserError as error:
         log.warning("the images of the %s split are not shown: %s", found.split, error)
         return

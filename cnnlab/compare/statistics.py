@@ -42,7 +42,9 @@ class Difference:
         level: 1 - confidence.
         comparisons: how many pairs are corrected for.
         differences: one per shared seed, or fold of a seed.
-        held_out: images that validate, for each that trains, see `paired_differences`; 0 where no folds share images.
+        held_out: images that validate, for each that trains, see `paired_differences`; 0 where all runs validate on the
+            same.
+        over: what the differences are of: seeds, or folds.
     """
 
     configuration: str
@@ -58,6 +60,7 @@ class Difference:
     comparisons: int
     differences: tuple[float, ...]
     held_out: float
+    over: str
 
     @cached_property
     def needed(self) -> int | None:
@@ -70,7 +73,7 @@ class Difference:
 
     def sentence(self, metric: str) -> str:
         """The verdict in words, with the corrected interval and p."""
-        runs = "folds" if self.held_out else "seeds"
+        runs = self.over
         pair = f"{self.configuration} and {self.baseline}"
         if self.n < 2:
             return f"{pair}: nothing can be said of {metric} with n = {self.n} shared {runs}"
@@ -83,7 +86,7 @@ class Difference:
             more = "more" if self.mean > 0 else "less"
             what = f"{self.configuration} has {more} {metric} than {self.baseline}"
             return f"{what}: {interval}, p = {self.adjusted:.2g}, n = {self.n}"
-        of_more = ", of more seeds," if self.held_out else ""
+        of_more = ", of more seeds," if runs == "folds" else ""
         needed = f"; about {self.needed} {runs}{of_more} would tell" if self.needed else ""
         what = f"{pair} are not distinguishable in {metric} with n = {self.n}"
         return f"{what}: {interval}, p = {self.adjusted:.2g}{needed}"
@@ -98,10 +101,11 @@ def paired_differences(
     their starting weights. The differences are taken for normal. After Student, "The probable error of a mean"
     (1908), and Dunn, "Multiple comparisons among means" (1961): Bonferroni's correction, of p and intervals alike.
 
-    Trainings on different folds share images, so their differences are not independent, and a plain t test finds too
-    many. For them the variance of the mean is (1/n + n_test/n_train) s² instead of s²/n: the corrected resampled t test
-    of Nadeau and Bengio, "Inference for the generalization error" (2003); over the folds of several seeds as Bouckaert
-    and Frank do, "Evaluating the replicability of significance tests for comparing learning algorithms" (2004).
+    Trainings on different folds share images, and so do those of seeds that each draw the images that validate. Their
+    differences are not independent, and a plain t test finds too many. For them the variance of the mean is
+    (1/n + n_test/n_train) s² instead of s²/n: the corrected resampled t test of Nadeau and Bengio, "Inference for the
+    generalization error" (2003); over the folds of several seeds as Bouckaert and Frank do, "Evaluating the
+    replicability of significance tests for comparing learning algorithms" (2004).
 
     Args:
         runs: see `tables.runs_table`; only those that count do.
@@ -124,14 +128,15 @@ def paired_differences(
     bound = 1.0 if metric.endswith("accuracy") else math.inf
     samples = {name: _shared(by_run, name, baseline) for name in others}
     held_out = {name: held_out_share(counted[counted["configuration"].isin([name, baseline])]) for name in others}
+    over = "folds" if counted["fold"].notna().any() else "seeds"
     return [
-        _difference(name, baseline, sample, 1 - confidence, comparisons, bound, held_out[name])
+        _difference(name, baseline, sample, 1 - confidence, comparisons, bound, held_out[name], over)
         for name, sample in samples.items()
     ]
 
 
 def held_out_share(runs: pd.DataFrame) -> float:
-    """n_test/n_train of `paired_differences`: the mean over runs of folds; 0 where there are none."""
+    """n_test/n_train of `paired_differences`: the mean over the runs that it is of; 0 where there are none."""
     mean = float(runs["held_out"].mean())
     return 0.0 if math.isnan(mean) else mean
 
@@ -235,6 +240,7 @@ def _difference(
     comparisons: int,
     bound: float,
     held_out: float,
+    over: str,
 ) -> Difference:
     mean = float(sample.mean()) if len(sample) else math.nan
     low = high = p = math.nan
@@ -246,7 +252,7 @@ def _difference(
         low, high, p = mean, mean, 1.0
     adjusted = min(1.0, p * comparisons) if not math.isnan(p) else math.nan
     known = (len(sample), mean, low, high, p, adjusted, adjusted < level)
-    return Difference(configuration, baseline, *known, level, comparisons, tuple(sample.tolist()), held_out)
+    return Difference(configuration, baseline, *known, level, comparisons, tuple(sample.tolist()), held_out, over)
 
 
 def _half_width(sample: np.ndarray, level: float, held_out: float) -> float:
@@ -255,5 +261,5 @@ def _half_width(sample: np.ndarray, level: float, held_out: float) -> float:
 
 
 def _standard_error(sample: np.ndarray, held_out: float) -> float:
-    """Of the mean of a sample, of which folds share images to train on where `held_out` is above 0."""
+    """Of the mean of a sample; where `held_out` is above 0, of runs that share images to train on."""
     return float(sample.std(ddof=1)) * math.sqrt(1 / len(sample) + held_out)

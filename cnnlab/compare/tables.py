@@ -1,7 +1,7 @@
 """The tables of a comparison: a row per run, and a row per configuration."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 import pandas as pd
@@ -27,7 +27,8 @@ def runs_table(comparison: Comparison) -> pd.DataFrame:
     validations, and of every validation for the metric that chose the best model), seconds of training,
     images_per_second (median over the epochs), commit. What was not measured is empty.
     """
-    rows = [_row(entry, comparison.keys) for entry in comparison.entries]
+    drawing = _drawing(comparison.entries)
+    rows = [_row(entry, comparison.keys, entry.configuration in drawing) for entry in comparison.entries]
     columns = ["run", "configuration", *comparison.keys, "seed", "fold", "status", "counted", "reason", "held_out"]
     columns += ["epochs", "steps"]
     columns += [*metric_names(comparison.measured), "seconds", "images_per_second", "commit"]
@@ -75,7 +76,17 @@ def shown_summary(summary: pd.DataFrame, confidence: float, over: str) -> list[t
     return rows
 
 
-def _row(entry: Entry, keys: list[str]) -> dict[str, object]:
+def _drawing(entries: Iterable[Entry]) -> set[str]:
+    """The configurations of which each seed draws the images that validate it."""
+    found: dict[str, set[str]] = {}
+    for entry in entries:
+        fingerprints = entry.run.record.get("fingerprints", {}) if entry.run else {}
+        if "validation" in fingerprints:
+            found.setdefault(entry.configuration, set()).add(fingerprints["validation"])
+    return {configuration for configuration, validations in found.items() if len(validations) > 1}
+
+
+def _row(entry: Entry, keys: list[str], draws: bool) -> dict[str, object]:
     row: dict[str, object] = {"run": entry.path.name, "configuration": entry.configuration}
     row |= {key: entry.values[key] for key in keys}
     row |= {
@@ -87,7 +98,7 @@ def _row(entry: Entry, keys: list[str]) -> dict[str, object]:
     }
     if entry.run is None:
         return row
-    if entry.fold is not None:
+    if entry.fold is not None or draws:
         row["held_out"] = _held_out(entry.run)
     return row | measured(entry.run) | {"commit": entry.run.record.get("commit")}
 

@@ -1,5 +1,6 @@
 """The files that names, folders and patterns stand for."""
 
+import errno
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ def find_files(patterns: Sequence[str], key: str = "images") -> list[str]:
     found: dict[str, None] = {}
     for pattern in patterns:
         path = Path(pattern)
-        if path.is_dir():
+        if _is_folder(path, key):
             files = _files_below(path, key)
         elif path.is_file():
             files = [pattern]
@@ -39,6 +40,16 @@ def find_files(patterns: Sequence[str], key: str = "images") -> list[str]:
             raise UserError(f"{key}={pattern}: {what}")
         found |= dict.fromkeys(files)
     return list(found)
+
+
+def _is_folder(path: Path, key: str) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        hint = f"give several as '{key}=[a.jpg,b.jpg]', or a pattern such as '{key}=photos/*.jpg'"
+        raise UserError(f"{key}={str(path)[:60]}…: too long for the name of a file; {hint}") from None
 
 
 def _with_folders(pattern: str) -> str:

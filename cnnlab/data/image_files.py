@@ -57,7 +57,7 @@ def check_images(paths: Sequence[str]) -> list[CheckedImage]:
     Raises:
         UserError: a file may not be read, or a conversion cannot be kept.
     """
-    absolute = [os.path.join(os.getcwd(), path) for path in paths]  # noqa: PTH109, PTH118, for each of all files
+    absolute = [_lasting(path) for path in paths]
     stamps = {path: stamp for path in absolute if (stamp := _stamp(path)) is not None}
     known = recall(stamps)
     new = [path for path in stamps if path not in known]
@@ -158,6 +158,12 @@ def _check_all(paths: Sequence[str], stamps: Mapping[str, Stamp], pool: ThreadPo
     parts = [paths[start : start + _FILES_PER_TASK] for start in range(0, len(paths), _FILES_PER_TASK)]
     results = pool.map(lambda part: {path: _check(path, stamps[path]) for path in part}, parts)
     return {path: each for part in results for path, each in part.items()}
+
+
+def _lasting(path: str) -> str:
+    """The file that a path leads to, by which is kept what is found out of it: a link may be gone soon."""
+    absolute = os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118, for each of all files
+    return os.path.realpath(absolute) if os.path.islink(absolute) and os.path.exists(absolute) else absolute  # noqa: PTH110, PTH114
 
 
 def _stamp(path: str) -> Stamp | None:

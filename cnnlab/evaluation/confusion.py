@@ -1,12 +1,12 @@
 """The confusion matrix as an annotated heat map."""
 
+import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import PowerNorm
 from matplotlib.ticker import PercentFormatter
 
@@ -14,6 +14,7 @@ from cnnlab.reporting.figure import GRID_COLOR, new_figure, save_figure, shorten
 
 _LARGEST = 26.0  # inches: wider figures are slow to draw and no longer open everywhere
 _NAME_LENGTH = 20
+_MOST_CELLS = 3900  # on a side, which is a pixel each; of those that share one the largest is seen
 _ANNOTATED_CELL = 0.24  # inches a cell needs for a legible number
 
 
@@ -82,22 +83,25 @@ def draw_confusion_difference(counts: pd.DataFrame, path: Path, title: str) -> N
     save_figure(figure, path)
 
 
-def _draw_cells(axes: Axes, counts: np.ndarray, annotate: bool) -> QuadMesh:
+def _draw_cells(axes: Axes, counts: np.ndarray, annotate: bool) -> ScalarMappable:
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     norm = PowerNorm(0.5, vmin=0, vmax=1)
-    grid: dict[str, Any] = {"edgecolors": GRID_COLOR, "linewidth": 0.4} if annotate else {}
-    mesh = axes.pcolormesh(shares, cmap="Blues", norm=norm, **grid)
+    if not annotate:  # the cells of thousands of classes, each a shape, would take gigabytes
+        colors = ScalarMappable(norm, "Blues")
+        starts = np.arange(0, len(shares), math.ceil(len(shares) / _MOST_CELLS))
+        largest = np.maximum.reduceat(np.maximum.reduceat(shares, starts, axis=0), starts, axis=1)
+        extent = (0, len(shares), len(shares), 0)
+        axes.imshow(colors.to_rgba(largest, bytes=True), extent=extent, interpolation="nearest")
+        return colors
+    mesh = axes.pcolormesh(shares, cmap="Blues", norm=norm, edgecolors=GRID_COLOR, linewidth=0.4)
     axes.set_aspect("equal")
     axes.invert_yaxis()
-    if annotate:
-        size = 10 if len(counts) <= 12 else 8 if len(counts) <= 30 else 6
-        for row, column in np.argwhere(counts):
-            dark = norm(shares[row, column]) > 0.55
-            color = "white" if dark else "#1f2937"
-            axes.text(
-                column + 0.5, row + 0.5, counts[row, column], ha="center", va="center", fontsize=size, color=color
-            )
+    size = 10 if len(counts) <= 12 else 8 if len(counts) <= 30 else 6
+    for row, column in np.argwhere(counts):
+        dark = norm(shares[row, column]) > 0.55
+        color = "white" if dark else "#1f2937"
+        axes.text(column + 0.5, row + 0.5, counts[row, column], ha="center", va="center", fontsize=size, color=color)
     return mesh
 
 

@@ -57,6 +57,13 @@ def test_a_number_is_reached_where_the_whole_interval_says_so(accuracies, target
     assert runpy.run_path(str(ZOO))["verdict"](accuracies, target) == said
 
 
+def test_seeds_that_draw_their_own_test_images_tell_less():
+    verdict = runpy.run_path(str(ZOO))["verdict"]
+    accuracies = [0.9395, 0.9402, 0.9419]
+    assert verdict(accuracies, 0.937) == "reached"
+    assert verdict(accuracies, 0.937, held_out=1.0) == "not distinguishable"
+
+
 def test_all_machines_and_precisions_of_a_row_are_told():
     host = {"cores": 2, "processor": "AMD EPYC"}
     records = [{"host": host, "precision": precision} for precision in ("float32", "float32", "bfloat16")]

@@ -339,6 +339,7 @@ def test_a_run_that_was_killed_does_not_count(sweep_of_four, tmp_path):
         ("baseline=", "baseline=: no such configuration; there are optimizer=adam"),
         ("by=val_loss", "did you mean final_val_loss?"),
         ("runs=/nowhere", "runs=/nowhere: no such folder"),
+        ("runs=/nowhere/*", "runs=/nowhere/*: no such folder"),
         ("runs=[]", "runs=[]: give a sweep's folder, or runs"),
         ("confidence=1.5", "confidence=1.5"),
     ],
@@ -347,6 +348,12 @@ def test_mistakes_are_told_in_one_line(sweep_of_four, capsys, argument, message)
     arguments = [] if argument.startswith("runs=") else [f"runs={sweep_of_four}"]
     assert cli.main(["compare", *arguments, argument]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_brackets_in_the_name_of_a_folder_are_no_pattern(sweep_of_four, tmp_path):
+    above = tmp_path / "out [1]"
+    shutil.copytree(sweep_of_four, above / "test")
+    assert len(collect([str(above / "test" / "optimizer=adam*")]).entries) == 2
 
 
 def test_a_folder_of_sweeps_is_no_sweep(sweep_of_four, capsys):

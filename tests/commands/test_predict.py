@@ -89,6 +89,10 @@ class TestFinding:
 
     @pytest.mark.parametrize("pattern", ["*.jpeg", "nowhere.png", "nowhere/*"])
     def test_a_pattern_without_files_is_refused(self, photos, pattern):
+        with pytest.raises(
+            UserError, match=r"^images=IMG_0 IMG_1 .*…: too long for the name of a file; give several as"
+        ):
+            find_files([" ".join(f"IMG_{number}" for number in range(100))])
         with pytest.raises(UserError, match=r"^images=.*: no such file, and no file matches"):
             find_files([str(photos / "grey.png"), f"{photos}/{pattern}"])
 

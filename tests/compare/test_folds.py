@@ -1,5 +1,6 @@
 """Runs of folds: what makes them pairs, and what is told of them."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from cnnlab import cli
 from cnnlab.compare.collect import collect
+from cnnlab.compare.statistics import paired_differences
+from cnnlab.compare.tables import runs_table
 from cnnlab.sweeps.grid import Job
 from cnnlab.sweeps.state import SweepState
 
@@ -51,6 +54,19 @@ def test_pairs_are_corrected_by_the_sizes_of_the_splits(compared):
     paired = pd.read_csv(compared / "paired_differences.csv")
     assert paired["n"].tolist() == [2]
     assert paired["held_out"].tolist() == pytest.approx([0.5])
+
+
+def test_seeds_that_draw_their_own_validation_images_are_corrected_like_folds(trained_sweep, tmp_path):
+    swept = shutil.copytree(trained_sweep, tmp_path / "test")
+    (paired,) = paired_differences(runs_table(collect([str(swept)])), "final_val_accuracy", "optimizer=adam")
+    assert paired.held_out == pytest.approx(288 / 1149)
+    assert paired.over == "seeds"
+    for run in swept.glob("*/run.json"):
+        record = json.loads(run.read_text())
+        record["fingerprints"]["validation"] = "0" * 16  # as with seeds.split=0
+        run.write_text(json.dumps(record))
+    (paired,) = paired_differences(runs_table(collect([str(swept)])), "final_val_accuracy", "optimizer=adam")
+    assert paired.held_out == 0
 
 
 def test_the_report_says_which_test_was_used(compared):

@@ -1,6 +1,7 @@
 """`cnnlab compare runs=[A,B]`: in what two runs differ, and on which images."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from cnnlab import cli
 from cnnlab.compare.collect import collect
 from cnnlab.compare.exported import write_exported
 from cnnlab.compare.notes import provenance_notes
-from cnnlab.compare.pairs import disagreements, what_differs, write_pair
+from cnnlab.compare.pairs import disagreement, disagreements, what_differs, write_pair
 from cnnlab.runs.run import Run
 
 
@@ -124,11 +125,39 @@ def test_an_exported_file_is_compared_with_the_model_as_it_is_now(pair, tmp_path
     (folder / "metrics.json").write_text(json.dumps(about))
     (sentence,) = write_exported(Run.open(run), tmp_path, 0.95)
     assert sentence.startswith("onnx lost 0.00 points")
+    table = pd.read_csv(folder / "predictions.csv")
+    wrong = table["predicted"].where((table["predicted"] != table["true"]) | (table.index % 2 == 0), "none")
+    table.assign(predicted=wrong).to_csv(folder / "predictions.csv", index=False)
+    (sentence,) = write_exported(Run.open(run), tmp_path, 0.95)
+    lost, low, high = map(float, re.search(r"lost (.*) points .* % interval (.*) to (.*); McN", sentence).groups())
+    assert 0 < low < lost <= high
     shutil.copy(pair[1] / "model.keras", run)
     told = write_exported(Run.open(run), tmp_path, 0.95)
     assert [sentence.split("; evaluate again: ")[1] for sentence in told] == [
         f"cnnlab eval run={run} split=test{backend}" for backend in (" backend=onnx", "")
     ]
+
+
+def test_evaluations_of_files_of_other_names_are_not_compared(pair):
+    tables = [run / "eval" / "test" / "predictions.csv" for run in pair]
+    assert disagreement("test", ("one", "other"), (tables[0], tables[1])) is not None
+    for folder, table in zip("ab", tables, strict=True):
+        pd.read_csv(table).assign(file=f"{folder}/1.png").to_csv(table.with_suffix(".same"), index=False)
+        pd.read_csv(table).assign(file=f"{folder}/{folder}.png").to_csv(table.with_suffix(".other"), index=False)
+    same, other = ([table.with_suffix(suffix) for table in tables] for suffix in (".same", ".other"))
+    assert disagreement("test", ("one", "other"), (same[0], same[1])) is not None
+    assert disagreement("test", ("one", "other"), (other[0], other[1])) is None
+
+
+def test_images_that_have_changed_are_not_shown_for_those_that_were_evaluated(pair, tmp_path, caplog):
+    first, second = (Path(shutil.copytree(run, tmp_path / run.name)) for run in pair)
+    for run in (first, second):
+        record = json.loads((run / "run.json").read_text())
+        record["fingerprints"]["test"] = "0" * 16
+        (run / "run.json").write_text(json.dumps(record))
+    write_pair(Run.open(first), Run.open(second), tmp_path, 0.95)
+    assert not list(tmp_path.glob("only_*"))
+    assert "the images of the test split are not shown: they are no longer those" in caplog.text
 
 
 def test_splits_of_other_files_are_not_compared_though_their_labels_are_the_same(pair, tmp_path):

@@ -135,6 +135,18 @@ def test_what_was_found_out_before_ctrl_c_is_not_found_out_again(tmp_path, monke
     assert sorted(recall({path: checking._stamp(path) for path in paths})) == paths[:4]
 
 
+def test_a_link_is_known_by_the_file_that_it_leads_to(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.webp")
+    sources = set()
+    for number in range(3):  # as in the folders of which each lasts for one call of `run.predict`
+        link = tmp_path / f"{number}" / "a.webp"
+        link.parent.mkdir()
+        link.symlink_to(tmp_path / "a.webp")
+        (checked,) = check_images([str(link)])
+        sources.add(checked.source)
+    assert len(sources) == 1
+
+
 def test_nothing_is_written_beside_the_data(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()

@@ -10,6 +10,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from cnnlab.data.dataset import ImageFiles, Split
+from cnnlab.evaluation import confusion as heat_map
 from cnnlab.evaluation.confusion import draw_confusion
 from cnnlab.evaluation.metrics import calibration, confusion
 from cnnlab.evaluation.mistakes import draw_mistakes
@@ -99,6 +100,20 @@ class TestConfusion:
         height, width, _ = pixels(path).shape
         assert 600 < height < 5000
         assert 700 < width < 5000
+
+    def test_of_more_classes_than_pixels_all_rows_are_seen(self, path, drawn, monkeypatch):
+        monkeypatch.setattr(heat_map, "_MOST_CELLS", 100)
+        counts = np.zeros((250, 250), int)
+        counts[np.arange(250), np.arange(250)[::-1]] = 1  # all wrong, on the other diagonal
+        draw_confusion(
+            pd.DataFrame(counts, index=range(250), columns=range(250)).rename(str, axis=0), path, "all wrong"
+        )
+        (image,) = drawn[0].axes[0].images
+        dark = image.get_array()[..., :3].astype(int).sum(axis=-1) < 300
+        assert dark.shape == (84, 84)
+        assert dark.any(axis=0).all()
+        assert dark.any(axis=1).all()
+        assert image.get_extent() == [0, 250, 250, 0]
 
     def test_colours_are_shares_of_the_true_class(self, path, drawn):
         table = confusion(np.array([0]), np.array([0]), ("cat", "dog"))
