@@ -80,7 +80,8 @@ def block(sweep: Path, name: str, baseline: str) -> Iterator[str]:
         for difference in paired_differences(runs, metric, baseline):
             yield f"- {difference.sentence(metric)}"
     compared = len(comparison.configurations) - 1
-    yield f"- p and intervals are Bonferroni-corrected for the {compared} comparisons with {baseline} in each metric"
+    pairs = f"{compared} comparison{'s' * (compared > 1)} with {baseline}"
+    yield f"- p and intervals are Bonferroni-corrected for the {pairs} in each metric"
     yield from (f"- {entry.path.name} is {entry.status}: {entry.reason}" for entry in comparison.unfinished)
     yield from (f"- {note}" for note in provenance_notes(comparison))
     for figure, width in SHOWN.items():

@@ -143,6 +143,8 @@ def _check_command(values: dict[str, Any], command: str, given: set[str]) -> Non
         raise UserError(
             f"weights_head={values['weights_head']}: only a training starts without the head of its weights"
         )
+    if command == "train" and "weights_head" in given and values["weights"] is None and values["resume"] is None:
+        raise UserError(f"weights_head={values['weights_head']}: there are no weights to take; give weights=FILE")
     if command != "train" and values.get("resume") is not None:
         raise UserError(f"resume={values['resume']}: only train resumes a run; give {command} run=RUN")
 

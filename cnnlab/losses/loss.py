@@ -57,12 +57,17 @@ class WeightedLoss:
             targets: (n, num_classes) float32, each row a label's probabilities; one-hot unless labels are mixed.
             heads: float32 logits (n, num_classes), the head that counts first.
         """
+        weights = None
+        if self._class_weight is not None:  # each class of a mixed label costs its own weight
+            weighted = targets * self._class_weight
+            weights = tf.reduce_sum(weighted, axis=1)
+            targets = tf.where(
+                weights[:, tf.newaxis] > 0, tf.math.divide_no_nan(weighted, weights[:, tf.newaxis]), targets
+            )
         losses = self._function(targets, heads[0])
         for logits in heads[1:]:
             losses += self._auxiliary_weight * self._function(targets, logits)
-        if self._class_weight is None:
-            return losses
-        return losses * tf.linalg.matvec(targets, self._class_weight)
+        return losses if weights is None else losses * weights
 
 
 def build_loss(config: DictConfig, dataset: Dataset, heads: int) -> WeightedLoss:

@@ -120,14 +120,16 @@ def _devices(requested: int | Literal["auto"]) -> list[str]:
         return names
     if requested > len(names):
         kind = devices[0].device_type
-        raise UserError(f"trainer.devices={requested}: this host has {len(names)} {kind} device(s); use devices=auto")
+        raise UserError(
+            f"trainer.devices={requested}: this host has {len(names)} {kind} device(s); use trainer.devices=auto"
+        )
     return names[:requested]
 
 
 def _one_host(kind: str, devices: list[str]) -> tf.distribute.Strategy:
     if kind == "auto":
         kind = "mirrored" if len(devices) > 1 else "one_device"
-    if kind == "mirrored":
+    if kind == "mirrored" and len(devices) > 1:
         return tf.distribute.MirroredStrategy(devices)
     return tf.distribute.OneDeviceStrategy(devices[0])
 

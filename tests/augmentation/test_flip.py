@@ -42,6 +42,12 @@ def test_by_turns_an_image_changes_with_every_pass_and_at_no_other_time(make_str
     np.testing.assert_array_equal(mirrored(9, passes=2), first)
 
 
+def test_by_turns_about_both_axes_four_passes_show_all_sides(make_stream):
+    flip = Flip(vertical=True, mode="alternating")
+    seen = [views(flip, make_stream(64, seed=(5, step), passes=step), 64) for step in range(4)]
+    assert all(set(image) == set(VIEWS) for image in zip(*seen, strict=True))
+
+
 def test_by_turns_the_example_counts_not_its_place_in_the_batch(make_stream):
     flip, order = Flip(mode="alternating"), np.random.default_rng(3).permutation(64)
     straight, shuffled = views(flip, make_stream(64), 64), views(flip, make_stream(64, indices=order), 64)

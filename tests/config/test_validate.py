@@ -298,6 +298,7 @@ def test_an_extended_list_of_packages_is_taken_from_the_command_line(compose):
             r"weights_map=.*m.yaml: says which .* weights=None is neither",
         ),
         ("eval", ["weights=w.keras", "weights_head=drop"], r"weights_head=drop: only a training starts without"),
+        ("train", ["weights_head=drop"], r"weights_head=drop: there are no weights to take; give weights=FILE"),
         ("train", ["weights=w.keras", "weights_head=keep"], r"weights_head=keep: must be drop or null"),
         ("predict", [], "predict: give run="),
         ("train", ["dataset=tfds"], r"^dataset\.name: has no value; give dataset\.name=…"),

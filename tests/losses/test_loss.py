@@ -40,6 +40,13 @@ def test_class_weights_multiply_the_losses_of_their_class():
     )
 
 
+def test_each_class_of_a_mixed_label_costs_its_own_weight():
+    mixed = 0.25 * TARGETS + 0.75 * np.roll(TARGETS, 1, axis=0)
+    weights = np.array([9.0, 1.0, 0.0], "float32")
+    losses = WeightedLoss(Crossentropy(), 3, class_weight=weights)(mixed, [LOGITS]).numpy()
+    np.testing.assert_allclose(losses, -(mixed * weights * LOG_PROBABILITIES).sum(axis=1), rtol=1e-5)
+
+
 def test_a_mixed_label_costs_its_share_of_each_class():
     mixed = 0.25 * TARGETS + 0.75 * np.roll(TARGETS, 1, axis=0)
     losses = WeightedLoss(Crossentropy(), 3, class_weight=np.ones(3, "float32"))(mixed, [LOGITS]).numpy()

@@ -93,6 +93,10 @@ REFUSED_ON_TWO_DEVICES = {
 }
 
 
+def test_mirrored_over_one_device_is_that_device(train):
+    train(*SMALL, "trainer.steps=2", "trainer.strategy=mirrored", "optimizer.gradient_accumulation_steps=2")
+
+
 @pytest.fixture(scope="module")
 def two_devices(tmp_path_factory) -> tuple[Path, list[str]]:
     """In one process on two devices: the errors of each command that is refused, and a training that is resumed."""
