@@ -1,5 +1,6 @@
 """What a training step reads and changes: the model, its optimizer and their weights; built from the configuration."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from cnnlab.optimizers.loss_scaling import inner_optimizer
 from cnnlab.optimizers.optimizer import build_lookahead, build_optimizer
 from cnnlab.runtime.precision import POLICIES
 from cnnlab.training.plan import Plan
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,10 @@ def build_train_state(
         fit_preprocessing(preprocessing, dataset.splits["train"], config.seeds.split)
         network = build_initialized(config, dataset, preprocessing)
         if config.weights is not None and not _has_state(config.resume):
+            if config.initializer._target_ is not None:
+                effect = "reaches the head alone" if config.weights_head == "drop" else "has no effect"
+                source = f"since weights={config.weights} gives the weights"
+                log.warning("initializer=%s: %s, %s", config.initializer.name, effect, source)
             load_weights(
                 config.weights,
                 preprocessing,
@@ -92,6 +99,11 @@ def build_train_state(
         if not is_ours(config.model._target_):
             require_saveable(network, f"model._target_={config.model._target_}", config.targets)
         optimizer = build_optimizer(config.optimizer, learning_rate)
+        if optimizer.use_ema and any(_keeps_statistics(layer) for layer in network._flatten_layers()):
+            log.warning(
+                "optimizer.use_ema=true: batch normalisation keeps the statistics of the trained weights, which fit "
+                "their average only where they move little: validation reads too low while the learning rate is high"
+            )
         if precision == "float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         trained = network.trainable_variables
@@ -102,6 +114,10 @@ def build_train_state(
         _reduce_gradients_once(optimizer)
     metrics = build_metrics(config.metric, len(dataset.class_names))
     return TrainState(preprocessing, network, optimizer, strategy, lookahead, metrics)
+
+
+def _keeps_statistics(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
 
 
 def build_initialized(config: DictConfig, dataset: Dataset, preprocessing: keras.Model) -> keras.Model:
