@@ -1,5 +1,6 @@
 """What is wrong with a plug-in is told in one line, which names it."""
 
+import shutil
 import sys
 
 import keras
@@ -116,11 +117,11 @@ def test_a_run_that_was_trained_with_another_version_tells_both(plugin, small_ru
     from cnnlab.runs.run import Run
 
     plugin("own_moved", version="2.0")
-    run = Run.open(small_run)
-    run.record["plugins"] = {"own_moved": {"package": "own_moved", "version": "1.0"}}
+    run = Run.open(shutil.copytree(small_run, tmp_path / "run"))
+    run.update(plugins={"own_moved": {"package": "own_moved", "version": "1.0"}})
     require_plugins(run, "run", [])
     assert "was trained with own_moved 1.0, and this is plug-in own_moved 2.0" in caplog.text
-    run.record["plugins"] = {"own_gone": {"package": "own_gone", "version": "1.0"}}
+    run.update(plugins={"own_gone": {"package": "own_gone", "version": "1.0"}})
     with pytest.raises(UserError, match=r"^run=.*: needs the plug-in own_gone 1\.0, which is not installed"):
         require_plugins(run, "run", [])
     opened = cnnlab.TrainedRun(run)
