@@ -13,7 +13,7 @@ from cnnlab.compare.metrics import column_of
 from cnnlab.compare.notes import counting_notes, interval_note, method_notes, provenance_notes
 from cnnlab.compare.page import write_page
 from cnnlab.compare.pairs import write_pair
-from cnnlab.compare.statistics import best_configuration, paired_differences
+from cnnlab.compare.statistics import best_configuration, held_out_share, paired_differences
 from cnnlab.compare.tables import differences_table, print_summary, runs_table, shown_summary, summary_table
 from cnnlab.runs.files import require_empty, write_atomically, write_table
 
@@ -63,7 +63,7 @@ def compare_runs(config: DictConfig, directory: Path) -> Compared:
     of_metric = summary[summary["metric"] == metric]
     method = []
     if of_metric["low"].notna().any():
-        is_widened = bool(runs.loc[runs["counted"], "held_out"].notna().any())
+        is_widened = held_out_share(runs[runs["counted"]]) > 0
         method.append(interval_note(metric, config.confidence, comparison.over, is_widened))
     if comparison.pair:
         pair = write_pair(*comparison.pair, folder, config.confidence)

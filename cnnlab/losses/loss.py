@@ -54,20 +54,19 @@ class WeightedLoss:
         """The (n,) float32 losses.
 
         Args:
-            targets: (n, num_classes) float32, each row a label's probabilities; one-hot unless labels are mixed.
+            targets: (n, num_classes) float32, each row a label's probabilities, one-hot unless labels are mixed; each
+                times the weight of the example that it comes from.
             heads: float32 logits (n, num_classes), the head that counts first.
         """
-        weights = None
-        if self._class_weight is not None:  # each class of a mixed label costs its own weight
-            weighted = targets * self._class_weight
-            weights = tf.reduce_sum(weighted, axis=1)
-            targets = tf.where(
-                weights[:, tf.newaxis] > 0, tf.math.divide_no_nan(weighted, weights[:, tf.newaxis]), targets
-            )
-        losses = self._function(targets, heads[0])
+        if self._class_weight is not None:
+            targets = targets * self._class_weight
+        weights = tf.reduce_sum(targets, axis=1, keepdims=True)
+        # What counts nothing has any label: a function of one's own need not be finite where there is none.
+        labels = tf.where(weights > 0, tf.math.divide_no_nan(targets, weights), 1 / self.num_classes)
+        losses = self._function(labels, heads[0])
         for logits in heads[1:]:
-            losses += self._auxiliary_weight * self._function(targets, logits)
-        return losses if weights is None else losses * weights
+            losses += self._auxiliary_weight * self._function(labels, logits)
+        return losses * weights[:, 0]
 
 
 def build_loss(config: DictConfig, dataset: Dataset, heads: int) -> WeightedLoss:

@@ -101,7 +101,7 @@ def build_strategy(trainer: DeviceOptions) -> tf.distribute.Strategy:
     if kind == "multi_worker" and trainer.devices != "auto":
         raise UserError(
             f"trainer.devices={trainer.devices}: a training on several hosts takes all devices of each; use "
-            "devices=auto, and CUDA_VISIBLE_DEVICES on each host for some of its GPUs"
+            "trainer.devices=auto, and CUDA_VISIBLE_DEVICES on each host for some of its GPUs"
         )
     strategy = _multi_worker(workers) if kind == "multi_worker" else _one_host(kind, _devices(trainer.devices))
     replicas = strategy.num_replicas_in_sync
@@ -127,9 +127,7 @@ def _devices(requested: int | Literal["auto"]) -> list[str]:
 
 
 def _one_host(kind: str, devices: list[str]) -> tf.distribute.Strategy:
-    if kind == "auto":
-        kind = "mirrored" if len(devices) > 1 else "one_device"
-    if kind == "mirrored" and len(devices) > 1:
+    if kind != "one_device" and len(devices) > 1:
         return tf.distribute.MirroredStrategy(devices)
     return tf.distribute.OneDeviceStrategy(devices[0])
 

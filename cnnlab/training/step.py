@@ -117,18 +117,16 @@ def _gradients(
         targets = tf.one_hot(labels, loss_function.num_classes)
         if held_weights is None:
             images, targets = augmentation(images, targets, stream)
-            weighted, factors = targets, 1.0
+            weighted = targets
         else:  # beside the shares of the classes what each counts, which is mixed alike
             weighted = targets * tf.gather(held_weights, indices)[:, tf.newaxis]
             images, targets = augmentation(images, tf.concat([targets, weighted], axis=1), stream)
             targets, weighted = tf.split(targets, 2, axis=1)
-            factors = tf.reduce_sum(weighted, axis=1)
-            weighted = tf.math.divide_no_nan(weighted, factors[:, tf.newaxis])
         weights = train_state.network.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:  # else frozen layers cost a backward pass too
             tape.watch([weight.value for weight in weights])
             heads = train_state.logits(images, training=True)
-            loss = tf.reduce_sum(loss_function(weighted, heads) * factors) / batch_size
+            loss = tf.reduce_sum(loss_function(weighted, heads)) / batch_size
             penalty = tf.add_n(train_state.network.losses) / replicas if train_state.network.losses else 0.0
             scaled = train_state.optimizer.scale_loss(loss + penalty)
         correct = tf.equal(tf.argmax(heads[0], axis=-1), tf.argmax(targets, axis=-1))

@@ -94,7 +94,9 @@ REFUSED_ON_TWO_DEVICES = {
 
 
 def test_mirrored_over_one_device_is_that_device(train):
-    train(*SMALL, "trainer.steps=2", "trainer.strategy=mirrored", "optimizer.gradient_accumulation_steps=2")
+    given = (*SMALL, "trainer.steps=4", "optimizer.gradient_accumulation_steps=2")
+    mirrored, alone = train(*given, "trainer.strategy=mirrored"), train(*given)
+    assert (mirrored / "steps.csv").read_bytes() == (alone / "steps.csv").read_bytes()
 
 
 @pytest.fixture(scope="module")
