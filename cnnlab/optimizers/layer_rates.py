@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from cnnlab.config.durations import parse_training_duration
 from cnnlab.config.nearest import did_you_mean
 from cnnlab.errors import UserError
+from cnnlab.models.depth import kernel_depths
 from cnnlab.optimizers.loss_scaling import inner_optimizer
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class LayerRate:
 def set_layer_rates(
     optimizer: keras.optimizers.Optimizer,
     node: DictConfig,
-    variables: Sequence[keras.Variable],
+    network: keras.Model,
     steps_per_epoch: int,
     total_steps: int,
 ) -> None:
@@ -51,7 +52,7 @@ def set_layer_rates(
 
     Args:
         node: `layer_multipliers`, `layer_decay` and `layer_starts`; see conf/optimizer/shared.
-        variables: those that the optimizer was built on.
+        network: on whose trainable variables the optimizer was built.
         steps_per_epoch: updates in an epoch.
         total_steps: updates in the training.
 
@@ -71,7 +72,8 @@ def set_layer_rates(
         name: parse_training_duration(start, f"optimizer.layer_starts.{name}").steps(steps_per_epoch, total_steps)
         for name, start in (node.get("layer_starts") or {}).items()
     }
-    rates = layer_rates(variables, node.get("layer_multipliers") or {}, node.get("layer_decay"), starts)
+    variables = network.trainable_variables
+    rates = layer_rates(network, node.get("layer_multipliers") or {}, node.get("layer_decay"), starts)
     _require_rest(inner, node.name, rates)
     _tell(rates)
     if any(rate.start and v.name in ("gamma", "beta") for rate, v in zip(rates, variables, strict=True)):
@@ -80,40 +82,40 @@ def set_layer_rates(
 
 
 def layer_rates(
-    variables: Sequence[keras.Variable],
+    network: keras.Model,
     multipliers: Mapping[str, float],
     decay: float | None,
     starts: Mapping[str, int],
 ) -> list[LayerRate]:
-    """How the layer of each variable learns.
+    """How the layer of each trained variable learns, in their order.
 
     Args:
-        variables: in the order of the network.
+        network: whose layers learn.
         multipliers: factors by the name of a layer or a pattern with * and ?, of which the last that fits counts.
-        decay: the factor from each layer with a kernel to the one before it, from the last, which has 1; None for 1
-            (Clark et al. 2020, "ELECTRA", appendix B).
+        decay: the factor from each layer with a kernel to those before it, from the deepest, which has 1; see
+            `kernel_depths`. None for 1 (Clark et al. 2020, "ELECTRA", appendix B).
         starts: steps, likewise.
 
     Raises:
         UserError: a pattern fits no layer.
     """
+    variables = network.trainable_variables
     layers = [variable.path.rpartition("/")[0] for variable in variables]
     for key, patterns in (("layer_multipliers", multipliers), ("layer_starts", starts)):
         for pattern in patterns:
             if not any(fnmatchcase(layer, pattern) for layer in layers):
                 hint = did_you_mean(pattern, layers) or "; cnnlab inspect lists the layers"
                 raise UserError(f"optimizer.{key}.{pattern}: no layer that is trained is called so{hint}")
-    kernels = list(dict.fromkeys(layer for layer, v in zip(layers, variables, strict=True) if _is_kernel(v)))
-    depth, rates = 0, []
-    for layer in layers:
-        depth = max(depth, kernels.index(layer) if layer in kernels else 0)
-        factor = 1.0 if decay is None else decay ** max(len(kernels) - 1 - depth, 0)
-        rates.append(LayerRate(layer, factor * _last(multipliers, layer, 1.0), int(_last(starts, layer, 0))))
-    return rates
-
-
-def _is_kernel(variable: keras.Variable) -> bool:
-    return len(variable.shape) > 1 and variable.name != "alpha"  # the slopes of a PReLU
+    depths = kernel_depths(network)
+    deepest = max(depths.values(), default=0)
+    return [
+        LayerRate(
+            layer,
+            (1.0 if decay is None else decay ** (deepest - depths[variable.path])) * _last(multipliers, layer, 1.0),
+            int(_last(starts, layer, 0)),
+        )
+        for layer, variable in zip(layers, variables, strict=True)
+    ]
 
 
 def _last(patterns: Mapping[str, float], layer: str, otherwise: float) -> float:

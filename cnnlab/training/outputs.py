@@ -10,7 +10,6 @@ from cnnlab.models.keras_file import save_model
 from cnnlab.runs.run import Run
 from cnnlab.training.checkpoints import Checkpoints
 from cnnlab.training.divergence import WeightCheck
-from cnnlab.training.ema import averaged_weights
 from cnnlab.training.loop_state import LoopState
 from cnnlab.training.step import average_statistics
 from cnnlab.training.tables import StepTable, write_epochs
@@ -77,5 +76,5 @@ class Outputs:
         self._steps.close()
 
     def _export(self, path: Path) -> None:
-        with averaged_weights(self._train_state):
+        with self._train_state.evaluated_weights():
             save_model(self._exported, path, self._class_names)

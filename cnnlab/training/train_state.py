@@ -1,6 +1,7 @@
 """What a training step reads and changes: the model, its optimizer and their weights; built from the configuration."""
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from cnnlab.optimizers.lookahead import Lookahead
 from cnnlab.optimizers.loss_scaling import inner_optimizer
 from cnnlab.optimizers.optimizer import build_lookahead, build_optimizer
 from cnnlab.runtime.precision import POLICIES
+from cnnlab.training.ema import AveragedWeights
 from cnnlab.training.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ class TrainState:
         optimizer: built on the network's trainable variables.
         strategy: the strategy in whose scope all of these were made.
         lookahead: draws the weights back every few steps; None where nothing does.
+        averaged: the weights that are evaluated and leave the run; None where those are the trained ones.
         metrics: of the epoch's training images so far.
     """
 
@@ -46,12 +49,17 @@ class TrainState:
     optimizer: keras.optimizers.Optimizer
     strategy: tf.distribute.Strategy
     lookahead: Lookahead | None
+    averaged: AveragedWeights | None
     metrics: MetricSet
 
     def logits(self, images: tf.Tensor, training: bool) -> list[tf.Tensor]:
         """The float32 logits (n, num_classes) of uint8 images, of every head; the one that counts comes first."""
         heads = tree.flatten(self.network(self.preprocessing(images), training=training))
         return [_class_logits(tf.cast(logits, tf.float32)) for logits in heads]
+
+    def evaluated_weights(self) -> AbstractContextManager[None]:
+        """Have the network the weights that are evaluated and leave the run, for the length of a block."""
+        return self.averaged.in_place() if self.averaged else nullcontext()
 
 
 def _class_logits(logits: tf.Tensor) -> tf.Tensor:
@@ -99,25 +107,20 @@ def build_train_state(
         if not is_ours(config.model._target_):
             require_saveable(network, f"model._target_={config.model._target_}", config.targets)
         optimizer = build_optimizer(config.optimizer, learning_rate)
-        if optimizer.use_ema and any(_keeps_statistics(layer) for layer in network._flatten_layers()):
-            log.warning(
-                "optimizer.use_ema=true: batch normalisation keeps the statistics of the trained weights, which fit "
-                "their average only where they move little: validation reads too low while the learning rate is high"
-            )
         if precision == "float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-        trained = network.trainable_variables
-        optimizer.build(trained)
-        set_layer_rates(optimizer, config.optimizer, trained, plan.steps_per_epoch, plan.total_steps)
+        optimizer.build(network.trainable_variables)
+        set_layer_rates(optimizer, config.optimizer, network, plan.steps_per_epoch, plan.total_steps)
         lookahead = build_lookahead(config.optimizer, network.weights, plan.total_steps)
+        averaged = None
+        if inner_optimizer(optimizer).use_ema:
+            share = max(config.trainer.batch_size // strategy.num_replicas_in_sync, 1)
+            images, seed = dataset.splits["train"], config.seeds.split
+            averaged = AveragedWeights(optimizer, network, preprocessing, images, seed, share)
     if strategy.num_replicas_in_sync > 1:
         _reduce_gradients_once(optimizer)
     metrics = build_metrics(config.metric, len(dataset.class_names))
-    return TrainState(preprocessing, network, optimizer, strategy, lookahead, metrics)
-
-
-def _keeps_statistics(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+    return TrainState(preprocessing, network, optimizer, strategy, lookahead, averaged, metrics)
 
 
 def build_initialized(config: DictConfig, dataset: Dataset, preprocessing: keras.Model) -> keras.Model:

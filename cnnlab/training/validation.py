@@ -7,7 +7,6 @@ import tensorflow as tf
 from cnnlab.data.data_loader import DataLoader
 from cnnlab.losses.loss import WeightedLoss
 from cnnlab.metrics.metric_set import MetricSet
-from cnnlab.training.ema import averaged_weights
 from cnnlab.training.step import average_statistics, compile_evaluation
 from cnnlab.training.train_state import TrainState
 
@@ -32,7 +31,7 @@ def build_validation(
     def validate() -> dict[str, float]:
         metrics.reset()
         average_statistics(train_state)
-        with averaged_weights(train_state):
+        with train_state.evaluated_weights():
             sums = [evaluate(data_loader.inputs(batch, 1)) for batch in range(batches)]
             count, *totals = tf.reduce_sum(tf.cast(tf.stack(sums), tf.float64), axis=0).numpy()
         names = ["val_loss", "val_accuracy", *([loss[0]] if loss else [])]

@@ -26,10 +26,11 @@ def network() -> keras.Model:
 
 def updated(optimizer: keras.optimizers.Optimizer, first: int = 0, **rates: object) -> dict[str, np.ndarray]:
     """The weights after updates with gradients that depend on the step alone, of which the first is that of `first`."""
-    variables = network().trainable_variables
+    net = network()
+    variables = net.trainable_variables
     optimizer.build(variables)
     node = {"name": "x", "layer_multipliers": {}, "layer_decay": None, "layer_starts": {}, **rates}
-    set_layer_rates(optimizer, OmegaConf.create(node), variables, steps_per_epoch=2, total_steps=STEPS)
+    set_layer_rates(optimizer, OmegaConf.create(node), net, steps_per_epoch=2, total_steps=STEPS)
     for step in range(first, STEPS):
         optimizer.apply([tf.fill(v.shape, (step + 1.0) * (n + 1)) for n, v in enumerate(variables)], variables)
     return {variable.path: variable.numpy() for variable in variables}
@@ -108,13 +109,38 @@ def test_starts_count_batches_where_gradients_are_accumulated():
 
 
 def test_decay_falls_from_the_last_layer_with_a_kernel_and_norms_follow_theirs():
-    variables = network().trainable_variables
-    rates = {rate.layer: rate.multiplier for rate in layer_rates(variables, {"norm1": 2}, 0.5, {})}
+    rates = {rate.layer: rate.multiplier for rate in layer_rates(network(), {"norm1": 2}, 0.5, {})}
     assert rates == {"conv1": 0.25, "norm1": 0.5, "conv2": 0.5, "logits": 1.0}
 
 
+def test_layers_beside_one_another_decay_alike_whatever_the_order_of_the_variables():
+    images = keras.Input((6, 6, 1))
+    stem = keras.layers.Conv2D(3, 3, padding="same", name="stem")(images)
+    early = keras.layers.Dense(2, name="early_head")(keras.layers.GlobalAveragePooling2D()(stem))
+    narrow = keras.layers.Conv2D(3, 1, name="narrow")(stem)
+    wide = keras.layers.Conv2D(3, 3, padding="same", name="wide")(keras.layers.Conv2D(3, 1, name="reduce")(stem))
+    both = keras.layers.GlobalAveragePooling2D()(keras.layers.Concatenate()([narrow, wide]))
+    net = keras.Model(images, [keras.layers.Dense(2, name="head")(both), early])
+    rates = {rate.layer: rate.multiplier for rate in layer_rates(net, {}, 0.5, {})}
+    assert rates == {"stem": 0.125, "early_head": 0.25, "narrow": 0.25, "reduce": 0.25, "wide": 0.5, "head": 1.0}
+
+
+def test_layers_inside_of_a_model_without_a_graph_decay_as_they_are_listed():
+    class Pair(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = keras.layers.Dense(3, name="first"), keras.layers.Dense(3, name="second")
+
+        def call(self, x: tf.Tensor) -> tf.Tensor:
+            return self.second(self.first(x))
+
+    net = keras.Sequential([keras.Input((4,)), Pair(), keras.layers.Dense(2, name="logits")])
+    rates = [rate.multiplier for rate in layer_rates(net, {}, 0.5, {})]
+    assert rates == [0.25, 0.25, 0.5, 0.5, 1.0, 1.0]
+
+
 def test_the_last_pattern_that_fits_counts():
-    rates = layer_rates(network().trainable_variables, {"*": 0.1, "conv*": 0.2, "conv2": 0.3}, None, {"conv?": 7})
+    rates = layer_rates(network(), {"*": 0.1, "conv*": 0.2, "conv2": 0.3}, None, {"conv?": 7})
     assert {(rate.layer, rate.multiplier, rate.start) for rate in rates} == {
         ("conv1", 0.2, 7),
         ("conv2", 0.3, 7),
@@ -125,14 +151,14 @@ def test_the_last_pattern_that_fits_counts():
 
 def test_a_name_that_fits_no_layer_is_refused():
     with pytest.raises(UserError, match=r"^optimizer.layer_multipliers.cnv1: no layer .*; did you mean conv1\?"):
-        layer_rates(network().trainable_variables, {"cnv1": 0.1}, None, {})
+        layer_rates(network(), {"cnv1": 0.1}, None, {})
 
 
 def test_the_slopes_of_a_prelu_are_no_kernel_and_follow_the_layer_before_them():
     images = keras.Input((6, 6, 1))
     x = keras.layers.PReLU(shared_axes=[1, 2], name="prelu")(keras.layers.Conv2D(3, 3, name="conv")(images))
     net = keras.Model(images, keras.layers.Dense(2, name="logits")(keras.layers.Flatten()(x)))
-    rates = {rate.layer: rate.multiplier for rate in layer_rates(net.trainable_variables, {}, 0.5, {})}
+    rates = {rate.layer: rate.multiplier for rate in layer_rates(net, {}, 0.5, {})}
     assert rates == {"conv": 0.5, "prelu": 0.5, "logits": 1.0}
 
 

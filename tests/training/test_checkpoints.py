@@ -102,7 +102,7 @@ def train_state_of(*layers: str, unnamed: bool = False) -> TrainState:
     optimizer = keras.optimizers.SGD(momentum=0.9)
     optimizer.build(network.trainable_variables)
     preprocessing = keras.Sequential([keras.Input((4,)), keras.layers.Rescaling(2.0)])
-    return TrainState(preprocessing, network, optimizer, tf.distribute.get_strategy(), None, MetricSet({}, 10))
+    return TrainState(preprocessing, network, optimizer, tf.distribute.get_strategy(), None, None, MetricSet({}, 10))
 
 
 def test_every_variable_is_named_by_its_place():
