@@ -1,5 +1,6 @@
 """Layers that whiten: fitted to the training images once, then fixed."""
 
+import logging
 import math
 from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable
@@ -11,7 +12,10 @@ import tensorflow as tf
 
 from cnnlab.models.layers import REGISTRY
 
+log = logging.getLogger(__name__)
+
 ADAPT_BATCH = 1024
+EMPTY_DIRECTION = 1e-6  # of the largest eigenvalue: what float32 leaves of none
 
 
 @runtime_checkable
@@ -128,7 +132,8 @@ class PatchWhitening(keras.layers.Layer):
         """Fit the kernels.
 
         Args:
-            data: (N, H, W, C) images as they will reach the layer, or batches of them.
+            data: (N, H, W, C) images as they will reach the layer, or batches of them. Directions in which their
+                patches do not vary are told.
         """
         count = 0
         products: np.ndarray | float = 0.0
@@ -138,6 +143,13 @@ class PatchWhitening(keras.layers.Layer):
             count += len(patches)
             products += np.asarray(patches.T @ patches, np.float64)
         eigenvalues, vectors = scipy.linalg.eigh(products / count)
+        empty = np.count_nonzero(eigenvalues <= EMPTY_DIRECTION * eigenvalues[-1])
+        if empty:
+            log.warning(
+                "%s: %d of %d directions of the patches are empty, as where grey images are stored as RGB; batch "
+                "normalisation behind it makes huge gradients of them; input_shape=[height,width,1] makes them grey",
+                *(self.name, empty, len(eigenvalues)),
+            )
         scaled = vectors / np.sqrt(np.maximum(eigenvalues, 0) + self.epsilon)
         self.kernel.assign(np.concatenate([scaled, -scaled], axis=1).reshape(self.kernel.shape))
 

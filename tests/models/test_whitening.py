@@ -69,6 +69,16 @@ def test_whitened_patches_have_unit_second_moments(rng):
     np.testing.assert_allclose(y[..., 12:], -y[..., :12], atol=1e-4)
 
 
+@pytest.mark.parametrize(("channels", "told"), [(1, "whitening: 8 of 12 directions of the patches are empty"), (3, "")])
+def test_directions_in_which_patches_do_not_vary_are_told(rng, caplog, channels, told):
+    x = rng.random((50, 6, 6, channels)).astype(np.float32) * np.ones(3, np.float32)  # grey, as RGB
+    layer = PatchWhitening(2, name="whitening")
+    layer.build(x.shape)
+    layer.adapt(x)
+    assert caplog.text.count("directions") == bool(told)
+    assert told in caplog.text
+
+
 def test_patches_fit_in_batches_as_in_one_array(rng):
     x = rng.random((50, 5, 5, 1)).astype(np.float32)
     kernels = []
