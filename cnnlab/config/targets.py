@@ -20,6 +20,7 @@ _INSTEAD = {  # callbacks that would fight with the loop over what it does itsel
     "keras.callbacks.LearningRateScheduler": "use a schedule, e.g. schedule=cosine",
     "keras.callbacks.ReduceLROnPlateau": "use schedule=plateau",
     "keras.callbacks.BackupAndRestore": "every run keeps its state: resume it with resume=RUN",
+    "keras.callbacks.SwapEMAWeights": "optimizer.use_ema=true evaluates and saves the average without it",
 }
 
 

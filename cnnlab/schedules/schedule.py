@@ -1,5 +1,7 @@
 """From the configuration to the learning rate as a function of the step."""
 
+import logging
+
 from keras.optimizers.schedules import LearningRateSchedule
 from omegaconf import DictConfig, ListConfig
 
@@ -8,6 +10,8 @@ from cnnlab.config.instantiate import instantiate
 from cnnlab.config.signatures import find_signature
 from cnnlab.errors import UserError
 from cnnlab.schedules.warm_up import WarmUp
+
+log = logging.getLogger(__name__)
 
 
 def build_schedule(
@@ -42,6 +46,11 @@ def build_schedule(
     }
     schedule = instantiate(node, drop=["warmup"], initial_learning_rate=float(learning_rate), **arguments)
     warmup_steps = steps(node.warmup, "warmup")
+    if warmup_steps > total_steps:
+        log.warning(
+            "schedule.warmup=%s: the learning rate rises for %d steps, and the training has %d; it ends at %.3g of it",
+            *(node.warmup, warmup_steps, total_steps, total_steps / warmup_steps),
+        )
     return WarmUp(schedule, warmup_steps) if warmup_steps else schedule
 
 

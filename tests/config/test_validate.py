@@ -82,6 +82,7 @@ MISTAKES = {
     "+trainer.callbacks.a={_target_:keras.callbacks.ReduceLROnPlateau}": r"use schedule=plateau",
     "+trainer.callbacks.a={_target_:keras.callbacks.LearningRateScheduler}": r"use a schedule",
     "+trainer.callbacks.a={_target_:keras.callbacks.BackupAndRestore}": r"resume=RUN",
+    "+trainer.callbacks.a={_target_:keras.callbacks.SwapEMAWeights}": r"optimizer\.use_ema=true evaluates",
 }
 
 

@@ -102,6 +102,15 @@ def test_warm_up_rises_linearly_to_the_schedule():
     np.testing.assert_allclose(warm, cold * ramp, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("warmup", "told"), [("20 epochs", "and the training has 100; it ends at 0.5 of it"), ("10", "")]
+)
+def test_a_warm_up_that_the_training_does_not_outlast_is_told(warmup, told, caplog):
+    assert curve(build("cosine", f"warmup={warmup}"))[49] < 0.05
+    assert bool(caplog.text) == bool(told)
+    assert told in caplog.text
+
+
 def test_warm_up_lets_plateau_follow_the_history():
     schedule = build("plateau", "warmup=1 epochs", "patience=1")
     schedule.update([{"val_loss": 1.0}, {"val_loss": 1.0}])

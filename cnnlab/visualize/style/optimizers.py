@@ -14,6 +14,7 @@ from cnnlab.visualize.progress import track
 from cnnlab.visualize.style.losses import Losses
 
 WHITE = 255.0
+ADAM_EPSILON = 1e-14  # far below the gradient of one pixel, which falls with their number: else the steps would, too
 
 Optimizer = Literal["adam", "lbfgs"]
 
@@ -88,7 +89,7 @@ def _adam(
     evaluate: Evaluate, start: np.ndarray, descent: Descent, what: str
 ) -> tuple[dict[int, np.ndarray], list[np.ndarray]]:
     image = keras.Variable(start[np.newaxis], dtype="float32")
-    optimizer = keras.optimizers.Adam(float(descent.learning_rate))
+    optimizer = keras.optimizers.Adam(float(descent.learning_rate), epsilon=ADAM_EPSILON)
     optimizer.build([image])
 
     @tf.function
