@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import PowerNorm
+from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.ticker import PercentFormatter
 
 from cnnlab.reporting.figure import GRID_COLOR, new_figure, save_figure, shorten
 
 _LARGEST = 26.0  # inches: wider figures are slow to draw and no longer open everywhere
 _NAME_LENGTH = 20
-_MOST_CELLS = 3900  # on a side, which is a pixel each; of those that share one the largest is seen
+_MOST_CELLS = 3900  # on a side, which is a pixel each; of those that share one the farthest from 0 is seen
+_MOST_SHAPES = 150  # on a side: the cells of thousands of classes, each a shape, would take gigabytes
 _ANNOTATED_CELL = 0.24  # inches a cell needs for a legible number
 
 
@@ -39,11 +40,16 @@ def draw_confusion(counts: pd.DataFrame, path: Path, title: str) -> None:
     figure = new_figure(side + margin + 0.8, side + margin)
     axes = figure.subplots()
     axes.set_title(title, fontsize=11 * scale, fontweight="bold", pad=10 * scale, parse_math=False)
-    mesh = _draw_cells(axes, counts.to_numpy(), annotate=cell >= _ANNOTATED_CELL)
+    totals = counts.to_numpy().sum(axis=1, keepdims=True)
+    shares = np.divide(counts.to_numpy(), totals, out=np.zeros(counts.shape), where=totals > 0)
+    colors = ScalarMappable(PowerNorm(0.5, vmin=0, vmax=1), "Blues")
+    _draw_cells(axes, shares, colors)
+    if cell >= _ANNOTATED_CELL:
+        _write_numbers(axes, counts.to_numpy(), "{:d}", colors.to_rgba(shares))
     _label_classes(axes, list(counts.index), cell)
     axes.set_xlabel("predicted", fontsize=10 * scale)
     axes.set_ylabel("true", fontsize=10 * scale)
-    bar = figure.colorbar(mesh, ax=axes, shrink=0.9, aspect=5 * side, pad=0.02, format=PercentFormatter(xmax=1))
+    bar = figure.colorbar(colors, ax=axes, shrink=0.9, aspect=5 * side, pad=0.02, format=PercentFormatter(xmax=1))
     bar.set_label("share of the true class", fontsize=9 * scale)
     bar.set_ticks([0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1])
     bar.ax.tick_params(labelsize=8 * scale)
@@ -64,45 +70,43 @@ def draw_confusion_difference(counts: pd.DataFrame, path: Path, title: str) -> N
     figure = new_figure(classes * cell + 2.5, classes * cell + 1.8, title)
     axes = figure.subplots()
     largest = max(1, int(np.abs(counts.to_numpy()).max()))
-    mesh = axes.pcolormesh(
-        counts.to_numpy(), cmap="RdBu", vmin=-largest, vmax=largest, edgecolors=GRID_COLOR, linewidth=0.4
-    )
-    axes.set_aspect("equal")
-    axes.invert_yaxis()
+    colors = ScalarMappable(Normalize(-largest, largest), "RdBu")
+    _draw_cells(axes, counts.to_numpy(), colors)
     if cell >= _ANNOTATED_CELL:
-        for row, column in np.argwhere(counts.to_numpy()):
-            value = counts.to_numpy()[row, column]
-            color = "white" if abs(value) > 0.6 * largest else "#1f2937"
-            axes.text(column + 0.5, row + 0.5, f"{value:+d}", ha="center", va="center", fontsize=8, color=color)
+        _write_numbers(axes, counts.to_numpy(), "{:+d}", colors.to_rgba(counts.to_numpy()))
     _label_classes(axes, [str(name) for name in counts.index], cell)
     axes.set_xlabel("predicted", fontsize=10)
     axes.set_ylabel("true", fontsize=10)
-    bar = figure.colorbar(mesh, ax=axes, shrink=0.9, pad=0.02)
+    bar = figure.colorbar(colors, ax=axes, shrink=0.9, pad=0.02)
     bar.set_label("images; on the diagonal more is better", fontsize=9)
     bar.outline.set_visible(False)
     save_figure(figure, path)
 
 
-def _draw_cells(axes: Axes, counts: np.ndarray, annotate: bool) -> ScalarMappable:
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    norm = PowerNorm(0.5, vmin=0, vmax=1)
-    if not annotate:  # the cells of thousands of classes, each a shape, would take gigabytes
-        colors = ScalarMappable(norm, "Blues")
-        starts = np.arange(0, len(shares), math.ceil(len(shares) / _MOST_CELLS))
-        largest = np.maximum.reduceat(np.maximum.reduceat(shares, starts, axis=0), starts, axis=1)
-        extent = (0, len(shares), len(shares), 0)
-        axes.imshow(colors.to_rgba(largest, bytes=True), extent=extent, interpolation="nearest")
-        return colors
-    mesh = axes.pcolormesh(shares, cmap="Blues", norm=norm, edgecolors=GRID_COLOR, linewidth=0.4)
-    axes.set_aspect("equal")
-    axes.invert_yaxis()
+def _draw_cells(axes: Axes, values: np.ndarray, colors: ScalarMappable) -> None:
+    if len(values) <= _MOST_SHAPES:
+        axes.pcolormesh(values, cmap=colors.cmap, norm=colors.norm, edgecolors=GRID_COLOR, linewidth=0.4)
+        axes.set_aspect("equal")
+        axes.invert_yaxis()
+        return
+    starts = np.arange(0, len(values), math.ceil(len(values) / _MOST_CELLS))
+    most, least = (
+        extreme.reduceat(extreme.reduceat(values, starts, axis=0), starts, axis=1)
+        for extreme in (np.maximum, np.minimum)
+    )
+    farthest = np.where(most >= -least, most, least)
+    extent = (0, len(values), len(values), 0)
+    axes.imshow(colors.to_rgba(farthest, bytes=True), extent=extent, interpolation="nearest")
+
+
+def _write_numbers(axes: Axes, counts: np.ndarray, form: str, colors: np.ndarray) -> None:
+    """Write those that are not 0 on their cells, whose colours (K, K, 4) are from 0 to 1."""
     size = 10 if len(counts) <= 12 else 8 if len(counts) <= 30 else 6
+    brightness = colors[..., :3].mean(axis=-1)
     for row, column in np.argwhere(counts):
-        dark = norm(shares[row, column]) > 0.55
-        color = "white" if dark else "#1f2937"
-        axes.text(column + 0.5, row + 0.5, counts[row, column], ha="center", va="center", fontsize=size, color=color)
-    return mesh
+        color = "white" if brightness[row, column] < 0.5 else "#1f2937"
+        text = form.format(counts[row, column])
+        axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=size, color=color)
 
 
 def _label_classes(axes: Axes, names: list[str], cell: float) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from cnnlab.data.dataset import ImageFiles, Split
 from cnnlab.evaluation import confusion as heat_map
-from cnnlab.evaluation.confusion import draw_confusion
+from cnnlab.evaluation.confusion import draw_confusion, draw_confusion_difference
 from cnnlab.evaluation.metrics import calibration, confusion
 from cnnlab.evaluation.mistakes import draw_mistakes
 from cnnlab.evaluation.reliability import draw_reliability
@@ -101,13 +101,12 @@ class TestConfusion:
         assert 600 < height < 5000
         assert 700 < width < 5000
 
-    def test_of_more_classes_than_pixels_all_rows_are_seen(self, path, drawn, monkeypatch):
+    @pytest.mark.parametrize("draw", [draw_confusion, draw_confusion_difference])
+    def test_of_more_classes_than_pixels_all_rows_are_seen(self, path, drawn, monkeypatch, draw):
         monkeypatch.setattr(heat_map, "_MOST_CELLS", 100)
         counts = np.zeros((250, 250), int)
         counts[np.arange(250), np.arange(250)[::-1]] = 1  # all wrong, on the other diagonal
-        draw_confusion(
-            pd.DataFrame(counts, index=range(250), columns=range(250)).rename(str, axis=0), path, "all wrong"
-        )
+        draw(pd.DataFrame(counts, index=range(250), columns=range(250)).rename(str, axis=0), path, "all wrong")
         (image,) = drawn[0].axes[0].images
         dark = image.get_array()[..., :3].astype(int).sum(axis=-1) < 300
         assert dark.shape == (84, 84)

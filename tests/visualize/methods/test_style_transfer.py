@@ -100,6 +100,16 @@ def test_the_gradient_is_that_of_central_differences(features, photographs):
     np.testing.assert_allclose(slope, (above - below) / (2 * step), rtol=0.05)
 
 
+@pytest.mark.parametrize("size", [4, 64])
+def test_a_step_of_adam_is_of_as_many_grey_levels_in_an_image_of_any_size(size):
+    def losses(image: tf.Tensor) -> tf.Tensor:
+        return tf.stack([1e-4 * tf.reduce_mean((image / 255) ** 2), 0.0, 0.0])
+
+    start = np.full((size, size, 3), 100, np.float32)
+    found = descend(losses, start, descent("adam", iterations=1), "test")
+    np.testing.assert_allclose(found.result, start - 5.0, rtol=1e-3)
+
+
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_the_loss_falls_and_every_value_stays_in_range(features, photographs, optimizer):
     content, style = (tf.constant(image[np.newaxis]) for image in photographs)
