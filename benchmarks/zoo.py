@@ -1,11 +1,11 @@
-"""The zoo's numbers: trains the presets of conf/experiment, evaluates them, keeps small records, writes RESULTS.md.
+"""The zoo's numbers: trains the recipes of conf/experiment, evaluates them, keeps small records, writes RESULTS.md.
 
-    CNNLAB_DATA=DIR python benchmarks/zoo.py run [PRESET …] [--output outputs/zoo]
+    CNNLAB_DATA=DIR python benchmarks/zoo.py run [RECIPE …] [--output outputs/zoo]
     python benchmarks/zoo.py table [--check]
 
-`run` trains every seed that benchmarks/zoo.yaml asks for (hours for all presets), resumes runs that were cut,
+`run` trains every seed that benchmarks/zoo.yaml asks for (hours for all recipes), resumes runs that were cut,
 evaluates each model on the splits named there and copies run.json, metrics.csv and the figures, a few kB in all, to
-results/PRESET/SEED/. A run that is complete is evaluated again, not trained again. `table` makes RESULTS.md and the
+results/RECIPE/SEED/. A run that is complete is evaluated again, not trained again. `table` makes RESULTS.md and the
 lines `# Measured:` in conf/experiment/ from results/ alone; `--check` changes nothing and fails where they are stale.
 """
 
@@ -38,7 +38,7 @@ PRIVATE = ("working_directory", "pid")
 
 
 @dataclass(frozen=True)
-class Preset:
+class Recipe:
     """One line of benchmarks/zoo.yaml.
 
     Attributes:
@@ -48,7 +48,7 @@ class Preset:
         target: the accuracy to reach in the first of the views, 0 to 1; None where there is none.
         seeds: what to train.
         views: what to evaluate: a split's name, or split-tta.
-        overrides: of the training, besides the preset and the seed.
+        overrides: of the training, besides the recipe and the seed.
         note: what a reader must know.
         held_out: test images for each that trains, where each seed draws its own; 0 where all are tested on the same.
     """
@@ -66,47 +66,47 @@ class Preset:
 
 @dataclass
 class Measured:
-    """The runs of a preset that results/ holds."""
+    """The runs of a recipe that results/ holds."""
 
     records: list[dict[str, Any]] = field(default_factory=list)
     accuracies: dict[str, list[float]] = field(default_factory=dict)
     minutes: list[float] = field(default_factory=list)
 
 
-def load_presets() -> dict[str, Preset]:
+def load_recipes() -> dict[str, Recipe]:
     entries = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
     return {
-        name: Preset(name, **{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
+        name: Recipe(name, **{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
         for name, entry in entries.items()
     }
 
 
-def run(preset: Preset, output: Path) -> None:
-    """Train, or resume, every seed of a preset; evaluate each and keep its record."""
-    for seed in preset.seeds:
-        directory = output / f"{preset.name}-{seed}"
+def run(recipe: Recipe, output: Path) -> None:
+    """Train, or resume, every seed of a recipe; evaluate each and keep its record."""
+    for seed in recipe.seeds:
+        directory = output / f"{recipe.name}-{seed}"
         record = directory / "run.json"
         if not record.exists():
-            given = [f"experiment={preset.name}", f"seed={seed}", *preset.overrides]
+            given = [f"experiment={recipe.name}", f"seed={seed}", *recipe.overrides]
             cnnlab("train", *given, f"hydra.run.dir={directory}", "trainer.progress=plain")
         elif json.loads(record.read_text())["status"] != "completed":
             cnnlab("train", f"resume={directory}")
-        for view in preset.views:
+        for view in recipe.views:
             split, _, tta = view.partition("-")
             cnnlab("eval", f"run={directory}", f"split={split}", f"tta={tta or 'none'}")
-        keep(preset, directory, seed)
+        keep(recipe, directory, seed)
 
 
-def keep(preset: Preset, directory: Path, seed: int) -> None:
+def keep(recipe: Recipe, directory: Path, seed: int) -> None:
     """Copy what a reader of RESULTS.md may want to check."""
-    target = RESULTS / preset.name / str(seed)
+    target = RESULTS / recipe.name / str(seed)
     target.mkdir(parents=True, exist_ok=True)
     record = public(json.loads((directory / "run.json").read_text()))
     if earlier := record.get("earlier_sessions"):
         record["earlier_sessions"] = [public(session) for session in earlier]
     write_record(target / "run.json", record)
     shutil.copyfile(directory / "metrics.csv", target / "metrics.csv")
-    for view in preset.views:
+    for view in recipe.views:
         figures = json.loads((directory / "eval" / view / "metrics.json").read_text())
         figures["model"] = Path(figures["model"]).name
         write_record(target / f"{view}.json", figures)
@@ -137,15 +137,15 @@ def cnnlab(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "cnnlab", *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
-def measured(preset: Preset) -> Measured:
-    """Read what results/ holds of a preset."""
+def measured(recipe: Recipe) -> Measured:
+    """Read what results/ holds of a recipe."""
     found = Measured()
-    for folder in sorted((RESULTS / preset.name).glob("*"), key=lambda path: int(path.name)):
+    for folder in sorted((RESULTS / recipe.name).glob("*"), key=lambda path: int(path.name)):
         found.records.append(json.loads((folder / "run.json").read_text()))
         rows = (folder / "metrics.csv").read_text().splitlines()
         column = rows[0].split(",").index("seconds")
         found.minutes.append(sum(float(row.split(",")[column]) for row in rows[1:]) / 60)
-        for view in preset.views:
+        for view in recipe.views:
             accuracy = json.loads((folder / f"{view}.json").read_text())["accuracy"]
             found.accuracies.setdefault(view, []).append(accuracy)
     return found
@@ -184,53 +184,53 @@ def hardware(records: list[dict[str, Any]]) -> str:
     return "; ".join(f"{machine}, {' and '.join(precisions)}" for machine, precisions in machines.items())
 
 
-def summary(preset: Preset, found: Measured) -> str:
-    """The comment line in the preset's file."""
-    published = f" Published: {preset.published}." if preset.published != NOT_PUBLISHED else ""
+def summary(recipe: Recipe, found: Measured) -> str:
+    """The comment line in the recipe's file."""
+    published = f" Published: {recipe.published}." if recipe.published != NOT_PUBLISHED else ""
     if not found.records:
         return f"# Measured: not run to its end.{published}"
     parts = [f"{view} {percent(values)}" for view, values in found.accuracies.items()]
     minutes = f"{statistics.median(found.minutes):.0f} min on {hardware(found.records)}"
-    changed = ", with what RESULTS.md says is other" if preset.overrides else ""
+    changed = ", with what RESULTS.md says is other" if recipe.overrides else ""
     return f"# Measured: {', '.join(parts)}{changed}; {minutes}.{published}"
 
 
-def table(presets: dict[str, Preset]) -> str:
+def table(recipes: dict[str, Recipe]) -> str:
     """The text of RESULTS.md."""
     head = (
-        "| preset | parameters | published | published conditions | to reach | measured | 95 % interval | verdict "
+        "| recipe | parameters | published | published conditions | to reach | measured | 95 % interval | verdict "
         "| minutes | hardware |\n"
         "|---|---|---|---|---|---|---|---|---|---|"
     )
     rows, notes = [], []
-    for preset in presets.values():
-        found = measured(preset)
+    for recipe in recipes.values():
+        found = measured(recipe)
         record = found.records[0] if found.records else None
-        first = found.accuracies.get(preset.views[0], [])
-        limits = interval(first, preset.held_out)
+        first = found.accuracies.get(recipe.views[0], [])
+        limits = interval(first, recipe.held_out)
         cells = [
-            f"`{preset.name}`",
+            f"`{recipe.name}`",
             f"{record['total_params']:,}" if record else "",
-            preset.published,
-            preset.conditions,
-            f"{100 * preset.target:g} %" if preset.target else "",
+            recipe.published,
+            recipe.conditions,
+            f"{100 * recipe.target:g} %" if recipe.target else "",
             "; ".join(f"{view} {percent(values)}" for view, values in found.accuracies.items()) or "not run",
             f"{100 * limits[0]:.2f} to {100 * limits[1]:.2f} %" if limits else "",
-            verdict(first, preset.target, preset.held_out) if first and preset.target else "",
+            verdict(first, recipe.target, recipe.held_out) if first and recipe.target else "",
             f"{statistics.median(found.minutes):.1f}" if found.minutes else "",
             hardware(found.records),
         ]
         rows.append("| " + " | ".join(cells) + " |")
-        if preset.note:
-            notes.append(f"- `{preset.name}`: {preset.note}")
+        if recipe.note:
+            notes.append(f"- `{recipe.name}`: {recipe.note}")
     return INTRODUCTION + "\n".join([head, *rows]) + "\n\n" + "\n".join(notes) + "\n"
 
 
 INTRODUCTION = """# Results
 
-Every figure comes from a run of `cnnlab train experiment=PRESET`, evaluated by `cnnlab eval`; the records of the runs
-are in `results/PRESET/SEED/`. This page is made from them by `python benchmarks/zoo.py table`; the runs are made again
-by `CNNLAB_DATA=DIR python benchmarks/zoo.py run PRESET`. Accuracies are means ± standard deviations over seeds.
+Every figure comes from a run of `cnnlab train experiment=RECIPE`, evaluated by `cnnlab eval`; the records of the runs
+are in `results/RECIPE/SEED/`. This page is made from them by `python benchmarks/zoo.py table`; the runs are made again
+by `CNNLAB_DATA=DIR python benchmarks/zoo.py run RECIPE`. Accuracies are means ± standard deviations over seeds.
 
 Three seeds or more have a 95 % interval of their mean (Student's t on the scale of the logit, as in `cnnlab compare`),
 of the first split named, and a verdict: the number was reached where the whole interval is at it or above, missed where
@@ -244,7 +244,7 @@ machines that were also busy with other things.
 
 
 def header(path: Path, line: str) -> str:
-    """A preset's text with its line `# Measured:` replaced; it is the last of the opening comments."""
+    """A recipe's text with its line `# Measured:` replaced; it is the last of the opening comments."""
     text = re.sub(r"^# Measured:.*\n", "", path.read_text(), flags=re.MULTILINE)
     lines = text.splitlines(keepends=True)
     last = next(number for number, other in enumerate(lines) if not other.startswith("#"))
@@ -260,26 +260,26 @@ def write(files: dict[Path, str], check: bool) -> None:
 
 
 def main() -> None:
-    presets = load_presets()
+    recipes = load_recipes()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    runner = commands.add_parser("run", help="train and evaluate presets")
-    runner.add_argument("presets", nargs="*", metavar="PRESET", help=f"of {', '.join(presets)}; all if none is named")
+    runner = commands.add_parser("run", help="train and evaluate recipes")
+    runner.add_argument("recipes", nargs="*", metavar="RECIPE", help=f"of {', '.join(recipes)}; all if none is named")
     runner.add_argument("--output", type=Path, default=ROOT / "outputs" / "zoo")
-    maker = commands.add_parser("table", help="write RESULTS.md and the presets' headers from results/")
+    maker = commands.add_parser("table", help="write RESULTS.md and the recipes' headers from results/")
     maker.add_argument("--check", action="store_true", help="only tell whether they are up to date")
     options = parser.parse_args()
     if options.command == "run":
-        unknown = set(options.presets) - set(presets)
+        unknown = set(options.recipes) - set(recipes)
         if unknown:
-            parser.error(f"no such preset: {', '.join(sorted(unknown))}; there are {', '.join(presets)}")
-        for name in options.presets or presets:
-            run(presets[name], options.output)
+            parser.error(f"no such recipe: {', '.join(sorted(unknown))}; there are {', '.join(recipes)}")
+        for name in options.recipes or recipes:
+            run(recipes[name], options.output)
     else:
-        files = {TABLE: table(presets)}
-        for preset in presets.values():
-            path = EXPERIMENTS / f"{preset.name}.yaml"
-            files[path] = header(path, summary(preset, measured(preset)))
+        files = {TABLE: table(recipes)}
+        for recipe in recipes.values():
+            path = EXPERIMENTS / f"{recipe.name}.yaml"
+            files[path] = header(path, summary(recipe, measured(recipe)))
         write(files, options.check)
 
 

@@ -1,4 +1,4 @@
-"""RESULTS.md and the presets' headers say what the records in results/ say."""
+"""RESULTS.md and the recipes' headers say what the records in results/ say."""
 
 import runpy
 import subprocess
@@ -21,11 +21,11 @@ def test_the_table_and_the_headers_are_up_to_date():
     assert result.returncode == 0, result.stderr
 
 
-def test_every_preset_is_measured_against_something():
-    presets = {path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")}
+def test_every_recipe_is_measured_against_something():
+    recipes = {path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")}
     elsewhere = {"all_cnn_3000"}  # see docs/studies.md
-    presets -= {name for name in presets if name.startswith(("sweep_", "imagenet_"))} | elsewhere
-    assert presets == set(yaml.safe_load(ZOO.with_suffix(".yaml").read_text()))
+    recipes -= {name for name in recipes if name.startswith(("sweep_", "imagenet_"))} | elsewhere
+    assert recipes == set(yaml.safe_load(ZOO.with_suffix(".yaml").read_text()))
 
 
 def test_records_tell_nothing_private():
@@ -38,10 +38,10 @@ def test_records_tell_nothing_private():
 
 
 @pytest.mark.parametrize("name", ["all_cnn", "nothing"])
-def test_a_preset_that_is_not_there_is_refused_with_those_that_are(name):
+def test_a_recipe_that_is_not_there_is_refused_with_those_that_are(name):
     result = zoo("run", name)
     assert result.returncode == 2
-    assert f"no such preset: {name}; there are digits_best, " in result.stderr
+    assert f"no such recipe: {name}; there are digits_best, " in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,8 @@ def test_the_readme_shows_what_results_has():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| .*\(`(\w+)`\) \| (.*?) ?\| (.*) \|$", readme, re.MULTILINE)
     assert len(rows) >= 5
-    for preset, published, measured in rows:
-        row = re.search(rf"^\| `{preset}` \|.*$", results, re.MULTILINE)[0]
+    for recipe, published, measured in rows:
+        row = re.search(rf"^\| `{recipe}` \|.*$", results, re.MULTILINE)[0]
         assert measured in row
         assert published.rpartition(" ")[0].rpartition(" ")[2] in row
 

@@ -58,7 +58,7 @@ def draw_style_transfer(
     scales: Annotated[int, AT_LEAST_1] = 1,
     optimizer: Optimizer = "adam",
     iterations: Annotated[int, AT_LEAST_1] = 300,
-    learning_rate: Annotated[float, POSITIVE] = 10.0,
+    learning_rate: Annotated[float, POSITIVE] = 5.0,
     progress_every: Annotated[int, AT_LEAST_1] = 50,
     seed: Annotated[int, SEED] = 0,
 ) -> None:
