@@ -31,6 +31,7 @@ SHARED = ("src", "optimizers", "base_optimizer")
 
 _TYPES = {"float": float, "integer": int, "int": int, "boolean": bool, "bool": bool, "string": str, "str": str}
 _DOCUMENTED = re.compile(r"(?:an? |optional |python |scalar )*(\w+)", re.IGNORECASE)
+_OR_INTEGER = re.compile(r"\bor (?:an )?integer\b", re.IGNORECASE)
 _CHOICES = re.compile(r'one of[^".]*((?:[`{(\s]*"\w+"[`})\s,]*(?:or\s+)?)+)', re.IGNORECASE)
 
 
@@ -174,7 +175,7 @@ def _hint(default: Any, description: str) -> Any:
         case int() | float():
             return named if named in (int, float) else float
         case str():
-            return str
+            return int | str if _OR_INTEGER.search(description) else str
         case None:
             return Union[named, None] if named else Any  # noqa: UP007 - the hint is a value here
         case inspect.Parameter.empty if named in (int, float):

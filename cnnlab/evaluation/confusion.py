@@ -85,7 +85,8 @@ def draw_confusion_difference(counts: pd.DataFrame, path: Path, title: str) -> N
 
 def _draw_cells(axes: Axes, values: np.ndarray, colors: ScalarMappable) -> None:
     if len(values) <= _MOST_SHAPES:
-        axes.pcolormesh(values, cmap=colors.cmap, norm=colors.norm, edgecolors=GRID_COLOR, linewidth=0.4)
+        mesh = axes.pcolormesh(values, cmap=colors.cmap, edgecolors=GRID_COLOR, linewidth=0.4)
+        mesh.set_norm(colors.norm)
         axes.set_aspect("equal")
         axes.invert_yaxis()
         return

@@ -61,8 +61,10 @@ class WeightedLoss:
         if self._class_weight is not None:
             targets = targets * self._class_weight
         weights = tf.reduce_sum(targets, axis=1, keepdims=True)
-        # What counts nothing has any label: a function of one's own need not be finite where there is none.
-        labels = tf.where(weights > 0, tf.math.divide_no_nan(targets, weights), 1 / self.num_classes)
+        # What counts nothing has some label: a function of one's own need not be finite where there is none. It is
+        # a whole one: Keras's hinge losses look at all labels of the batch to see of which kind they are.
+        any_label = tf.one_hot(0, self.num_classes)
+        labels = tf.where(weights > 0, tf.math.divide_no_nan(targets, weights), any_label)
         losses = self._function(labels, heads[0])
         for logits in heads[1:]:
             losses += self._auxiliary_weight * self._function(labels, logits)

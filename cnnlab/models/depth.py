@@ -9,24 +9,23 @@ from keras import tree
 from cnnlab.models.graph import function_of, walk
 
 
-def kernel_depths(network: keras.Model) -> dict[str, int]:
-    """The depth of each trained variable, by its path: layers with a trained kernel on the longest way to it, its own
-    layer among them; the least is 1.
+def kernel_depths(network: keras.Model) -> list[int]:
+    """The depth of each trained variable, in their order: layers with a trained kernel on the longest way to it, its
+    own layer among them; the least is 1.
 
     Layers beside one another are of the same depth. Where a layer, or the network, is no functional model but has
     several layers inside, these count as they are listed.
     """
-    depths: dict[str, int] = {}
+    depths: dict[int, int] = {}  # by the variable's id: those of blocks built apart may have one path
 
     def after(operation: Any, depth: int) -> int:
         """The depth behind an operation."""
         variables = getattr(operation, "trainable_variables", ())
-        layers = {variable.path: _layer_of(variable) for variable in variables}
         kernels = {_layer_of(variable) for variable in variables if is_kernel(variable)}
-        for layer in dict.fromkeys(layers.values()):
+        for layer in dict.fromkeys(map(_layer_of, variables)):
             depth += layer in kernels
-            for path in (path for path, owner in layers.items() if owner == layer):
-                depths[path] = max(depths.get(path, 1), depth)
+            for variable in (variable for variable in variables if _layer_of(variable) == layer):
+                depths[id(variable)] = max(depths.get(id(variable), 1), depth)
         return depth
 
     def evaluate(node: Any, args: tuple[Any, ...], kwargs: dict[str, Any], _: bool) -> list[_Depth]:
@@ -38,7 +37,7 @@ def kernel_depths(network: keras.Model) -> dict[str, int]:
         after(network, 0)
     else:
         walk(network, [_Depth(0)] * len(function.inputs), evaluate)
-    return depths
+    return [depths[id(variable)] for variable in network.trainable_variables]
 
 
 def is_kernel(variable: keras.Variable) -> bool:

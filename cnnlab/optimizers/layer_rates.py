@@ -107,14 +107,14 @@ def layer_rates(
                 hint = did_you_mean(pattern, layers) or "; cnnlab inspect lists the layers"
                 raise UserError(f"optimizer.{key}.{pattern}: no layer that is trained is called so{hint}")
     depths = kernel_depths(network)
-    deepest = max(depths.values(), default=0)
+    deepest = max(depths, default=0)
     return [
         LayerRate(
             layer,
-            (1.0 if decay is None else decay ** (deepest - depths[variable.path])) * _last(multipliers, layer, 1.0),
+            (1.0 if decay is None else decay ** (deepest - depth)) * _last(multipliers, layer, 1.0),
             int(_last(starts, layer, 0)),
         )
-        for layer, variable in zip(layers, variables, strict=True)
+        for layer, depth in zip(layers, depths, strict=True)
     ]
 
 

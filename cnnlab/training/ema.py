@@ -1,5 +1,7 @@
 """Evaluating and exporting the moving average of the weights, where the optimizer keeps one."""
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +12,11 @@ import tensorflow as tf
 
 from cnnlab.data.dataset import Split
 from cnnlab.data.sample import sample
+from cnnlab.models.graph import function_of, uses_inside
 from cnnlab.optimizers.loss_scaling import inner_optimizer
+from cnnlab.reporting.words import first_few
+
+log = logging.getLogger(__name__)
 
 STATISTICS_IMAGES = 1024  # from which the statistics of batch normalisation are taken
 
@@ -52,6 +58,7 @@ class AveragedWeights:
         self._batches: list[np.ndarray] = []
         if self._normalisations:
             images = sample(split, STATISTICS_IMAGES, seed).images
+            _tell_shared(network, self._normalisations)
             self._batches = np.split(images, range(batch_size, len(images) - batch_size + 1, batch_size))
         self._statistics_of = self._compile(self._gather)
         self._set_statistics = self._compile(self._assign)
@@ -91,7 +98,7 @@ class AveragedWeights:
         return lambda *args: [strategy.experimental_local_results(each)[0] for each in run(*args) or ()]
 
     def _gather(self, images: tf.Tensor) -> list[tf.Tensor]:
-        """The statistics that a batch (n, H, W, C) leaves; variables, dropout's seeds too, are as before."""
+        """The statistics of a batch (n, H, W, C); variables, dropout's seeds too, are as before."""
         changing = [variable.value for variable in self._network.non_trainable_variables]
         before = [tf.identity(variable) for variable in changing]
         self._network(self._preprocessing(images), training=True)
@@ -103,6 +110,19 @@ class AveragedWeights:
     def _assign(self, *values: tf.Tensor) -> None:
         for statistic, value in zip(self._statistics, values, strict=True):
             statistic.value.assign(value)
+
+
+def _tell_shared(network: keras.Model, layers: list[keras.layers.BatchNormalization]) -> None:
+    """Tell of layers that normalise several times in one pass: of their uses the last alone gives the statistics."""
+    found = uses_inside(network)[0] if function_of(network) else []
+    count = Counter(id(use.operation) for use in found)
+    shared = [layer.name for layer in layers if count[id(layer)] > 1]
+    if shared:
+        log.warning(
+            "optimizer.use_ema=true: %s: used several times in the network, so the averaged weights are evaluated and "
+            "saved with the statistics of the last use alone",
+            first_few(shared),
+        )
 
 
 def normalisations(network: keras.Model) -> list[keras.layers.BatchNormalization]:

@@ -52,6 +52,7 @@ class Loop:
         outputs: the run directory's writer.
         display: the progress display.
         callbacks: Keras callbacks.
+        watches_batches: whether one of them looks at the model after single batches, so that each step is waited for.
         schedule: a learning-rate schedule that follows the history, or None.
         directory: the run directory, for messages.
         stop: whether a signal asked for the end.
@@ -72,6 +73,7 @@ class Loop:
     outputs: Outputs
     display: ProgressDisplay
     callbacks: keras.callbacks.CallbackList
+    watches_batches: bool
     schedule: HistorySchedule | None
     directory: Path
     stop: StopRequest
@@ -82,7 +84,7 @@ class Loop:
         self._seen_counts: set[int] = set()
         self._validated = False
         self._steady = False  # whether nothing was traced since the last chunk
-        self._chunk = self.steps_per_call * (16 if self.agree else 1)
+        self._chunk = 1 if self.watches_batches else self.steps_per_call * (16 if self.agree else 1)
         self._saved_at = time.monotonic()
         self._saved_step = self.state.step  # of the newest checkpoint
         self._mark = time.monotonic()
@@ -182,6 +184,8 @@ class Loop:
         if state.sums.steps == 0:
             self.metrics.reset()  # not where an epoch ends, since a longer training may go on inside of it
             self.callbacks.on_epoch_begin(epoch - 1)
+        if self.watches_batches:
+            self.callbacks.on_train_batch_begin(state.step % self.plan.steps_per_epoch)
         started, step, pending, traced = time.monotonic(), state.step, [], False
         unreadable = None
         while count:
@@ -203,7 +207,7 @@ class Loop:
             if state.step and self.agree is None:  # the other processes have not come to this step
                 self._save(best=False)
             raise unreadable
-        if self.agree is None:
+        if self.agree is None and not self.watches_batches:
             self._chunk = self._next_chunk(len(results) / seconds)
 
     def _account(self, results: np.ndarray, seconds: float | None) -> None:
@@ -215,7 +219,8 @@ class Loop:
         self.check_weights(state.step + len(results))
         for number, (loss, accuracy, _) in enumerate(results):
             batch, logs = (state.step + number) % steps_per_epoch, {"loss": float(loss), "accuracy": float(accuracy)}
-            self.callbacks.on_train_batch_begin(batch)
+            if not self.watches_batches:
+                self.callbacks.on_train_batch_begin(batch)
             self.callbacks.on_train_batch_end(batch, logs)
         state.step += len(results)
         sums = state.sums

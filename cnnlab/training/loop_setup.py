@@ -13,7 +13,6 @@ import tensorflow as tf
 from omegaconf import DictConfig
 
 from cnnlab.augmentation.pipeline import build_pipeline
-from cnnlab.config.extras import is_installed
 from cnnlab.config.scoring import loss_column, validation_columns
 from cnnlab.data.data_loader import DataLoader, StreamLoader, build_data_loader
 from cnnlab.data.dataset import Dataset
@@ -28,6 +27,7 @@ from cnnlab.optimizers.loss_scaling import inner_optimizer
 from cnnlab.runs.run import Run
 from cnnlab.runtime.devices import agreement, has_gpu
 from cnnlab.schedules.history import HistorySchedule
+from cnnlab.training.callbacks import build_callbacks, watches_batches
 from cnnlab.training.checkpoint_monitor import build_checkpoint_monitor
 from cnnlab.training.checkpoints import Checkpoints
 from cnnlab.training.divergence import WeightCheck
@@ -133,7 +133,10 @@ def build_loop(
         checkpoint_monitor=build_checkpoint_monitor(trainer, loss_column(config.loss), train_state.metrics),
         outputs=Outputs(run, train_state, exported, dataset.own_names, trainer.keep_checkpoints),
         display=display,
-        callbacks=_callbacks(trainer, loggers, exported, plan),
+        callbacks=build_callbacks(
+            trainer.callbacks, loggers, exported, plan, averages=train_state.averaged is not None
+        ),
+        watches_batches=watches_batches(trainer.callbacks),
         schedule=schedule if isinstance(schedule, HistorySchedule) else None,
         directory=directory,
         stop=stop,
@@ -242,21 +245,3 @@ def _steps_per_call(trainer: TrainerConfig, data_loader: DataLoader, strategy: t
             )
         return trainer.steps_per_call
     return GPU_STEPS_PER_CALL if has_gpu(strategy) and not isinstance(data_loader, StreamLoader) else 1
-
-
-def _callbacks(
-    trainer: TrainerConfig, loggers: Sequence[keras.callbacks.Callback], model: keras.Model, plan: Plan
-) -> keras.callbacks.CallbackList:
-    model.stop_training = False
-    callbacks = list(trainer.callbacks.values())
-    if any(isinstance(callback, keras.callbacks.TensorBoard) for callback in callbacks) and not is_installed(
-        "tensorboard"
-    ):
-        raise UserError("trainer.callbacks: TensorBoard is not installed; pip install 'cnnlab[tensorboard]'")
-    return keras.callbacks.CallbackList(
-        [*callbacks, *loggers],
-        model=model,
-        epochs=plan.epochs,
-        steps=plan.steps_per_epoch,
-        verbose=0,
-    )

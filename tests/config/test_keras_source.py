@@ -63,6 +63,8 @@ def test_every_default_of_keras_fits_the_type_that_was_read(target):
         ("keras.callbacks.EarlyStopping", "mode", Literal["auto", "min", "max"]),
         ("keras.callbacks.EarlyStopping", "min_delta", float),
         ("keras.callbacks.CSVLogger", "append", bool),
+        ("keras.callbacks.ModelCheckpoint", "save_freq", int | str),
+        ("keras.callbacks.ModelCheckpoint", "monitor", str),
         ("keras.layers.Dense", "kernel_initializer", Any),
         ("keras.regularizers.L2", "l2", float),
     ],

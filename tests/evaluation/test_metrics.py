@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy import special
 
 from cnnlab.evaluation.metrics import (
     calibration,
@@ -59,7 +60,7 @@ def test_top5_is_left_out_for_five_classes_or_fewer(rng):
 
 def test_loss_is_the_mean_cross_entropy_with_students_interval(labels, probabilities):
     figures = summarize(labels, probabilities)
-    losses = -np.log(np.maximum(probabilities[np.arange(400), labels], np.finfo(np.float32).eps))
+    losses = -np.log(probabilities[np.arange(400), labels])
     half = 1.965927 * losses.std(ddof=1) / 20  # t of 399 degrees of freedom, root of 400
     assert figures["loss"] == pytest.approx(losses.mean(), rel=1e-5)
     assert figures["loss_interval"] == pytest.approx([losses.mean() - half, losses.mean() + half], rel=1e-4)
@@ -71,9 +72,14 @@ def test_a_certain_model_has_a_finite_loss_right_or_wrong():
         warnings.simplefilter("error")
         right, wrong = (summarize(np.full(3, label), certain) for label in (0, 1))
     assert right["loss"] == pytest.approx(0, abs=1e-6)
-    assert wrong["loss"] == pytest.approx(15.94, abs=0.01)
+    assert wrong["loss"] == pytest.approx(87.34, abs=0.01)
     assert wrong["loss_interval"] == pytest.approx([wrong["loss"]] * 2)
     assert wrong["ece"] == pytest.approx(1)
+
+
+def test_a_sure_mistake_costs_what_its_logits_cost_in_training():
+    probabilities = special.softmax(np.array([[0.0, 30.0], [30.0, 0.0]], np.float32), axis=1)
+    assert summarize(np.zeros(2, int), probabilities)["loss"] == pytest.approx(15.0, rel=1e-5)
 
 
 def test_the_interval_of_a_loss_begins_at_zero_at_least():

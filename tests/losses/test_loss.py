@@ -13,6 +13,7 @@ from cnnlab.errors import UserError
 from cnnlab.losses.class_weight import class_weights
 from cnnlab.losses.crossentropy import Crossentropy
 from cnnlab.losses.focal import Focal
+from cnnlab.losses.keras_loss import KerasLoss
 from cnnlab.losses.loss import WeightedLoss, build_loss, require_whole_labels
 
 LOGITS = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
@@ -45,6 +46,15 @@ def test_each_class_of_a_mixed_label_costs_its_own_weight():
     weights = np.array([9.0, 1.0, 0.0], "float32")
     losses = WeightedLoss(Crossentropy(), 3, class_weight=weights)(mixed, [LOGITS]).numpy()
     np.testing.assert_allclose(losses, -(mixed * weights * LOG_PROBABILITIES).sum(axis=1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["Hinge", "SquaredHinge", "CategoricalHinge"])
+def test_an_example_that_counts_nothing_leaves_keras_losses_of_the_others_as_they_are(loss):
+    function = KerasLoss(getattr(keras.losses, loss)())
+    weights = np.array([0.0, 1.0, 1.0], "float32")
+    losses = WeightedLoss(function, 3, class_weight=weights)(TARGETS, [LOGITS])
+    alone = WeightedLoss(function, 3)(TARGETS, [LOGITS])
+    np.testing.assert_allclose(losses, weights[LABELS] * alone.numpy(), rtol=1e-6)
 
 
 def test_a_mixed_label_costs_its_share_of_each_class():

@@ -125,6 +125,17 @@ def test_layers_beside_one_another_decay_alike_whatever_the_order_of_the_variabl
     assert rates == {"stem": 0.125, "early_head": 0.25, "narrow": 0.25, "reduce": 0.25, "wide": 0.5, "head": 1.0}
 
 
+def test_blocks_whose_layers_have_the_same_names_decay_by_their_place():
+    def block(number: int) -> keras.Model:
+        images = keras.Input((6, 6, 3))
+        return keras.Model(images, keras.layers.Conv2D(3, 1, name="conv")(images), name=f"block{number}")
+
+    images = keras.Input((6, 6, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(block(2)(block(1)(images)))
+    net = keras.Model(images, keras.layers.Dense(2, name="logits")(pooled))
+    assert [rate.multiplier for rate in layer_rates(net, {}, 0.5, {})] == [0.25, 0.25, 0.5, 0.5, 1.0, 1.0]
+
+
 def test_layers_inside_of_a_model_without_a_graph_decay_as_they_are_listed():
     class Pair(keras.Model):
         def __init__(self) -> None:

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
+from cnnlab.data.dataset import Split
 from cnnlab.data.load import load_dataset
 from cnnlab.data.sample import sample
-from cnnlab.training.ema import STATISTICS_IMAGES
+from cnnlab.training.ema import STATISTICS_IMAGES, AveragedWeights
 from tests.training.test_distribution import train_apart
 
 NORMALISED = ("model.batch_norm=true", "model.dropout=0.5", "optimizer.learning_rate=0.01", "trainer.epochs=2")
@@ -51,6 +52,17 @@ def test_taking_them_leaves_the_training_as_it_is(train, averaged):
 
 def test_validation_reads_the_averaged_weights_with_statistics_of_their_own(train, averaged):
     assert pd.read_csv(averaged / "metrics.csv").val_accuracy.iloc[-1] > 0.9
+
+
+def test_a_layer_that_normalises_several_times_is_told(caplog):
+    shared = keras.layers.BatchNormalization(name="shared")
+    images = keras.Input((4, 4, 1))
+    network = keras.Model(images, keras.layers.Flatten()(shared(shared(images) + 1)))
+    optimizer = keras.optimizers.SGD(use_ema=True)
+    optimizer.build(network.trainable_variables)
+    split = Split(np.zeros((8, 4, 4, 1), np.uint8), np.zeros(8, int))
+    AveragedWeights(optimizer, network, keras.Sequential([keras.layers.Rescaling(1.0)]), split, 0, 4)
+    assert "optimizer.use_ema=true: shared: used several times in the network" in caplog.text
 
 
 @pytest.mark.slow
