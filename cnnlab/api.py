@@ -253,8 +253,9 @@ class TrainedRun:
         """What a method of `cnnlab visualize` finds in images; the run's own figures stay as they are.
 
         Args:
-            images: files or pixels; or how many to draw from the test split; or their positions in it, a list or an
-                array; None for as many as the method takes by itself, and for those that look at none, such as kernels.
+            images: files or pixels; or how many to draw from the test split, else the validation, else the training
+                images; or their positions there, a list or an array; None for as many as the method takes by itself,
+                and for those that look at none, such as kernels.
             method: of conf/method: saliency, grad_cam, occlusion, feature_maps, …
             options: of the method, such as target="cat".
 

@@ -124,7 +124,8 @@ examples:
   cnnlab new DIR                                           a project for code of your own
 
 cnnlab COMMAND --help lists the groups, their options and all keys; --cfg job prints the composed configuration.
-Completion in bash or zsh: eval "$(cnnlab -sc install=bash)"
+Completion in bash: eval "$(cnnlab -sc install=bash)"
+In zsh, before it: autoload -Uz compinit bashcompinit && compinit && bashcompinit
 """
 
 DISK_ERRORS = frozenset(

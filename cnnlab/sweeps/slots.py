@@ -42,10 +42,9 @@ def make_slots(slots: str | int) -> list[Slot]:
     if slots == "auto":
         slots = max(1, len(gpus))
         if len(gpus) > 1 and not finds_cudnn():  # TensorFlow itself is not asked: it is the jobs that import it
-            console = Console(stderr=True, soft_wrap=True, highlight=False)
-            console.print(
+            _tell(
                 f"hydra.launcher.slots=auto: {slots} jobs at a time, one per GPU, but no cuDNN was found, so "
-                r"TensorFlow may see none: pip install 'cnnlab\[gpu]', or hydra.launcher.slots=1; cnnlab doctor tells"
+                "TensorFlow may see none: pip install 'cnnlab[gpu]', or hydra.launcher.slots=1; cnnlab doctor tells"
             )
     if not isinstance(slots, int) or isinstance(slots, bool) or slots < 1:
         raise UserError(f"hydra.launcher.slots={slots}: must be auto, or how many jobs run at a time, 1 or more")
@@ -54,12 +53,23 @@ def make_slots(slots: str | int) -> list[Slot]:
         return [Slot(f"gpu {','.join(share)}", {"CUDA_VISIBLE_DEVICES": ",".join(share)}) for share in shares]
     if slots == 1:
         return [Slot("cpu", {})]
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(usable_cores()))
-    each = len(cores) // slots
+    count = usable_cores()
+    each = count // slots
     if each == 0:
-        raise UserError(f"hydra.launcher.slots={slots}: this machine has {len(cores)} cores; at most {len(cores)}")
+        raise UserError(f"hydra.launcher.slots={slots}: this machine has {count} cores; at most {count}")
+    if not hasattr(os, "sched_setaffinity"):
+        _tell(
+            f"hydra.launcher.slots={slots}: this system binds no process to cores, so that each job uses all {count}; "
+            f"trainer.threads={each} divides them"
+        )
+        return [Slot(f"cpu {number}", {}) for number in range(slots)]
+    cores = sorted(os.sched_getaffinity(0))
     bound = [frozenset(cores[number * each : (number + 1) * each]) for number in range(slots)]
     return [Slot(f"cpu {_span(share)}", {}, share) for share in bound]
+
+
+def _tell(message: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(message)
 
 
 def _visible_gpus() -> list[str]:

@@ -55,6 +55,14 @@ def test_gpus_that_tensorflow_cannot_use_are_told(gpus, monkeypatch, capsys, tmp
     assert capsys.readouterr().err == ""
 
 
+def test_where_a_system_binds_no_process_the_jobs_share_the_cores_which_is_told(gpus, monkeypatch, capsys):
+    gpus(0)
+    monkeypatch.delattr(os, "sched_setaffinity")
+    monkeypatch.setattr("cnnlab.sweeps.slots.usable_cores", lambda: 8)
+    assert [slot.cores for slot in make_slots(2)] == [None, None]
+    assert "binds no process to cores, so that each job uses all 8; trainer.threads=4" in capsys.readouterr().err
+
+
 def test_fewer_slots_have_several_gpus_each_and_more_share_them(gpus):
     gpus(4)
     assert visible(2) == ["0,2", "1,3"]
