@@ -12,7 +12,7 @@ from cnnlab.data.dataset import Split
 from cnnlab.data.load import load_dataset
 from cnnlab.data.sample import sample
 from cnnlab.training.ema import STATISTICS_IMAGES, AveragedWeights
-from tests.training.test_distribution import train_apart
+from tests.training.test_distribution import SMALL, finish, start_workers, train_apart
 
 NORMALISED = ("model.batch_norm=true", "model.dropout=0.5", "optimizer.learning_rate=0.01", "trainer.epochs=2")
 AVERAGED = (*NORMALISED, "optimizer.use_ema=true", "optimizer.ema_momentum=0.9")
@@ -72,3 +72,14 @@ def test_two_devices_take_the_statistics_that_one_takes(tmp_path):
         for n in (1, 2)
     )
     np.testing.assert_allclose(one.val_loss, two.val_loss, rtol=0.05)
+
+
+@pytest.mark.slow
+def test_two_hosts_take_the_statistics_that_one_takes(tmp_path):
+    overrides = (*AVERAGED, "model.dropout=0.0")
+    one = pd.read_csv(train_apart(tmp_path / "1", *overrides) / "metrics.csv")
+    finish(start_workers(*SMALL, f"hydra.run.dir={tmp_path / '2'}", *overrides))
+    two = pd.read_csv(tmp_path / "2" / "metrics.csv")
+    np.testing.assert_allclose(one.val_loss, two.val_loss, rtol=0.05)
+    saved = keras.models.load_model(tmp_path / "2" / "last.keras")
+    assert np.isfinite(saved.predict(training_images(tmp_path / "2")[:8], verbose=0)).all()
