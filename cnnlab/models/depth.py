@@ -37,7 +37,7 @@ def kernel_depths(network: keras.Model) -> list[int]:
         after(network, 0)
     else:
         walk(network, [_Depth(0)] * len(function.inputs), evaluate)
-    return [depths[id(variable)] for variable in network.trainable_variables]
+    return [depths.get(id(variable), 1) for variable in network.trainable_variables]
 
 
 def is_kernel(variable: keras.Variable) -> bool:

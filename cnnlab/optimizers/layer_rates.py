@@ -106,15 +106,13 @@ def layer_rates(
             if not any(fnmatchcase(layer, pattern) for layer in layers):
                 hint = did_you_mean(pattern, layers) or "; cnnlab inspect lists the layers"
                 raise UserError(f"optimizer.{key}.{pattern}: no layer that is trained is called so{hint}")
-    depths = kernel_depths(network)
-    deepest = max(depths, default=0)
+    factors = [1.0] * len(layers)
+    if decay is not None:
+        depths = kernel_depths(network)
+        factors = [decay ** (max(depths) - depth) for depth in depths]
     return [
-        LayerRate(
-            layer,
-            (1.0 if decay is None else decay ** (deepest - depth)) * _last(multipliers, layer, 1.0),
-            int(_last(starts, layer, 0)),
-        )
-        for layer, depth in zip(layers, depths, strict=True)
+        LayerRate(layer, factor * _last(multipliers, layer, 1.0), int(_last(starts, layer, 0)))
+        for layer, factor in zip(layers, factors, strict=True)
     ]
 
 
