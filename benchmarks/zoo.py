@@ -177,7 +177,9 @@ def hardware(records: list[dict[str, Any]]) -> str:
     machines: dict[str, list[str]] = {}
     for record in records:
         host = record["host"]
-        machine = ", ".join(part for part in (f"{host['cores']} cores", host.get("processor")) if part)
+        machine = ", ".join(
+            part for part in (f"{host['cores']} core{'s' * (host['cores'] > 1)}", host.get("processor")) if part
+        )
         precisions = machines.setdefault(machine, [])
         if record["precision"] not in precisions:
             precisions.append(record["precision"])

@@ -30,7 +30,7 @@ def build_callbacks(
     """
     model.stop_training = False
     for name, callback in callbacks.items():
-        _require_honest(f"trainer.callbacks.{name}", callback, averages)
+        _check(f"trainer.callbacks.{name}", callback, averages)
     return keras.callbacks.CallbackList(
         [*callbacks.values(), *loggers],
         model=model,
@@ -56,7 +56,7 @@ def _watches_batches(callback: keras.callbacks.Callback) -> bool:
     )
 
 
-def _require_honest(key: str, callback: keras.callbacks.Callback, averages: bool) -> None:
+def _check(key: str, callback: keras.callbacks.Callback, averages: bool) -> None:
     if isinstance(callback, keras.callbacks.TensorBoard) and not is_installed("tensorboard"):
         raise UserError("trainer.callbacks: TensorBoard is not installed; pip install 'cnnlab[tensorboard]'")
     if isinstance(callback, keras.callbacks.EarlyStopping) and callback.restore_best_weights:
