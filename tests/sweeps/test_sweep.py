@@ -381,7 +381,7 @@ def test_a_job_of_submitit_saves_before_submitit_requeues_it(sweep):
     """As where SLURM announces the end of a job's time: SIGUSR2 to all of its processes, which submitit answers."""
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     run = sweep.directory / "single"
-    options = (*SMALL, *SLOW_STEPS, "trainer.threads=1", "trainer.checkpoint_every='60 minutes'")
+    options = (*SMALL, *SLOW_STEPS, "trainer.epochs=10", "trainer.threads=1", "trainer.checkpoint_every='60 minutes'")
     sweep.start("seed=0", "hydra/launcher=submitit_local", *options)
     sweep.wait_for(lambda: (run / "steps.csv").exists() and len((run / "steps.csv").read_text()) > 1000)
     job = pid_of(run)
